@@ -1,0 +1,1 @@
+"""Cordboard: a self-hosted server that connects phone calls."""

@@ -1,0 +1,1 @@
+"""Happenings become the bodies of `calling.*` events."""

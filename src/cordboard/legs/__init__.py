@@ -1,0 +1,1 @@
+"""A technology as a leg: protocol events to facts, effects to protocol."""

@@ -1,0 +1,1 @@
+"""Packets and samples; knows no SIP and no calls."""

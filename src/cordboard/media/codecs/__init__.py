@@ -1,0 +1,1 @@
+"""Audio codecs: bytes to samples and back."""

@@ -1,0 +1,1 @@
+"""SWML, the language in: a script drives a call."""

@@ -1,0 +1,1 @@
+"""One file for each SWML method: its parameters become an action."""

@@ -1,0 +1,1 @@
+"""Public fakes and simulated phones for tests of call flows."""

@@ -1,0 +1,1 @@
+"""The language out: callbacks, signed and delivered at least once."""
