@@ -1,0 +1,221 @@
+"""Session descriptions: text to values and back (RFC 8866).
+
+The reader is lenient where real phones are careless (missing `s=` or `t=`, LF alone, unknown line types, any
+order) and strict where leniency could hurt (control characters, lines that are no lines, absurd sizes).
+Lines that offer/answer does not use (`b=`, `k=`, `e=` and so on) are dropped.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from cordboard.sdp.address import connection
+from cordboard.sdp.codec import STATIC, Codec, parse_rtpmap
+
+MAX_BYTES = 65_535
+MAX_LINES = 1_024
+MAX_MEDIA = 32
+MAX_FORMATS = 64
+
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+
+_MEDIA_LINE = re.compile(
+    r"([!-~]{1,32}) (\d{1,5})(?:/\d{1,5})? ([!-~]{1,64}) ([!-~]+(?: +[!-~]+)*) *", re.ASCII
+)
+_TIMING = re.compile(r"\d{1,20} \d{1,20}", re.ASCII)
+_FORBIDDEN = re.compile(r"[\r\0]")
+
+
+class SdpError(ValueError):
+    """The description cannot be read, or cannot be used.  The text is a sentence for logs."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The `o=` line.  A later description of the same session keeps `session_id` and raises `version`."""
+
+    username: str
+    session_id: str
+    version: str
+    address: str
+
+
+class MediaDescription(msgspec.Struct):
+    """One `m=` section."""
+
+    kind: str
+    port: int
+    """0 = rejected or switched off."""
+    protocol: str
+    formats: list[str]
+    address: str | None = None
+    """From the section's own `c=` line, without TTL; "" = a network type that is not `IN`."""
+    attributes: list[tuple[str, str]] = []
+    """(name, value) in order; the value of a flag is ""."""
+
+    def attribute(self, name: str) -> str | None:
+        """Value of the first attribute of that name."""
+        return _first(self.attributes, name)
+
+    def codecs(self) -> list[Codec]:
+        """The formats as codecs, in order; formats without meaning are left out."""
+        mapped = _rtpmaps(self.attributes)
+        found = (mapped.get(text) or _static(text) for text in self.formats)
+        return [codec for codec in found if codec is not None]
+
+
+class SessionDescription(msgspec.Struct):
+    """A whole description."""
+
+    origin: Origin | None = None
+    name: str = "-"
+    address: str | None = None
+    """From the session level `c=` line."""
+    timing: str = "0 0"
+    attributes: list[tuple[str, str]] = []
+    media: list[MediaDescription] = []
+
+    def attribute(self, name: str) -> str | None:
+        """Value of the first session level attribute of that name."""
+        return _first(self.attributes, name)
+
+    def address_of(self, media: MediaDescription) -> str | None:
+        """Where a section's media goes: its own `c=`, else the session's."""
+        return self.address if media.address is None else media.address
+
+    def direction_of(self, media: MediaDescription) -> str:
+        """One of `DIRECTIONS`; a section without one inherits the session's (RFC 8866 section 6.7)."""
+        return _direction(media.attributes) or _direction(self.attributes) or "sendrecv"
+
+
+def parse(body: bytes) -> SessionDescription:
+    """Read a description.  Raises `SdpError`; bounded by the limits at the top of this module."""
+    lines = _lines(body)
+    session = SessionDescription()
+    section: SessionDescription | MediaDescription = session
+    for line in lines:
+        kind = line[:2]
+        if kind == "a=":
+            name, _, value = line[2:].partition(":")
+            section.attributes.append((name, value))
+        elif kind == "m=":
+            section = _media(line[2:])
+            session.media.append(section)
+            if len(session.media) > MAX_MEDIA:
+                raise SdpError(f"more than {MAX_MEDIA} media sections")
+        elif kind == "c=":
+            if section.address is None:
+                section.address = _connection(line[2:])
+        elif section is session:
+            _session_line(session, kind, line)
+        elif kind[1:] != "=":
+            raise SdpError(f"not a line of SDP: {line[:40]!r}")
+    return session
+
+
+def serialise(session: SessionDescription) -> bytes:
+    """Write a description.  The fields must hold what `parse` could have read."""
+    origin = session.origin or Origin("-", "0", "0", session.address or "0.0.0.0")
+    lines = [
+        "v=0",
+        f"o={origin.username} {origin.session_id} {origin.version} {connection(origin.address)}",
+        f"s={session.name}",
+    ]
+    if session.address is not None:
+        lines.append(f"c={connection(session.address)}")
+    lines.append(f"t={session.timing}")
+    lines.extend(_attribute_lines(session.attributes))
+    for media in session.media:
+        lines.extend(_media_lines(media))
+    lines.append("")
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _lines(body: bytes) -> list[str]:
+    if len(body) > MAX_BYTES:
+        raise SdpError(f"description of {len(body)} bytes, more than {MAX_BYTES}")
+    if body.count(b"\n") > MAX_LINES:
+        raise SdpError(f"more than {MAX_LINES} lines")
+    text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").rstrip("\r\n")
+    if _FORBIDDEN.search(text):
+        raise SdpError("a control character inside a line")
+    lines = text.split("\n")
+    if lines[0].rstrip() != "v=0":
+        raise SdpError("does not begin with v=0")
+    return lines
+
+
+def _session_line(session: SessionDescription, kind: str, line: str) -> None:
+    if kind == "o=":
+        session.origin = _origin(line[2:])
+    elif kind == "s=":
+        session.name = line[2:] or "-"
+    elif kind == "t=":
+        session.timing = line[2:] if _TIMING.fullmatch(line, 2) else "0 0"  # an answer repeats it
+    elif kind[1:] != "=":
+        raise SdpError(f"not a line of SDP: {line[:40]!r}")
+
+
+def _origin(value: str) -> Origin:
+    # From the right: some phones put a display name with spaces into the user name.
+    parts = value.rsplit(None, 5)
+    if len(parts) != 6:
+        raise SdpError("the o= line has not six fields")
+    return Origin(parts[0], parts[1], parts[2], parts[5])
+
+
+def _connection(value: str) -> str:
+    parts = value.split()
+    if len(parts) != 3:
+        raise SdpError("the c= line has not three fields")
+    return parts[2].partition("/")[0] if parts[0] == "IN" else ""
+
+
+def _media(value: str) -> MediaDescription:
+    match = _MEDIA_LINE.fullmatch(value)
+    if match is None:
+        raise SdpError(f"cannot read m={value[:40]!r}")
+    port = int(match[2])
+    if port > 65_535:
+        raise SdpError(f"port {port}")
+    return MediaDescription(match[1], port, match[3], match[4].split(None, MAX_FORMATS)[:MAX_FORMATS])
+
+
+def _first(attributes: list[tuple[str, str]], name: str) -> str | None:
+    for key, value in attributes:
+        if key == name:
+            return value
+    return None
+
+
+def _direction(attributes: list[tuple[str, str]]) -> str | None:
+    for name, _ in attributes:
+        if name in DIRECTIONS:
+            return name
+    return None
+
+
+def _rtpmaps(attributes: list[tuple[str, str]]) -> dict[str, Codec]:
+    mapped: dict[str, Codec] = {}
+    for name, value in attributes:
+        if name == "rtpmap":
+            codec = parse_rtpmap(value)
+            if codec is not None:
+                mapped.setdefault(str(codec.payload_type), codec)
+    return mapped
+
+
+def _static(text: str) -> Codec | None:
+    return STATIC.get(int(text)) if text.isdecimal() and len(text) <= 3 else None
+
+
+def _attribute_lines(attributes: list[tuple[str, str]]) -> list[str]:
+    return [f"a={name}:{value}" if value else f"a={name}" for name, value in attributes]
+
+
+def _media_lines(media: MediaDescription) -> list[str]:
+    lines = [f"m={media.kind} {media.port} {media.protocol} {' '.join(media.formats)}"]
+    if media.address is not None:
+        lines.append(f"c={connection(media.address)}")
+    return lines + _attribute_lines(media.attributes)
