@@ -196,6 +196,8 @@ class CallInfo(msgspec.Struct, kw_only=True):
     """The X- headers of the INVITE, sip calls only."""
     tag: str | None = None
     parent_call_id: str | None = None
+    parent_device_type: str | None = None
+    """phone or sip, of the call that dialled this one."""
     peer_call_id: str | None = None
     sip_data: dict[str, Any] | None = None
 

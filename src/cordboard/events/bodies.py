@@ -1,0 +1,139 @@
+"""What happened → the body of a `calling.*` event, built once for every listener.
+
+An envelope is `{event_type, event_channel, timestamp, project_id, space_id, params}`.  `event_channel` is the
+same for all legs of one SWML session; `timestamp` is seconds since the epoch as a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from cordboard.call.actions import CallInfo
+from cordboard.call.effects import (
+    CallStateChanged,
+    ConnectStateChanged,
+    Happening,
+    PlayStateChanged,
+    ScriptWarned,
+)
+
+Body = dict[str, Any]
+
+
+class Device(msgspec.Struct, frozen=True):
+    """One far end as events show it."""
+
+    type: str
+    """phone or sip"""
+    from_: str
+    """E.164 number, or a SIP URI of which only `user@host` is shown."""
+    to: str
+
+
+def device_of(info: CallInfo) -> Device:
+    """The far end of a call."""
+    return Device(info.type, info.from_, info.to)
+
+
+def device_body(device: Device) -> Body:
+    """`{type, params}`: numbers for a phone, bare `user@host` for a SIP device."""
+    if device.type == "phone":
+        params = {"from_number": device.from_, "to_number": device.to}
+    else:
+        params = {"from": bare_address(device.from_), "to": bare_address(device.to)}
+    return {"type": device.type, "params": params}
+
+
+def bare_address(uri: str) -> str:
+    """`user@host` of a SIP URI: no scheme, password, port, parameters or headers.  A number stays as it is."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or scheme.lower() not in ("sip", "sips"):
+        return uri
+    # The user part may hold `;` and `?` itself (RFC 3261 section 25.1), so it is cut off first.
+    user, at, host = rest.rpartition("@")
+    host = _without_port(host.partition(";")[0].partition("?")[0])
+    return f"{user.partition(':')[0]}@{host}" if at else host
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def envelope(happening: Happening, info: CallInfo, *, timestamp: float) -> Body:
+    """The event about `info`'s call.  `timestamp`: seconds since the epoch."""
+    event_type, params_of = _KINDS[type(happening)]
+    return {
+        "event_type": event_type,
+        "event_channel": "swml:" + info.session_id,
+        "timestamp": timestamp,
+        "project_id": info.project_id,
+        "space_id": info.space_id,
+        "params": params_of(happening, info),
+    }
+
+
+def _about(info: CallInfo) -> Body:
+    params: Body = {"call_id": info.call_id, "node_id": info.node_id, "segment_id": info.segment_id}
+    if info.tag is not None:
+        params["tag"] = info.tag
+    return params
+
+
+def _call_state(happening: CallStateChanged, info: CallInfo) -> Body:
+    params = _about(info)
+    params["call_state"] = happening.state
+    params["direction"] = info.direction
+    params["device"] = device_body(device_of(info))
+    if info.parent_call_id is not None:
+        params["parent"] = {"call_id": info.parent_call_id, "node_id": info.node_id}
+    if happening.ending is not None and happening.state == "ended":
+        params["end_reason"] = happening.ending.reason.value
+    return params
+
+
+def _connect(happening: ConnectStateChanged, info: CallInfo) -> Body:
+    params = _about(info)
+    params["connect_state"] = happening.state
+    if happening.state == "failed" and happening.ending is not None:
+        params["failed_reason"] = happening.ending.reason.value
+    if happening.peer_call_id is not None and happening.state in ("connected", "disconnected"):
+        params["peer"] = _peer(happening, info)
+    return params
+
+
+def _peer(happening: ConnectStateChanged, info: CallInfo) -> Body:
+    device = Device(happening.peer_device_type, happening.peer_from, happening.peer_to)
+    return {"call_id": happening.peer_call_id, "node_id": info.node_id, "device": device_body(device)}
+
+
+def _play(happening: PlayStateChanged, info: CallInfo) -> Body:
+    params = _about(info)
+    params["control_id"] = happening.control_id
+    params["state"] = happening.state
+    return params
+
+
+def _warning(happening: ScriptWarned, info: CallInfo) -> Body:
+    warning = happening.warning
+    params = _about(info)
+    params["code"] = warning.code
+    params["message"] = warning.message
+    params["section"] = warning.section
+    params["step"] = warning.step
+    params["method"] = warning.method
+    if warning.line is not None:
+        params["line"] = warning.line
+    return params
+
+
+_KINDS: dict[type, tuple[str, Callable[[Any, CallInfo], Body]]] = {
+    CallStateChanged: ("calling.call.state", _call_state),
+    ConnectStateChanged: ("calling.call.connect", _connect),
+    PlayStateChanged: ("calling.call.play", _play),
+    ScriptWarned: ("calling.script.warning", _warning),
+}
