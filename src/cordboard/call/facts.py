@@ -1,4 +1,4 @@
-"""What happened to a call.  Facts are past tense, carry no objects of other layers, and go in one at a time."""
+"""What happened to a call.  Facts are past tense, carry no objects of other layers, go in one at a time."""
 
 from __future__ import annotations
 

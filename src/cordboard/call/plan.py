@@ -44,3 +44,5 @@ class ConnectPlan(msgspec.Struct, frozen=True, kw_only=True):
     answer_on_bridge: bool = False
     status_url: str | None = None
     """Receives the `calling.call.connect` events, each of them about the connecting call."""
+    problem: str | None = None
+    """Set when the plan as a whole is invalid: it fails with `error` and this sentence, nothing dialled."""
