@@ -20,14 +20,14 @@ class UriError(ValueError):
 # over 127 are not allowed either, and come from phones that skip the escaping.  `@` splits, so it cannot
 # be in any part.  Possessive, so that no text makes the search go back.
 _SIP = re.compile(
-    r"""(?P<scheme>sips?):
+    r"""(?P<scheme>[sS][iI][pP][sS]?):
         (?:(?P<user>[A-Za-z0-9\-_.!~*'()&=+$,;?/\#%\x80-\U0010ffff]++)
            (?::(?P<password>[A-Za-z0-9\-_.!~*'()&=+$,%]*+))?@)?
         (?P<host>[A-Za-z0-9._\-]++|\[[0-9A-Fa-f:.]{2,45}\])
         (?::(?P<port>[0-9]{1,5}))?
         (?P<params>(?:;[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]++(?:=[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]*+)?)*+)
         (?:\?(?P<headers>[A-Za-z0-9\-_.!~*'()\[\]/?:+$%=&]*+))?""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 _TEL = re.compile(
     r"tel:(?P<user>\+?[0-9A-Fa-f*#\-.()]++)(?P<params>(?:;[A-Za-z0-9\-]++(?:=[^\s;?<>\"]*+)?)*+)", re.I

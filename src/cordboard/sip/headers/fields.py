@@ -29,23 +29,24 @@ class Headers:
     remembered until that name is changed here.
     """
 
-    __slots__ = ("_names", "_parsed", "_values")
+    __slots__ = ("_names", "_values", "parsed")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         """Raises HeaderError if a name is no token or a value holds a line break."""
         self._names: list[str] = []
         self._values: list[str] = []
-        self._parsed: dict[str, Any] = {}
+        self.parsed: dict[str, Any] = {}
+        """Typed values by name, for the readers of typed values only."""
         for name, value in fields:
             self.add(name, value)
 
     @classmethod
-    def of_parsed(cls, names: list[str], values: list[str]) -> Headers:
+    def unchecked(cls, names: list[str], values: list[str]) -> Headers:
         """Takes over two lists of equal length: canonical names, and values that are known to be clean."""
         made = cls.__new__(cls)
         made._names = names
         made._values = values
-        made._parsed = {}
+        made.parsed = {}
         return made
 
     def get(self, name: str) -> str | None:
@@ -71,7 +72,7 @@ class Headers:
         key = _key(name)
         self._names.append(key)
         self._values.append(check_sendable(value))
-        self._parsed.pop(key, None)
+        self.parsed.pop(key, None)
 
     def set(self, name: str, value: str) -> None:
         """Replaces the first line of that name and removes the others, or appends."""
@@ -83,28 +84,28 @@ class Headers:
             return
         self._values[places[0]] = value
         self._delete(places[1:])
-        self._parsed.pop(key, None)
+        self.parsed.pop(key, None)
 
     def set_first(self, name: str, value: str) -> None:
         """Replaces the first line of that name and leaves the others, or appends."""
         key = _key(name)
-        places = self._places(key)
+        places = [self._names.index(key)] if key in self._names else self._places(key)
         if not places:
             self.add(key, value)
             return
         self._values[places[0]] = check_sendable(value)
-        self._parsed.pop(key, None)
+        self.parsed.pop(key, None)
 
     def remove(self, name: str) -> None:
         key = canonical_name(name) or name
         self._delete(self._places(key))
-        self._parsed.pop(key, None)
+        self.parsed.pop(key, None)
 
     def items(self) -> list[tuple[str, str]]:
         return list(zip(self._names, self._values, strict=True))
 
     def copy(self) -> Headers:
-        return Headers.of_parsed(self._names.copy(), self._values.copy())
+        return Headers.unchecked(self._names.copy(), self._values.copy())
 
     def __contains__(self, name: str) -> bool:
         return self.get(name) is not None

@@ -22,11 +22,29 @@ _ONE = re.compile(
 )
 
 
+# Nearly every list there is: no quotes, no white space.  One look at the whole, then plain splitting.
+_PLAIN = re.compile(rf"(?:;{TOKEN}(?:=[^\x00-\x20\x7f;,\"<>]++)?)*+")
+
+
 def parse_parameters(text: str) -> Parameters:
     """Reads `text`, empty or beginning with `;`.  A name given twice keeps its first value.
 
     Raises HeaderError on anything that is not a parameter list.
     """
+    if _PLAIN.fullmatch(text) is not None:
+        return _split_plain(text)
+    return _parse_loosely(text)
+
+
+def _split_plain(text: str) -> Parameters:
+    parameters: Parameters = {}
+    for piece in text[1:].split(";") if text else ():
+        name, _, value = piece.partition("=")
+        parameters.setdefault(name.lower(), value or None)
+    return parameters
+
+
+def _parse_loosely(text: str) -> Parameters:
     parameters: Parameters = {}
     position, end = 0, len(text)
     while position < end:
@@ -43,6 +61,11 @@ def parse_parameters(text: str) -> Parameters:
 
 def write_parameters(parameters: Mapping[str, str | None]) -> str:
     """The inverse of `parse_parameters`; a value that is no token and no host is quoted."""
+    written = "".join(
+        [f";{name}" if value is None else f";{name}={value}" for name, value in parameters.items()]
+    )
+    if _PLAIN.fullmatch(written) is not None and written.count(";") == len(parameters):
+        return written
     return "".join([_write_one(name, value) for name, value in parameters.items()])
 
 

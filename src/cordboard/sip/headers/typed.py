@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, cast
 
 from cordboard.sip.headers.cseq import CSeq
 from cordboard.sip.headers.fields import Headers
@@ -12,14 +12,14 @@ from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import NameAddr, parse_name_addr, parse_name_addrs
 from cordboard.sip.headers.via import Via
 
-T = TypeVar("T")
+LARGEST_CONTENT_LENGTH = 65_535
 
 
 class TypedHeaders:
     """What requests and responses share.
 
-    The typed properties raise HeaderError on a message that was built here with a bad or missing value;
-    on one that `parse` returned they never do.
+    The properties raise HeaderError on a message that was built by hand with a bad or missing value; on
+    one that was parsed they never do.  Treat the lists they give as read-only.
     """
 
     __slots__ = ("body", "headers")
@@ -29,16 +29,16 @@ class TypedHeaders:
 
     @property
     def call_id(self) -> str:
-        return self._required("Call-ID")
+        return cast(str, self._typed("Call-ID"))
 
     @property
     def cseq(self) -> CSeq:
-        return self._remember("CSeq", lambda: CSeq.parse(self._required("CSeq")))
+        return cast(CSeq, self._typed("CSeq"))
 
     @property
     def vias(self) -> list[Via]:
-        """Every Via, the topmost first.  Treat the list as read-only."""
-        return self._remember("Via", lambda: _read_vias(self.headers.get_all("Via")))
+        """Every Via, the topmost first."""
+        return cast(list[Via], self._typed("Via"))
 
     @property
     def via(self) -> Via:
@@ -58,16 +58,16 @@ class TypedHeaders:
 
     @property
     def from_(self) -> NameAddr:
-        return self._remember("From", lambda: parse_name_addr(self._required("From")))
+        return cast(NameAddr, self._typed("From"))
 
     @property
     def to(self) -> NameAddr:
-        return self._remember("To", lambda: parse_name_addr(self._required("To")))
+        return cast(NameAddr, self._typed("To"))
 
     @property
     def contacts(self) -> list[NameAddr]:
         """Every Contact in order; empty for `*` as well (see `contact_is_wildcard`)."""
-        return self._remember("Contact", self._read_contacts)
+        return cast(list[NameAddr], self._typed("Contact"))
 
     @property
     def contact(self) -> NameAddr | None:
@@ -83,52 +83,103 @@ class TypedHeaders:
     @property
     def record_routes(self) -> list[str]:
         """The raw Record-Route elements, topmost first, one address each."""
-        return self._remember("Record-Route", lambda: _split_all(self.headers.get_all("Record-Route")))
+        return cast(list[str], self._typed("Record-Route"))
 
     @property
     def routes(self) -> list[str]:
         """The raw Route elements, topmost first, one address each."""
-        return self._remember("Route", lambda: _split_all(self.headers.get_all("Route")))
+        return cast(list[str], self._typed("Route"))
 
     @property
     def max_forwards(self) -> int | None:
-        value = self.headers.get("Max-Forwards")
-        return None if value is None else read_number(value, 255, "Max-Forwards")
+        return cast("int | None", self._typed("Max-Forwards"))
 
     @property
     def content_type(self) -> str | None:
         """The body's media type in lower case, without parameters, such as `application/sdp`."""
-        value = self.headers.get("Content-Type")
-        return None if value is None else value.partition(";")[0].replace(" ", "").strip("\t").lower()
+        return cast("str | None", self._typed("Content-Type"))
 
-    def option_tags(self, name: str) -> list[str]:
-        """The option tags (or methods, or types) of Require, Supported, Allow, Accept, …"""
-        return _split_all(self.headers.get_all(name))
+    def elements(self, name: str) -> list[str]:
+        """The raw elements of a comma list such as Require, Supported, Allow or Accept; empty if there is
+        none.  Raises HeaderError if a quote or an angle bracket in it is never closed."""
+        return _elements(self.headers.get_all(name))
 
-    def _required(self, name: str) -> str:
-        value = self.headers.get(name)
-        if value is None:
-            raise HeaderError(f"no {name}")
-        return value
+    def _typed(self, name: str) -> Any:
+        parsed = self.headers.parsed
+        if name not in parsed:
+            parsed[name] = READERS[name](self.headers.get_all(name))
+        return parsed[name]
 
-    def _read_contacts(self) -> list[NameAddr]:
-        values = self.headers.get_all("Contact")
-        return [] if values == ["*"] else parse_name_addrs(values)
 
-    def _remember(self, name: str, read: Callable[[], T]) -> T:
-        parsed = self.headers._parsed
-        value: T | None = parsed.get(name)
-        if value is None:
-            value = parsed[name] = read()
-        return value
+def _read_one(values: list[str], name: str) -> str:
+    """The only value: two would let two readers of one message see two callers (RFC 4475 section 3.3.9)."""
+    if len(values) != 1:
+        raise HeaderError("there is more than one" if values else f"there is no {name}")
+    return values[0]
+
+
+def _read_call_id(values: list[str]) -> str:
+    call_id = _read_one(values, "Call-ID")
+    if not call_id:
+        raise HeaderError("it is empty")
+    return call_id
 
 
 def _read_vias(values: list[str]) -> list[Via]:
-    vias = [Via.parse(element) for value in values for element in split_list(value)]
+    vias = [Via.parse(element) for element in _elements(values)]
     if not vias:
-        raise HeaderError("no Via")
+        raise HeaderError("there is no Via")
     return vias
 
 
-def _split_all(values: list[str]) -> list[str]:
+def _read_contacts(values: list[str]) -> list[NameAddr]:
+    return [] if values == ["*"] else parse_name_addrs(values)
+
+
+def _read_routes(values: list[str]) -> list[str]:
+    """Routes stay raw, since they are copied as they are; each is known to be readable."""
+    routes = _elements(values)
+    for route in routes:
+        parse_name_addr(route)
+    return routes
+
+
+def _read_max_forwards(values: list[str]) -> int | None:
+    return read_number(_read_one(values, "Max-Forwards"), 255, "Max-Forwards") if values else None
+
+
+def _read_content_type(values: list[str]) -> str | None:
+    if not values:
+        return None
+    return _read_one(values, "Content-Type").partition(";")[0].replace(" ", "").replace("\t", "").lower()
+
+
+def _read_content_length(values: list[str]) -> int | None:
+    """Repeated equal values are let through; values that differ would let two readers of one message
+    see two bodies."""
+    numbers = {read_number(value, LARGEST_CONTENT_LENGTH, "Content-Length") for value in values}
+    if len(numbers) > 1:
+        raise HeaderError("there are several, and they differ")
+    return numbers.pop() if numbers else None
+
+
+def _elements(values: list[str]) -> list[str]:
+    if len(values) == 1:
+        return split_list(values[0])
     return [element for value in values for element in split_list(value)]
+
+
+READERS: dict[str, Callable[[list[str]], object]] = {
+    "Call-ID": _read_call_id,
+    "Contact": _read_contacts,
+    "Content-Length": _read_content_length,
+    "Content-Type": _read_content_type,
+    "CSeq": lambda values: CSeq.parse(_read_one(values, "CSeq")),
+    "From": lambda values: parse_name_addr(_read_one(values, "From")),
+    "Max-Forwards": _read_max_forwards,
+    "Record-Route": _read_routes,
+    "Route": _read_routes,
+    "To": lambda values: parse_name_addr(_read_one(values, "To")),
+    "Via": _read_vias,
+}
+"""How the values of each typed header are read: all its lines in, the typed value out, or HeaderError."""

@@ -15,7 +15,7 @@ MAGIC_COOKIE = "z9hG4bK"
 _VIA = re.compile(
     rf"{TOKEN}[ \t]*+/[ \t]*+{TOKEN}[ \t]*+/[ \t]*+({TOKEN})[ \t]++"
     rf"({HOST})[ \t]*+(?::[ \t]*+([0-9]{{1,5}}))?[ \t]*+(;.*+)?",
-    re.DOTALL | re.IGNORECASE,
+    re.DOTALL,
 )
 
 
