@@ -92,7 +92,7 @@ class ToneReading(NamedTuple):
     """What a `ToneMeter` heard in one window."""
 
     frequency: float | None
-    """The loudest candidate in Hz; None if it has less than half of the power, or all is quiet."""
+    """The loudest candidate in Hz; None if it has less than 40 % of the power, or all is quiet."""
     level: float
     """Of the whole window, dBov; -inf if digitally silent."""
     share: float
@@ -135,7 +135,7 @@ def read_tone(pcm: bytes, candidates: Sequence[float], *, quiet: float = -60.0) 
         return ToneReading(None, total, 0.0)
     shares = [(_share(pcm, frequency), frequency) for frequency in candidates]
     share, frequency = max(shares)
-    return ToneReading(frequency if share >= 0.5 else None, total, min(1.0, share))
+    return ToneReading(frequency if share >= 0.4 else None, total, min(1.0, share))
 
 
 def heard(pcm: bytes, frequencies: Sequence[float], *, share: float = 0.7) -> bool:
