@@ -12,7 +12,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def encode(body: Any) -> bytes:
-    """JSON of plain data.  Text that a peer sent in no valid UTF-8 loses only its bad bytes (U+FFFD)."""
+    """JSON of plain data or structs.  Text that a peer sent in no valid UTF-8 loses only its bad bytes (U+FFFD)."""
     try:
         return _encoder.encode(body)
     except UnicodeEncodeError:
@@ -25,6 +25,8 @@ def readable(text: str) -> str:
 
 
 def _readable_tree(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return _readable_tree(msgspec.structs.asdict(value))
     if isinstance(value, str):
         return readable(value)
     if isinstance(value, dict):

@@ -1,0 +1,355 @@
+"""The store in one SQLite file: write-ahead log, every commit on the disk before it counts."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import msgspec
+
+from cordboard.events.encoding import encode
+from cordboard.server import store_schema as schema
+from cordboard.server.sqlite_writer import Batch, Done, Work, Writer
+from cordboard.server.store import (
+    DEAD,
+    AttemptRecord,
+    CallEnd,
+    CallRecord,
+    Delivery,
+    DeliveryRecord,
+    EventRecord,
+    NewCall,
+    NewEvent,
+    OpenConnect,
+    Settlement,
+    StoredCallback,
+    StoreError,
+)
+from cordboard.server.store_schema import Write
+
+_T = TypeVar("_T")
+_Row = tuple[Any, ...]
+
+MAX_BACKLOG = 200_000
+"""Rows in memory that the disk has not taken; beyond it writes are counted and dropped."""
+READ_TIMEOUT = 15.0
+MAX_LISTED = 1000
+_IN_CALL = len(msgspec.structs.fields(NewCall))
+
+
+class SqliteStore:
+    """One server, one file, one writer thread.  See `store.Store`."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, lock: IO[bytes], on_stored: StoredCallback | None = None
+    ) -> None:
+        self._connection = connection
+        self._lock = lock
+        self._loop = asyncio.get_running_loop()
+        self._writer = Writer(connection, self._loop, self._committed)
+        self._batch: Batch | None = None
+        self._backlog = 0
+        self._dropped = 0
+        self._is_closed = False
+        self._last_call = _highest(connection, "calls")
+        self._last_delivery = _highest(connection, "deliveries")
+        self.on_stored: StoredCallback = on_stored or (lambda deliveries: None)
+        self._writer.start()
+
+    @classmethod
+    def open(cls, path: Path) -> SqliteStore:
+        """Open or create the file, in a running loop.  Raises `StoreError`; blocks for some milliseconds."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = _locked(path)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be opened: {error.strerror or error}") from None
+        try:
+            return cls(_connect(path), lock)
+        except sqlite3.Error as error:
+            lock.close()
+            raise StoreError(f"{path}: not usable as a store: {error}") from None
+        except BaseException:
+            lock.close()
+            raise
+
+    # ------------------------------------------------------------ writing
+
+    def add_call(self, call: NewCall) -> int:
+        self._last_call = number = self._last_call + 1
+        self._write(Write.ADD_CALL, (number, *msgspec.structs.astuple(call)))
+        return number
+
+    def call_answered(self, call_number: int, at: float) -> None:
+        self._write(Write.ANSWERED, (at, call_number))
+
+    def call_ended(self, call_number: int, end: CallEnd) -> None:
+        self._write(Write.ENDED, (*msgspec.structs.astuple(end), call_number))
+
+    def connect_changed(self, call_number: int, connect: OpenConnect | None) -> None:
+        encoded = None if connect is None else encode(connect).decode()
+        self._write(Write.CONNECT, (encoded, call_number))
+
+    def save_dialog(self, call_number: int, dialog: bytes) -> None:
+        self._write(Write.DIALOG, (dialog, call_number))
+
+    def finish_call(self, call_number: int, statistics: bytes | None, variables: bytes | None) -> None:
+        self._write(Write.FINISHED, (statistics, variables, call_number))
+
+    def add_event(self, event: NewEvent) -> None:
+        self._write(Write.ADD_EVENT, msgspec.structs.astuple(event))
+
+    def add_delivery(self, event: NewEvent, session_id: str, *, origin: str, url: str, method: str) -> None:
+        self._last_delivery = number = self._last_delivery + 1
+        at = event.created_at
+        row = (number, event.call_number, event.seq, event.event_id, session_id, origin, url, method, at, at)
+        if self._write(Write.ADD_DELIVERY, row):
+            self._open_batch().stored.append(
+                Delivery(number, event.event_id, session_id, origin, url, method, event.body, at, 0, at)
+            )
+
+    def settle(self, settlement: Settlement) -> None:
+        s = settlement
+        row = (s.state, s.attempts, s.next_try_at, s.status, s.error, s.at, s.number)
+        self._write(Write.SETTLED, row)
+        if s.error:
+            slot = s.attempts % schema.KEPT_ATTEMPTS
+            self._write(Write.ATTEMPT, (s.number, slot, s.attempts, s.at, s.took_ms, s.status, s.error))
+
+    def _write(self, kind: Write, row: _Row) -> bool:
+        if self._backlog >= MAX_BACKLOG or self._is_closed:
+            self._dropped += 1
+            return False
+        batch = self._open_batch()
+        batch.rows[kind].append(row)
+        batch.size += 1
+        self._backlog += 1
+        return True
+
+    def _open_batch(self) -> Batch:
+        """All that one turn of the loop writes is one batch, and so one transaction."""
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = Batch()
+            self._loop.call_soon(self._hand_over)
+        return batch
+
+    def _hand_over(self) -> None:
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            self._writer.put(batch)
+
+    def _committed(self, batch: Batch) -> None:
+        self._backlog -= batch.size
+        if batch.stored:
+            self.on_stored(batch.stored)
+
+    # ------------------------------------------------------------ reading
+
+    def next_pending(
+        self, origin: str, after: int, limit: int, loaded: Callable[[list[Delivery]], None]
+    ) -> None:
+        def work(connection: sqlite3.Connection) -> list[Delivery]:
+            rows = connection.execute(schema.SELECT_PENDING, (origin, after, limit)).fetchall()
+            return [Delivery(*row) for row in rows]
+
+        def done(result: list[Delivery] | StoreError) -> None:
+            loaded([] if isinstance(result, StoreError) else result)
+
+        self._do(work, done)
+
+    async def pending_origins(self) -> list[str]:
+        query = "SELECT DISTINCT origin FROM deliveries WHERE state = 'pending'"
+        return [row[0] for row in await self._rows(query, ())]
+
+    async def unfinished_calls(self) -> list[CallRecord]:
+        query = (
+            f"SELECT {schema.CALL_COLUMNS}, (SELECT COALESCE(MAX(seq), 0) FROM events"
+            " WHERE call_number = number) FROM calls WHERE ended_at IS NULL OR connect IS NOT NULL"
+            " ORDER BY number"
+        )
+        return [_call(row) for row in await self._rows(query, ())]
+
+    async def calls(self, *, limit: int = 100, before: int | None = None) -> list[CallRecord]:
+        query = f"SELECT {schema.CALL_COLUMNS} FROM calls WHERE number < ? ORDER BY number DESC LIMIT ?"
+        return [_call(row) for row in await self._rows(query, (_before(before), min(limit, MAX_LISTED)))]
+
+    async def call(self, call_id: str) -> CallRecord | None:
+        rows = await self._rows(f"SELECT {schema.CALL_COLUMNS} FROM calls WHERE call_id = ?", (call_id,))
+        return _call(rows[0]) if rows else None
+
+    async def events(self, call_id: str, *, after: int = 0, limit: int = MAX_LISTED) -> list[EventRecord]:
+        rows = await self._rows(schema.SELECT_EVENTS, (call_id, after, min(limit, MAX_LISTED)))
+        return [
+            EventRecord(seq=seq, event_id=event_id, event_type=kind, created_at=at, body=body)
+            for seq, event_id, kind, at, body in rows
+        ]
+
+    async def deliveries(
+        self, *, state: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[DeliveryRecord]:
+        query = schema.SELECT_DELIVERIES + " WHERE number < ?"
+        values: tuple[Any, ...] = (_before(before),)
+        if state is not None:
+            query, values = query + " AND state = ?", (*values, state)
+        rows = await self._rows(query + " ORDER BY number DESC LIMIT ?", (*values, min(limit, MAX_LISTED)))
+        return [_delivery_record(row) for row in rows]
+
+    async def attempts(self, delivery_number: int) -> list[AttemptRecord]:
+        rows = await self._rows(schema.SELECT_ATTEMPTS, (delivery_number,))
+        return [
+            AttemptRecord(number=number, at=at, took_ms=took, status=status, error=error)
+            for number, at, took, status, error in rows
+        ]
+
+    async def revive(self, delivery_numbers: Sequence[int], at: float) -> list[Delivery]:
+        def work(connection: sqlite3.Connection) -> list[Delivery]:
+            connection.execute("BEGIN IMMEDIATE")
+            revived = [found for number in delivery_numbers if (found := _revive(connection, number, at))]
+            connection.execute("COMMIT")
+            return revived
+
+        return await self._result(work)
+
+    async def _rows(self, query: str, values: tuple[Any, ...]) -> list[_Row]:
+        return await self._result(lambda connection: connection.execute(query, values).fetchall())
+
+    async def _result(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._do(work, lambda result: None if future.done() else future.set_result(result))
+        try:
+            async with asyncio.timeout(READ_TIMEOUT):
+                result = await future
+        except TimeoutError:
+            raise StoreError("the store does not answer: its disk is stuck or full") from None
+        if isinstance(result, StoreError):
+            raise result
+        value: _T = result
+        return value
+
+    def _do(self, work: Work, done: Done) -> None:
+        if self._is_closed:
+            self._loop.call_soon(done, StoreError("the store is closed"))
+            return
+        self._open_batch().jobs.append((work, done))
+
+    # ------------------------------------------------------------ life
+
+    async def flush(self) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._do(lambda connection: None, lambda result: None if future.done() else future.set_result(None))
+        await future
+
+    async def prune(self, older_than: float) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in schema.PRUNE:
+                connection.execute(statement, (older_than,) if "?" in statement else ())
+            connection.execute("COMMIT")
+
+        await self._result(work)
+
+    async def close(self) -> None:
+        """Commit what waits, then close the file.  A second call does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._hand_over()
+        if await asyncio.to_thread(self._writer.stop, 10.0):
+            self._connection.close()
+        self._lock.close()
+
+    @property
+    def is_healthy(self) -> bool:
+        return not self._writer.is_failing and self._backlog < MAX_BACKLOG // 2
+
+    @property
+    def backlog(self) -> int:
+        """Rows that are not yet on the disk."""
+        return self._backlog
+
+    @property
+    def lost_rows(self) -> int:
+        """Rows that will never be on the disk."""
+        return self._dropped + self._writer.lost_rows
+
+    @property
+    def write_failures(self) -> int:
+        """Commits that the disk refused; each was tried again."""
+        return self._writer.failures
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """Held until the process ends, however it ends: two servers on one file would end each other's calls."""
+    lock = open(path.with_name(path.name + ".lock"), "ab")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StoreError(f"{path}: in use by another running server") from None
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        _create_tables(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema.VERSION:
+        raise StoreError(f"the store was written by a newer version of this program (format {version})")
+    if version == 0:
+        connection.executescript(f"BEGIN;{schema.SCHEMA}PRAGMA user_version = {schema.VERSION};COMMIT;")
+
+
+def _highest(connection: sqlite3.Connection, table: str) -> int:
+    number: int = connection.execute(f"SELECT COALESCE(MAX(number), 0) FROM {table}").fetchone()[0]
+    return number
+
+
+def _before(number: int | None) -> int:
+    return (1 << 62) if number is None else number
+
+
+def _revive(connection: sqlite3.Connection, number: int, at: float) -> Delivery | None:
+    row = connection.execute(schema.SELECT_BY_NUMBER, (number, DEAD)).fetchone()
+    if row is None:
+        return None
+    connection.execute(schema.REVIVE, (at, at, number))
+    delivery = Delivery(*row)
+    delivery.created_at = delivery.next_try_at = at
+    return delivery
+
+
+def _call(row: _Row) -> CallRecord:
+    number, rest = row[0], row[1 + _IN_CALL :]
+    answered_at, *end, connect, dialog, statistics, variables = rest[:11]
+    return CallRecord(
+        number=number,
+        start=NewCall(*row[1 : 1 + _IN_CALL]),
+        answered_at=answered_at,
+        end=CallEnd(*end) if end[0] is not None else None,
+        connect=msgspec.json.decode(connect, type=OpenConnect) if connect else None,
+        dialog=dialog,
+        statistics=statistics,
+        variables=variables,
+        last_seq=rest[11] if len(rest) > 11 else 0,
+    )
+
+
+def _delivery_record(row: _Row) -> DeliveryRecord:
+    fields = (field.name for field in msgspec.structs.fields(DeliveryRecord))
+    return DeliveryRecord(**dict(zip(fields, row, strict=True)))

@@ -1,0 +1,119 @@
+"""Tables and statements of the SQLite store."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE calls (
+  number INTEGER PRIMARY KEY, call_id TEXT NOT NULL, session_id TEXT NOT NULL, segment_id TEXT NOT NULL,
+  node_id TEXT NOT NULL, project_id TEXT NOT NULL, space_id TEXT NOT NULL, direction TEXT NOT NULL,
+  type TEXT NOT NULL, from_ TEXT NOT NULL, to_ TEXT NOT NULL, tag TEXT, parent_call_id TEXT,
+  started_at REAL NOT NULL, call_state_url TEXT, call_state_events TEXT NOT NULL,
+  answered_at REAL, ended_at REAL, reason TEXT, cause TEXT, sip_code INTEGER, sip_reason TEXT, sentence TEXT,
+  connect TEXT, dialog BLOB, statistics TEXT, variables TEXT);
+CREATE INDEX calls_by_id ON calls (call_id);
+CREATE INDEX calls_unfinished ON calls (number) WHERE ended_at IS NULL OR connect IS NOT NULL;
+CREATE TABLE events (
+  call_number INTEGER NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL,
+  created_at REAL NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (call_number, seq)) WITHOUT ROWID;
+CREATE TABLE deliveries (
+  number INTEGER PRIMARY KEY, call_number INTEGER NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL,
+  session_id TEXT NOT NULL, origin TEXT NOT NULL, url TEXT NOT NULL, method TEXT NOT NULL,
+  created_at REAL NOT NULL, next_try_at REAL NOT NULL, state TEXT NOT NULL DEFAULT 'pending',
+  attempts INTEGER NOT NULL DEFAULT 0, last_status INTEGER, last_error TEXT NOT NULL DEFAULT '',
+  last_at REAL);
+CREATE INDEX deliveries_pending ON deliveries (origin, number) WHERE state = 'pending';
+CREATE INDEX deliveries_by_call ON deliveries (call_number);
+CREATE INDEX deliveries_dead ON deliveries (number) WHERE state = 'dead';
+CREATE TABLE delivery_attempts (
+  delivery_number INTEGER NOT NULL, slot INTEGER NOT NULL, attempt INTEGER NOT NULL, at REAL NOT NULL,
+  took_ms INTEGER NOT NULL, status INTEGER, error TEXT NOT NULL,
+  PRIMARY KEY (delivery_number, slot)) WITHOUT ROWID;
+"""
+# Numbers are given out in memory in the order of writing, so that all big tables grow at their end and a
+# commit touches few pages.  An event's body is kept once: a delivery finds it by (call_number, seq).
+
+KEPT_ATTEMPTS = 32
+"""Latest failed attempts kept of one delivery."""
+
+
+class Write(IntEnum):
+    """The kinds of write, in the order in which one transaction carries them out."""
+
+    ADD_CALL = 0
+    ADD_EVENT = 1
+    ADD_DELIVERY = 2
+    ANSWERED = 3
+    CONNECT = 4
+    ENDED = 5
+    DIALOG = 6
+    FINISHED = 7
+    SETTLED = 8
+    ATTEMPT = 9
+
+
+STATEMENTS: tuple[str, ...] = (
+    "INSERT OR IGNORE INTO calls (number, call_id, session_id, segment_id, node_id, project_id, space_id,"
+    " direction, type, from_, to_, tag, parent_call_id, started_at, call_state_url, call_state_events)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    "INSERT OR IGNORE INTO events (call_number, seq, event_id, event_type, created_at, body)"
+    " VALUES (?,?,?,?,?,?)",
+    "INSERT OR IGNORE INTO deliveries (number, call_number, seq, event_id, session_id, origin, url, method,"
+    " created_at, next_try_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
+    "UPDATE calls SET answered_at = ? WHERE number = ?",
+    "UPDATE calls SET connect = ? WHERE number = ?",
+    "UPDATE calls SET ended_at = ?, reason = ?, cause = ?, sip_code = ?, sip_reason = ?, sentence = ?"
+    " WHERE number = ?",
+    "UPDATE calls SET dialog = ? WHERE number = ?",
+    "UPDATE calls SET statistics = ?, variables = ?, dialog = NULL WHERE number = ?",
+    "UPDATE deliveries SET state = ?, attempts = ?, next_try_at = ?, last_status = ?, last_error = ?,"
+    " last_at = ? WHERE number = ?",
+    "INSERT OR REPLACE INTO delivery_attempts (delivery_number, slot, attempt, at, took_ms, status, error)"
+    " VALUES (?,?,?,?,?,?,?)",
+)
+
+CALL_COLUMNS = (
+    "number, call_id, session_id, segment_id, node_id, project_id, space_id, direction, type, from_, to_,"
+    " tag, parent_call_id, started_at, call_state_url, call_state_events, answered_at, ended_at, reason, cause,"
+    " sip_code, sip_reason, sentence, connect, dialog, statistics, variables"
+)
+
+SELECT_PENDING = (
+    "SELECT d.number, d.event_id, d.session_id, d.origin, d.url, d.method, e.body, d.created_at, d.attempts,"
+    " d.next_try_at FROM deliveries d JOIN events e ON e.call_number = d.call_number AND e.seq = d.seq"
+    " WHERE d.state = 'pending' AND d.origin = ? AND d.number > ? ORDER BY d.number LIMIT ?"
+)
+SELECT_BY_NUMBER = (
+    "SELECT d.number, d.event_id, d.session_id, d.origin, d.url, d.method, e.body, d.created_at, d.attempts,"
+    " d.next_try_at FROM deliveries d JOIN events e ON e.call_number = d.call_number AND e.seq = d.seq"
+    " WHERE d.number = ? AND d.state = ?"
+)
+REVIVE = "UPDATE deliveries SET state = 'pending', created_at = ?, next_try_at = ? WHERE number = ?"
+SELECT_DELIVERIES = (
+    "SELECT number, event_id, session_id, origin, url, method, created_at, state, attempts, next_try_at,"
+    " last_status, last_error, last_at FROM deliveries"
+)
+SELECT_EVENTS = (
+    "SELECT e.seq, e.event_id, e.event_type, e.created_at, e.body FROM events e"
+    " JOIN calls c ON c.number = e.call_number WHERE c.call_id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+)
+SELECT_ATTEMPTS = (
+    "SELECT attempt, at, took_ms, status, error FROM delivery_attempts WHERE delivery_number = ?"
+    " ORDER BY attempt"
+)
+
+PRUNE: tuple[str, ...] = (
+    # A call goes only when nothing of it is still on its way.
+    "CREATE TEMP TABLE pruned AS SELECT number FROM calls c WHERE ended_at < ? AND connect IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.call_number = c.number AND d.state = 'pending')",
+    "DELETE FROM delivery_attempts WHERE delivery_number IN"
+    " (SELECT number FROM deliveries WHERE call_number IN pruned)",
+    "DELETE FROM deliveries WHERE call_number IN pruned",
+    "DELETE FROM events WHERE call_number IN pruned",
+    "DELETE FROM calls WHERE number IN pruned",
+    "DROP TABLE pruned",
+)
