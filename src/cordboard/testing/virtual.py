@@ -1,0 +1,308 @@
+"""Calls in virtual time: the heart of the server with a clock that jumps and far ends that follow a script.
+
+plan = ConnectPlan(groups=((Destination(kind="sip", to="sip:b1@h"),),))
+far_end = FarEnd((1.0, 180), (3.0, 200), (20.0, "bye"))
+shell = run_call([Connect(plan=plan)], {"sip:b1@h": far_end})
+assert shell.told("a") == ["created", "connecting", "answered", "connected", "disconnected", "ended"]
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from cordboard.call.actions import (
+    Action,
+    CallInfo,
+    DocumentFailed,
+    DocumentFetched,
+    Driver,
+    Evaluate,
+    Evaluated,
+    FetchDocument,
+    Finished,
+    PlayItem,
+    Request,
+    Result,
+    Turn,
+)
+from cordboard.call.call import Call
+from cordboard.call.effects import (
+    AnswerLeg,
+    AskShell,
+    CallOver,
+    Dial,
+    Effect,
+    EndLeg,
+    Join,
+    PlayTo,
+    Report,
+    RingLeg,
+    StopPlay,
+    TellCall,
+    Unjoin,
+)
+from cordboard.call.facts import DriverReply, Fact, PlayFinished
+from cordboard.testing.recording_legs import Caller, FarEnd, RecordingLegs, Seen
+from cordboard.testing.virtual_time import VirtualTime
+
+__all__ = [
+    "Caller",
+    "FarEnd",
+    "ListDriver",
+    "RecordingLegs",
+    "Seen",
+    "Told",
+    "VirtualShell",
+    "VirtualTime",
+    "run_call",
+]
+
+
+class ListDriver:
+    """A driver that asks for a list of things and keeps the results."""
+
+    def __init__(self, steps: Iterable[Action | Request | Finished]) -> None:
+        self._steps = iter(steps)
+        self.results: list[Result] = []
+
+    def start(self) -> Turn:
+        """The first step."""
+        return Turn(next(self._steps, Finished()))
+
+    def resume(self, result: Result) -> Turn:
+        """The next step."""
+        self.results.append(result)
+        return Turn(next(self._steps, Finished()))
+
+    def variables(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One report, as the listeners got it."""
+
+    at: float
+    call_id: str
+    report: Report
+
+
+class VirtualShell:
+    """Runs calls as the server does: one queue of facts, one fact at a time, one timer a call."""
+
+    def __init__(
+        self,
+        time: VirtualTime,
+        legs: RecordingLegs,
+        *,
+        documents: Mapping[str, bytes] | None = None,
+        evaluate: Callable[[str, dict[str, Any]], Any] = lambda expression, bindings: None,
+        audio_seconds: float = 2.0,
+    ) -> None:
+        """`documents` by URL; an audio item whose URL contains `missing` cannot be played."""
+        self.time = time
+        self.legs = legs
+        self.calls: dict[str, Call] = {}
+        self.drivers: dict[str, Driver] = {}
+        self.reports: list[Told] = []
+        self.effects: list[tuple[str, Effect]] = []
+        self.joined: set[frozenset[str]] = set()
+        self.most_joins = 0
+        self._documents = documents or {}
+        self._evaluate = evaluate
+        self._audio_seconds = audio_seconds
+        self._playing: dict[tuple[str, str], bool] = {}
+        self._queue: deque[tuple[str, Fact]] = deque()
+        self._ids = itertools.count(1)
+        self._alarms: dict[str, float] = {}
+        self._draining = False
+        legs.deliver = self.deliver
+
+    # ---------------------------------------- going in
+
+    def call_in(self, driver: Driver, caller: Caller | None = None, call_id: str = "a") -> Call:
+        """A caller's INVITE arrives now."""
+        call = Call(info=caller_info(call_id), driver=driver, new_id=self._new_id)
+        self.calls[call_id] = call
+        self.drivers[call_id] = driver
+        self.legs.call_in(call_id, caller or Caller())
+        self._carry_out(call_id, call.start(self.time.now))
+        self._drain()
+        return call
+
+    def deliver(self, call_id: str, fact: Fact) -> None:
+        """Put a fact into a call's queue."""
+        self._queue.append((call_id, fact))
+        self._drain()
+
+    def told(self, call_id: str) -> list[str]:
+        """The states that were reported about one call, in order."""
+        return [_word(told.report) for told in self.reports if told.call_id == call_id]
+
+    def open_calls(self) -> list[str]:
+        """Calls that are not over."""
+        return [call_id for call_id, call in self.calls.items() if not call.is_over]
+
+    def _new_id(self) -> str:
+        return f"id{next(self._ids)}"
+
+    def _drain(self) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        while self._queue:
+            call_id, fact = self._queue.popleft()
+            call = self.calls.get(call_id)
+            if call is not None and not call.is_over:
+                self._carry_out(call_id, call.handle(fact, self.time.now))
+        self._draining = False
+
+    def _wake(self, call_id: str) -> None:
+        self._alarms.pop(call_id, None)
+        call = self.calls[call_id]
+        due = call.next_timeout()
+        if due is not None and due <= self.time.now:
+            self._carry_out(call_id, call.handle_timeout(self.time.now))
+        else:
+            self._carry_out(call_id, [])
+        self._drain()
+
+    # ---------------------------------------- going out
+
+    def _carry_out(self, call_id: str, effects: list[Effect]) -> None:
+        for effect in effects:
+            self.effects.append((call_id, effect))
+            self._do(call_id, effect)
+        due = self.calls[call_id].next_timeout()
+        if due is not None and self._alarms.get(call_id) != due:
+            self._alarms[call_id] = due
+            self.time.at(due, lambda: self._wake(call_id))
+
+    def _do(self, call_id: str, effect: Effect) -> None:
+        if isinstance(effect, (RingLeg, AnswerLeg, EndLeg)):
+            self.legs.carry_out(call_id, effect)
+        elif isinstance(effect, TellCall):
+            self._queue.append((effect.call_id, effect.fact))
+        elif isinstance(effect, Report):
+            self.reports.append(Told(self.time.now, call_id, effect))
+        elif isinstance(effect, Dial):
+            self._dial(effect)
+        elif isinstance(effect, (Join, Unjoin)):
+            self._join(effect)
+        elif isinstance(effect, PlayTo):
+            self._play(call_id, effect)
+        elif isinstance(effect, StopPlay):
+            self._played(call_id, effect.control_id, ())
+        elif isinstance(effect, AskShell):
+            self._reply(call_id, effect)
+        else:
+            assert isinstance(effect, CallOver)
+
+    def _dial(self, dial: Dial) -> None:
+        self.calls[dial.call_id] = call = Call(
+            info=dialled_info(dial),
+            driver=None,
+            parent=dial.parent,
+            call_state_url=dial.destination.call_state_url,
+            call_state_events=dial.destination.call_state_events,
+            destination=dial.destination,
+            new_id=self._new_id,
+        )
+        self.legs.dial(dial)
+        self._carry_out(dial.call_id, call.start(self.time.now))
+
+    def _join(self, effect: Join | Unjoin) -> None:
+        pair = frozenset((effect.a, effect.b))
+        if isinstance(effect, Unjoin):
+            self.joined.discard(pair)
+        else:
+            self.joined = {other for other in self.joined if not other & pair} | {pair}
+            self.most_joins = max(self.most_joins, len(self.joined))
+
+    def _play(self, call_id: str, play: PlayTo) -> None:
+        self._playing[call_id, play.control_id] = True
+        errors = tuple(f"{item.url} is missing" for item in play.items if "missing" in item.url)
+        if play.loop:
+            seconds = play.loop * sum(self._seconds(item) for item in play.items)
+            self.time.after(seconds, lambda: self._played(call_id, play.control_id, errors))
+
+    def _seconds(self, item: PlayItem) -> float:
+        if item.kind == "audio":
+            return 0.0 if "missing" in item.url else self._audio_seconds
+        return item.duration or self._audio_seconds
+
+    def _played(self, call_id: str, control_id: str, errors: tuple[str, ...]) -> None:
+        if self._playing.pop((call_id, control_id), False):
+            self.deliver(call_id, PlayFinished(control_id=control_id, errors=errors))
+
+    def _reply(self, call_id: str, ask: AskShell) -> None:
+        reply = DriverReply(ticket=ask.ticket, result=self._answer_to(ask.request))
+        self.time.after(self.legs.round_trip, lambda: self.deliver(call_id, reply))
+
+    def _answer_to(self, request: Evaluate | FetchDocument) -> Evaluated | DocumentFetched | DocumentFailed:
+        if isinstance(request, Evaluate):
+            return Evaluated(value=self._evaluate(request.expression, request.bindings))
+        body = self._documents.get(request.url)
+        if body is None:
+            return DocumentFailed(url=request.url, sentence=f"{request.url} answered 404.")
+        return DocumentFetched(url=request.url, body=body)
+
+
+def run_call(
+    steps: Iterable[Action | Request | Finished],
+    far_ends: Mapping[str, FarEnd] | None = None,
+    *,
+    caller: Caller | None = None,
+    round_trip: float = 0.02,
+) -> VirtualShell:
+    """One call, `"a"`, through a list of steps, to the end of all that follows from it."""
+    time = VirtualTime()
+    shell = VirtualShell(time, RecordingLegs(time, far_ends or {}, round_trip=round_trip))
+    shell.call_in(ListDriver(steps), caller)
+    time.run()
+    return shell
+
+
+def caller_info(call_id: str) -> CallInfo:
+    """What is known of a caller in virtual time."""
+    return CallInfo(
+        call_id=call_id,
+        node_id="node",
+        segment_id=call_id,
+        project_id="project",
+        space_id="space",
+        session_id="session",
+        call_state="created",
+        direction="inbound",
+        type="phone",
+        from_="+15550100001",
+        to="+15550100002",
+    )
+
+
+def dialled_info(dial: Dial) -> CallInfo:
+    """What is known of a call that was dialled in virtual time."""
+    return CallInfo(
+        call_id=dial.call_id,
+        node_id="node",
+        segment_id=dial.call_id,
+        project_id="project",
+        space_id="space",
+        session_id=dial.session_id,
+        call_state="created",
+        direction="outbound",
+        type=dial.destination.kind,
+        from_=dial.from_,
+        to=dial.destination.to,
+        from_name=dial.from_name,
+        parent_call_id=dial.parent,
+    )
+
+
+def _word(report: Report) -> str:
+    return str(getattr(report.happening, "state", "warning"))
