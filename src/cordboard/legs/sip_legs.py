@@ -1,0 +1,273 @@
+"""All SIP legs of a server: the stack's events go to the leg they belong to, effects go to the stack.
+
+Pure: bytes, effects and time in; bytes, facts and orders for the media out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from cordboard.call.actions import CallInfo
+from cordboard.call.effects import AnswerLeg, Dial, EndLeg, RingLeg
+from cordboard.call.reasons import Ending
+from cordboard.legs import identity
+from cordboard.legs.inbound_leg import InboundLeg
+from cordboard.legs.outbound_leg import OutboundLeg
+from cordboard.legs.outputs import CallOffered, OpenMedia, Output, ResolveTarget, Target
+from cordboard.legs.sip_leg import SipLeg
+from cordboard.media.protocol import EndpointOpened, EndpointRefused
+from cordboard.sdp import SdpError, SessionDescription, parse
+from cordboard.sip import events
+from cordboard.sip.headers import HeaderError
+from cordboard.sip.message import Request
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.stack import SipStack
+from cordboard.sip.uri import Uri, UriError
+
+
+class Identity:
+    """What every call of this server has in common."""
+
+    __slots__ = ("domain", "new_id", "node_id", "project_id", "space_id")
+
+    def __init__(
+        self, *, new_id: Callable[[], str], node_id: str, project_id: str, space_id: str, domain: str
+    ) -> None:
+        self.new_id = new_id
+        self.node_id = node_id
+        self.project_id = project_id
+        self.space_id = space_id
+        self.domain = domain
+
+
+class SipLegs:
+    """Every leg by call id and by session."""
+
+    def __init__(
+        self, stack: SipStack, ours: Identity, *, may_call: Callable[[str], bool], max_legs: int
+    ) -> None:
+        self.stack = stack
+        self._ours = ours
+        self._may_call = may_call
+        self._max_legs = max_legs
+        self._legs: dict[str, SipLeg] = {}
+        self._by_session: dict[str, SipLeg] = {}
+        self._serial = 0
+
+    @property
+    def domain(self) -> str:
+        return self._ours.domain
+
+    def __len__(self) -> int:
+        return len(self._legs)
+
+    def __contains__(self, call_id: str) -> bool:
+        return call_id in self._legs
+
+    # ------------------------------------------------------------ from the wire
+
+    def receive(self, data: bytes, source: Endpoint, now: float) -> list[Output]:
+        return self._digest(self.stack.receive(data, source, now), now)
+
+    def transport_failed(self, destination: Endpoint, now: float) -> list[Output]:
+        return self._digest(self.stack.transport_failed(destination, now), now)
+
+    def next_timeout(self) -> float | None:
+        return self.stack.next_timeout()
+
+    def handle_timeout(self, now: float) -> list[Output]:
+        return self._digest(self.stack.handle_timeout(now), now)
+
+    # ------------------------------------------------------------ from the calls
+
+    def ring(self, call_id: str, effect: RingLeg, now: float) -> list[Output]:
+        leg = self._legs.get(call_id)
+        if not isinstance(leg, InboundLeg):
+            return []
+        return self._settle(leg, leg.ring(effect.early_media, now), now)
+
+    def answer(self, call_id: str, effect: AnswerLeg, now: float) -> list[Output]:
+        leg = self._legs.get(call_id)
+        if not isinstance(leg, InboundLeg):
+            return []
+        return self._settle(leg, leg.answer(now), now)
+
+    def end(self, call_id: str, effect: EndLeg, now: float) -> list[Output]:
+        leg = self._legs.get(call_id)
+        return [] if leg is None else self._settle(leg, leg.end(effect, now), now)
+
+    def accept_offer(self, call_id: str) -> list[Output]:
+        """The offered call has got a driver: open its media."""
+        return [OpenMedia(call_id=call_id)] if call_id in self._legs else []
+
+    def dial(self, effect: Dial, now: float) -> list[Output]:
+        """Start an outbound leg: find its target and open its media, side by side."""
+        parent = self._legs.get(effect.parent)
+        codec = parent.media.codec if parent is not None and parent.media is not None else None
+        leg = OutboundLeg(
+            effect, self.stack, self._next_serial(), domain=self._ours.domain, parent_codec=codec
+        )
+        self._legs[effect.call_id] = leg
+        if len(self._legs) > self._max_legs:
+            return self._settle(leg, leg.finish(leg.ending("overloaded")), now)
+        near = effect.parent if parent is not None else None
+        return [
+            ResolveTarget(call_id=effect.call_id, destination=effect.destination),
+            OpenMedia(call_id=effect.call_id, near=near),
+        ]
+
+    # ------------------------------------------------------------ from the shell
+
+    def resolved(self, call_id: str, target: Target, now: float) -> list[Output]:
+        leg = self._legs.get(call_id)
+        if not isinstance(leg, OutboundLeg):
+            return []
+        return self._settle(leg, leg.resolved(target, now), now)
+
+    def unresolved(self, call_id: str, end: Ending, now: float) -> list[Output]:
+        leg = self._legs.get(call_id)
+        return [] if leg is None else self._settle(leg, leg.finish(end), now)
+
+    def media_opened(self, event: EndpointOpened, now: float) -> list[Output]:
+        leg = self._legs.get(event.endpoint_id)
+        if not isinstance(leg, InboundLeg | OutboundLeg):
+            return []
+        return self._settle(leg, leg.media_opened(event, now), now)
+
+    def media_refused(self, event: EndpointRefused, now: float) -> list[Output]:
+        leg = self._legs.get(event.endpoint_id)
+        if leg is None:
+            return []
+        effect = EndLeg(ending=leg.ending("no_port", event.sentence), sip_code=503)
+        return self._settle(leg, leg.end(effect, now), now)
+
+    # ------------------------------------------------------------ the stack's events
+
+    def _digest(self, outputs: Iterable[events.Output], now: float) -> list[Output]:
+        done: list[Output] = []
+        for output in outputs:
+            if isinstance(output, events.SendMessage):
+                done.append(output)
+            else:
+                done.extend(self._happened(output, now))
+        return done
+
+    def _happened(self, event: events.Event, now: float) -> list[Output]:
+        if isinstance(event, events.InviteReceived):
+            return self._offered(event, now)
+        leg = self._by_session.get(event.session)
+        if leg is None:
+            return self._without_leg(event, now)
+        return self._settle(leg, _inform(leg, event, now), now)
+
+    def _without_leg(self, event: events.Event, now: float) -> list[Output]:
+        """The leg is over, but its far end still asks something."""
+        if isinstance(event, events.ReinviteReceived | events.RequestReceived):
+            return self._digest(self.stack.respond(event.transaction, 481, now=now), now)
+        return []
+
+    def _settle(self, leg: SipLeg, outputs: list[Output], now: float) -> list[Output]:
+        """Keep the tables in step with what a leg has just done."""
+        if leg.session is not None and not leg.over:
+            self._by_session[leg.session] = leg
+        if leg.over:
+            self._legs.pop(leg.call_id, None)
+            if leg.session is not None:
+                self._by_session.pop(leg.session, None)
+        return self._unfold(outputs, now)
+
+    def _unfold(self, outputs: list[Output], now: float) -> list[Output]:
+        """Legs hand on what the stack returned to them; its events come back to us."""
+        done: list[Output] = []
+        for output in outputs:
+            if isinstance(output, events.EVENTS):
+                done.extend(self._happened(output, now))
+            else:
+                done.append(output)
+        return done
+
+    # ------------------------------------------------------------ new calls
+
+    def _offered(self, event: events.InviteReceived, now: float) -> list[Output]:
+        status = self._refusal(event)
+        if status:
+            return self._digest(self.stack.reject(event.session, status=status, now=now), now)
+        try:
+            offer = parse(event.request.body) if event.request.body else None
+            offered = self._describe(event)
+        except (SdpError, UriError, HeaderError):
+            return self._digest(self.stack.reject(event.session, status=400, now=now), now)
+        self._admit(offered, event.session, offer)
+        return [offered]
+
+    def _refusal(self, event: events.InviteReceived) -> int:
+        """The status that turns a stranger or a flood away; 0 for everybody else."""
+        if not self._may_call(event.source.address):
+            return 403
+        return 503 if len(self._legs) >= self._max_legs else 0
+
+    def _admit(self, offered: CallOffered, session: str, offer: SessionDescription | None) -> None:
+        call_id, caller = offered.call_id, offered.info.from_
+        leg = InboundLeg(call_id, self.stack, self._next_serial(), caller, session, offer)
+        self._legs[call_id] = leg
+        self._by_session[session] = leg
+
+    def _describe(self, event: events.InviteReceived) -> CallOffered:
+        request = event.request
+        dialled = Uri.parse(request.uri)
+        call_id = self._ours.new_id()
+        return CallOffered(
+            call_id=call_id,
+            info=self._info(call_id, request, dialled),
+            dialled=dialled.user or "",
+            source=event.source,
+        )
+
+    def _info(self, call_id: str, request: Request, dialled: Uri) -> CallInfo:
+        caller = request.from_
+        phone = identity.is_phone_call(request, caller)
+        return CallInfo(
+            call_id=call_id,
+            node_id=self._ours.node_id,
+            segment_id=self._ours.new_id(),
+            project_id=self._ours.project_id,
+            space_id=self._ours.space_id,
+            session_id=self._ours.new_id(),
+            call_state="created",
+            direction="inbound",
+            type="phone" if phone else "sip",
+            from_=identity.seen_by_scripts(caller.uri),
+            to=identity.seen_by_scripts(dialled),
+            from_name=caller.display_name or "",
+            headers=() if phone else identity.custom_headers(request),
+            sip_data=None if phone else identity.sip_data(request),
+        )
+
+    def _next_serial(self) -> int:
+        self._serial += 1
+        return self._serial
+
+
+def _inform(leg: SipLeg, event: events.Event, now: float) -> list[Output]:
+    """One event for one leg."""
+    if isinstance(event, events.SessionEnded):
+        return leg.session_ended(event)
+    if isinstance(event, events.ReinviteReceived):
+        return leg.reinvited(event, now)
+    if isinstance(event, events.RequestReceived):
+        return leg.requested(event, now)
+    if isinstance(leg, OutboundLeg):
+        return _inform_outbound(leg, event, now)
+    if isinstance(leg, InboundLeg) and isinstance(event, events.AckReceived):
+        return leg.acknowledged(event.body, now)
+    return []
+
+
+def _inform_outbound(leg: OutboundLeg, event: events.Event, now: float) -> list[Output]:
+    if isinstance(event, events.Provisional):
+        return leg.progressed(event)
+    if isinstance(event, events.Answered):
+        return leg.answered_by(event, now)
+    if isinstance(event, events.Refused):
+        return leg.refused(event)
+    return []

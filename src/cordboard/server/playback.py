@@ -1,0 +1,97 @@
+"""From a call's `PlayTo` to the worker: audio is fetched first, the worker gets local files only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from cordboard.call.actions import PlayItem
+from cordboard.call.effects import PlayTo, StopPlay
+from cordboard.call.facts import PlayFinished
+from cordboard.media.protocol import PlayEnded, PlaySource, StartPlay
+from cordboard.server.fetcher import AudioFetcher
+from cordboard.server.media_engine import MediaEngine
+
+
+class Playback:
+    """Each play has one end: after it was played, or stopped, or when nothing of it could be had."""
+
+    def __init__(
+        self,
+        media: MediaEngine,
+        audio: AudioFetcher,
+        finished: Callable[[str, PlayFinished], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        self._media = media
+        self._audio = audio
+        self._finished = finished
+        self._spawn = spawn
+        self._preparing: dict[str, asyncio.Task[None]] = {}
+        self._errors: dict[str, tuple[str, ...]] = {}
+        self._of_call: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._of_call)
+
+    def play(self, call_id: str, effect: PlayTo) -> None:
+        self._of_call.setdefault(call_id, set()).add(effect.control_id)
+        if any(item.kind == "audio" for item in effect.items):
+            self._preparing[effect.control_id] = self._spawn(self._prepare(call_id, effect))
+            return
+        self._start(call_id, effect, [_source(item) for item in effect.items])
+
+    def stop(self, call_id: str, effect: StopPlay) -> None:
+        task = self._preparing.pop(effect.control_id, None)
+        if task is None:
+            self._media.stop_play(call_id, effect.control_id)
+            return
+        task.cancel()
+        self._finished(call_id, PlayFinished(control_id=effect.control_id))
+
+    def ended(self, event: PlayEnded) -> None:
+        errors = self._errors.pop(event.play_id, ()) + event.errors
+        self._finished(event.endpoint_id, PlayFinished(control_id=event.play_id, errors=errors))
+
+    def forget(self, call_id: str) -> None:
+        """The call is over: nothing is prepared or remembered for it any more."""
+        for control_id in self._of_call.pop(call_id, ()):
+            self._errors.pop(control_id, None)
+            task = self._preparing.pop(control_id, None)
+            if task is not None:
+                task.cancel()
+
+    async def _prepare(self, call_id: str, effect: PlayTo) -> None:
+        sources: list[PlaySource] = []
+        errors: list[str] = []
+        for item in effect.items:
+            if item.kind != "audio":
+                sources.append(_source(item))
+                continue
+            audio = await self._audio.fetch(item.url)
+            if audio.path is None:
+                errors.append(audio.sentence)
+            else:
+                sources.append(PlaySource(kind="audio", path=audio.path))
+        self._preparing.pop(effect.control_id, None)
+        self._errors[effect.control_id] = tuple(errors)
+        if sources:
+            self._start(call_id, effect, sources)
+        else:
+            self.ended(PlayEnded(endpoint_id=call_id, play_id=effect.control_id))
+
+    def _start(self, call_id: str, effect: PlayTo, sources: list[PlaySource]) -> None:
+        self._media.play(
+            StartPlay(
+                endpoint_id=call_id,
+                play_id=effect.control_id,
+                sources=tuple(sources),
+                volume_db=effect.volume,
+                loop=effect.loop,
+            )
+        )
+
+
+def _source(item: PlayItem) -> PlaySource:
+    return PlaySource(kind=item.kind, duration_ms=round(item.duration * 1000), country=item.country)

@@ -1,0 +1,175 @@
+"""Every report of a call goes three ways: into its record, to the callback that asked for it, to the listeners.
+
+The store takes rows without blocking and commits what one turn of the loop has written as one transaction,
+so an event is never on its way before it is on disk, and a call's end is stored together with its last event.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from cordboard.call.actions import CallInfo
+from cordboard.call.call import Call
+from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening, Report
+from cordboard.call.reasons import Ending, callback_word
+from cordboard.events.bodies import Body, envelope
+from cordboard.events.encoding import encode
+from cordboard.media.protocol import LegStatistics
+from cordboard.server.store import CallEnd, NewCall, NewEvent, OpenConnect, Store
+from cordboard.server.webhook_sender import WebhookSender
+
+Listener = Callable[[CallInfo, Happening, Body], None]
+"""Called with every event of every call, in order."""
+
+MAX_VARIABLES = 64 * 1024
+"""Bytes of a script's variables that are kept with the record of its call."""
+
+
+class _Entry:
+    """One call in the books."""
+
+    __slots__ = ("info", "media_open", "number", "over", "seq", "variables")
+
+    def __init__(self, number: int, info: CallInfo) -> None:
+        self.number = number
+        self.info = info
+        self.seq = 0
+        self.media_open = False
+        self.over = False
+        self.variables: bytes | None = None
+
+
+class Recorder:
+    """Keeps the books of all calls of this process."""
+
+    def __init__(self, store: Store, sender: WebhookSender, new_id: Callable[[], str]) -> None:
+        self._store = store
+        self._sender = sender
+        self._new_id = new_id
+        self._entries: dict[str, _Entry] = {}
+        self.listeners: list[Listener] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    # ------------------------------------------------------------ a call's life
+
+    def begin(self, call: Call) -> None:
+        info = call.info
+        row = NewCall(
+            call_id=info.call_id,
+            session_id=info.session_id,
+            segment_id=info.segment_id,
+            node_id=info.node_id,
+            project_id=info.project_id,
+            space_id=info.space_id,
+            direction=info.direction,
+            type=info.type,
+            from_=info.from_,
+            to=info.to,
+            tag=info.tag,
+            parent_call_id=info.parent_call_id,
+            started_at=time.time(),
+            call_state_url=call.call_state_url,
+            call_state_events=" ".join(sorted(call.call_state_events)),
+        )
+        self._entries[info.call_id] = _Entry(self._store.add_call(row), info)
+
+    def report(self, call: Call, report: Report) -> None:
+        entry = self._entries.get(call.info.call_id)
+        if entry is None:
+            return
+        at = time.time()
+        body = envelope(report.happening, call.info, timestamp=at)
+        self._write_event(entry, report, body, at)
+        self._update_record(entry, report, at)
+        for listener in self.listeners:
+            listener(call.info, report.happening, body)
+
+    def dialog_saved(self, call_id: str, saved: bytes) -> None:
+        entry = self._entries.get(call_id)
+        if entry is not None:
+            self._store.save_dialog(entry.number, saved)
+
+    def media_opened(self, call_id: str) -> None:
+        entry = self._entries.get(call_id)
+        if entry is not None:
+            entry.media_open = True
+
+    def media_closed(self, call_id: str, statistics: LegStatistics | None) -> None:
+        """The last figures of a leg; None when its worker died with them."""
+        entry = self._entries.get(call_id)
+        if entry is None:
+            return
+        entry.media_open = False
+        if entry.over:
+            self._finish(entry, statistics)
+
+    def over(self, call: Call) -> None:
+        """The call will report nothing more; its record waits for the figures of its media."""
+        entry = self._entries.get(call.info.call_id)
+        if entry is None:
+            return
+        entry.over = True
+        entry.variables = _bounded_json(call.variables())
+        if not entry.media_open:
+            self._finish(entry, None)
+
+    # ------------------------------------------------------------ rows
+
+    def _finish(self, entry: _Entry, statistics: LegStatistics | None) -> None:
+        figures = msgspec.json.encode(statistics) if statistics is not None else None
+        self._store.finish_call(entry.number, figures, entry.variables)
+        self._entries.pop(entry.info.call_id, None)
+
+    def _write_event(self, entry: _Entry, report: Report, body: Body, at: float) -> None:
+        entry.seq += 1
+        event = NewEvent(
+            call_number=entry.number,
+            seq=entry.seq,
+            event_id=self._new_id(),
+            event_type=body["event_type"],
+            created_at=at,
+            body=encode(body),
+        )
+        if report.callback_url:
+            self._sender.send(event, entry.info.session_id, report.callback_url)
+        else:
+            self._store.add_event(event)
+
+    def _update_record(self, entry: _Entry, report: Report, at: float) -> None:
+        happening = report.happening
+        if isinstance(happening, CallStateChanged):
+            if happening.state == "answered":
+                self._store.call_answered(entry.number, at)
+            elif happening.state == "ended" and happening.ending is not None:
+                self._store.call_ended(entry.number, _call_end(happening.ending, at))
+        elif isinstance(happening, ConnectStateChanged):
+            self._store.connect_changed(entry.number, _open_connect(happening, report.callback_url))
+
+
+def _call_end(end: Ending, at: float) -> CallEnd:
+    return CallEnd(at, callback_word(end), end.cause, end.sip_code, end.sip_reason, end.sentence)
+
+
+def _open_connect(happening: ConnectStateChanged, url: str | None) -> OpenConnect | None:
+    if happening.state not in ("connecting", "connected"):
+        return None
+    return OpenConnect(
+        state=happening.state,
+        status_url=url,
+        peer_call_id=happening.peer_call_id,
+        peer_device_type=happening.peer_device_type,
+        peer_from=happening.peer_from,
+        peer_to=happening.peer_to,
+    )
+
+
+def _bounded_json(variables: dict[str, object]) -> bytes | None:
+    if not variables:
+        return None
+    encoded = msgspec.json.encode(variables)
+    return encoded if len(encoded) <= MAX_VARIABLES else b'{"":"too large to keep"}'

@@ -1,0 +1,143 @@
+"""All running calls, and the one queue through which facts reach them.
+
+Facts go in from the legs, the media, the fetcher and other calls; they are taken out one at a time, in
+order, so that nobody ever calls into a call.  The effects are handed to the performer, which decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from cordboard.call.call import Call
+from cordboard.call.effects import CallOver, CallStateChanged, Effect, EndLeg, Report
+from cordboard.call.facts import Fact, HangupRequested, PeerEnded
+from cordboard.call.reasons import Ending, ending
+from cordboard.server.runner import Runner
+
+_log = logging.getLogger(__name__)
+
+Perform = Callable[[Call, Effect], None]
+
+
+class _TimerDue:
+    """Stands in the queue for a call's timer, so that it keeps its place among the facts."""
+
+
+_TIMER_DUE = _TimerDue()
+
+
+class Switchboard:
+    """call id → runner."""
+
+    def __init__(self, perform: Perform) -> None:
+        self._perform = perform
+        self._runners: dict[str, Runner] = {}
+        self._queue: deque[tuple[str, Fact | _TimerDue]] = deque()
+        self._draining = False
+        self._loop = asyncio.get_running_loop()
+        self.defects = 0
+        """Exceptions that a call's own code raised: always 0 unless there is a bug."""
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._runners)
+
+    def call(self, call_id: str) -> Call | None:
+        runner = self._runners.get(call_id)
+        return runner.call if runner else None
+
+    def calls(self) -> list[Call]:
+        return [runner.call for runner in self._runners.values()]
+
+    def start(self, call: Call) -> None:
+        """Take in a new call and let it begin."""
+        runner = Runner(call, self._loop, self._timer_due)
+        self._runners[call.info.call_id] = runner
+        self._empty.clear()
+        self._guarded(runner, runner.start)
+        self._drain()
+
+    def post(self, call_id: str, fact: Fact) -> None:
+        """A fact for a call; dropped if the call is gone."""
+        self._queue.append((call_id, fact))
+        self._drain()
+
+    def forget(self, call_id: str) -> None:
+        """The call is over."""
+        runner = self._runners.pop(call_id, None)
+        if runner is not None:
+            runner.stop()
+        if not self._runners:
+            self._empty.set()
+
+    def hang_up_all(self, end: Ending) -> None:
+        for call_id in list(self._runners):
+            self.post(call_id, HangupRequested(ending=end))
+
+    async def empty(self) -> None:
+        """Wait until no call is left."""
+        await self._empty.wait()
+
+    # ------------------------------------------------------------ inside
+
+    def _timer_due(self, call_id: str) -> None:
+        self._queue.append((call_id, _TIMER_DUE))
+        self._drain()
+
+    def _drain(self) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._queue:
+                self._take(*self._queue.popleft())
+        finally:
+            self._draining = False
+
+    def _take(self, call_id: str, fact: Fact | _TimerDue) -> None:
+        runner = self._runners.get(call_id)
+        if runner is None:
+            return
+        if isinstance(fact, _TimerDue):
+            self._guarded(runner, runner.time_out)
+        else:
+            self._guarded(runner, lambda: runner.feed(fact))
+
+    def _guarded(self, runner: Runner, step: Callable[[], list[Effect]]) -> None:
+        """The last line of defence: a defect ends its own call with a reason, and no other."""
+        call = runner.call
+        try:
+            for effect in step():
+                self._perform(call, effect)
+        except Exception:
+            self.defects += 1
+            _log.exception("call %s: internal error; the call is ended", call.info.call_id)
+            self._bury(runner)
+
+    def _bury(self, runner: Runner) -> None:
+        """End a call whose own code failed, and tell everybody who waits for it."""
+        call, end = runner.call, ending("internal_error")
+        self.forget(call.info.call_id)
+        last: tuple[Effect, ...] = (
+            EndLeg(ending=end, sip_code=500),
+            Report(happening=CallStateChanged(state="ended", ending=end), callback_url=call.ended_url),
+            CallOver(),
+        )
+        for effect in last:
+            try:
+                self._perform(call, effect)
+            except Exception:
+                _log.exception("call %s: cannot be ended cleanly", call.info.call_id)
+        self._tell_relatives(call, end)
+
+    def _tell_relatives(self, call: Call, end: Ending) -> None:
+        call_id = call.info.call_id
+        if call.parent is not None:
+            self._queue.append((call.parent, PeerEnded(call_id=call_id, ending=end)))
+        for other in self.calls():
+            if other.parent == call_id:
+                self._queue.append((other.info.call_id, HangupRequested(ending=end)))
