@@ -1,0 +1,118 @@
+"""Writing our own requests, and the ACK and CANCEL that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.headers.fields import check_sendable
+from cordboard.sip.headers.grammar import HeaderError, is_token
+
+Fields = Iterable[tuple[str, str]]
+
+MAX_FORWARDS = 70
+
+
+def header_lines(fields: Fields) -> str:
+    """Extra headers as text, each line with its line break.
+
+    Raises HeaderError if a name is no token or a value holds a line break: a value must not be able to
+    bring headers, or a second message, of its own.
+    """
+    lines = []
+    for name, value in fields:
+        if not is_token(name):
+            raise HeaderError("a header name must be a token")
+        lines.append(f"{name}: {check_sendable(value)}\r\n")
+    return "".join(lines)
+
+
+def body_lines(body: bytes, extra: str) -> str:
+    """The end of the head: the type of the body, unless `extra` names it, its length, and the empty line."""
+    if not body:
+        return "Content-Length: 0\r\n\r\n"
+    kind = "" if "content-type:" in extra.lower() else "Content-Type: application/sdp\r\n"
+    return f"{kind}Content-Length: {len(body)}\r\n\r\n"
+
+
+def encoded(text: str, body: bytes) -> bytes:
+    """The bytes of a message.  Bytes of the peer's that were no UTF-8 come out as they came in."""
+    try:
+        return text.encode("utf-8", "surrogateescape") + body
+    except UnicodeEncodeError:  # a lone surrogate from a JSON or JavaScript string
+        return text.encode("utf-8", "replace") + body
+
+
+class OutgoingRequest:
+    """One request of ours, with what its ACK or CANCEL has to repeat.
+
+    `from_` and `to` are header values with their tags; `routes` is the text of the Route lines.
+    """
+
+    __slots__ = (
+        "branch",
+        "call_id",
+        "cseq",
+        "data",
+        "destination",
+        "from_",
+        "method",
+        "routes",
+        "to",
+        "uri",
+        "via",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        uri: str,
+        *,
+        via: str,
+        branch: str,
+        from_: str,
+        to: str,
+        call_id: str,
+        cseq: int,
+        destination: Endpoint,
+        routes: str = "",
+        extra: str = "",
+        body: bytes = b"",
+    ) -> None:
+        self.method = method
+        self.uri = uri
+        self.via = via
+        self.branch = branch
+        self.from_ = from_
+        self.to = to
+        self.call_id = call_id
+        self.cseq = cseq
+        self.destination = destination
+        self.routes = routes
+        forwards = "" if "max-forwards:" in extra.lower() else f"Max-Forwards: {MAX_FORWARDS}\r\n"
+        self.data = encoded(
+            f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{routes}{forwards}From: {from_}\r\nTo: {to}\r\n"
+            f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{extra}{body_lines(body, extra)}",
+            body,
+        )
+
+    def acknowledgement(self, to: str) -> bytes:
+        """The ACK for a final response other than 2xx, whose To was `to` (RFC 3261 section 17.1.1.3)."""
+        return self._companion("ACK", to, "")
+
+    def cancellation(self, extra: str) -> OutgoingRequest:
+        """The CANCEL for this INVITE (RFC 3261 section 9.1): same branch, same CSeq number, same route."""
+        cancel = OutgoingRequest.__new__(OutgoingRequest)
+        for name in ("uri", "via", "branch", "from_", "to", "call_id", "cseq", "destination", "routes"):
+            setattr(cancel, name, getattr(self, name))
+        cancel.method = "CANCEL"
+        cancel.data = self._companion("CANCEL", self.to, extra)
+        return cancel
+
+    def _companion(self, method: str, to: str, extra: str) -> bytes:
+        return encoded(
+            f"{method} {self.uri} SIP/2.0\r\nVia: {self.via}\r\n{self.routes}Max-Forwards: {MAX_FORWARDS}\r\n"
+            f"From: {self.from_}\r\nTo: {to}\r\nCall-ID: {self.call_id}\r\n"
+            f"CSeq: {self.cseq} {method}\r\n{extra}Content-Length: 0\r\n\r\n",
+            b"",
+        )

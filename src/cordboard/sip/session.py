@@ -1,0 +1,200 @@
+"""A session: one INVITE usage of a dialog, from its INVITE to its end.
+
+What client and server have in common from the 2xx on: the ACK of answers, requests inside the dialog, BYE.
+The layer above never sees an ACK of its own, a retransmission, or a fork that lost.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cordboard.sip.answer import Answer
+from cordboard.sip.dialog import Dialog
+from cordboard.sip.events import AckReceived, EndCause, RequestDone, SessionEnded
+from cordboard.sip.message import Request
+from cordboard.sip.outgoing import OutgoingRequest
+from cordboard.sip.own_requests import OwnRequests
+from cordboard.sip.their_requests import TheirRequests
+from cordboard.sip.transaction.transaction import NOBODY, ServerTransaction
+
+if TYPE_CHECKING:
+    from cordboard.sip.core import UserAgentCore
+
+
+class SessionState(StrEnum):
+    """Where a session is; `ENDED` from the moment `SessionEnded` is reported."""
+
+    INVITED = "invited"
+    """Server: the INVITE has no final response yet."""
+    INVITING = "inviting"
+    """Client: our INVITE has no final response yet."""
+    CANCELLING = "cancelling"
+    """Client: cancelled, the final response is awaited."""
+    ESTABLISHED = "established"
+    """A 2xx has been sent or received."""
+    ENDED = "ended"
+
+
+class Session:
+    """The common part; `ClientSession` and `ServerSession` add the INVITE."""
+
+    __slots__ = ("_own", "_their", "answers", "core", "dialog", "held_bye", "id", "state")
+
+    def __init__(self, core: UserAgentCore, session_id: str, state: SessionState) -> None:
+        self.core = core
+        self.id = session_id
+        self.state = state
+        self.dialog: Dialog | None = None
+        """The confirmed dialog; of a server, from the first response with a tag."""
+        self.answers: dict[int, Answer] = {}
+        """Our 2xx that wait for their ACK, by CSeq number."""
+        self.held_bye: str | None = None
+        """Header lines of a BYE that must wait for the ACK (section 15)."""
+        self._own: OwnRequests | None = None
+        self._their: TheirRequests | None = None
+        core.sessions[session_id] = self
+
+    @property
+    def own(self) -> OwnRequests:
+        """Our requests inside the dialog."""
+        if self._own is None:
+            self._own = OwnRequests(self)
+        return self._own
+
+    @property
+    def their(self) -> TheirRequests:
+        """The far end's requests inside the dialog."""
+        if self._their is None:
+            self._their = TheirRequests(self)
+        return self._their
+
+    # ------------------------------------------------------------ sending
+
+    def build(
+        self, dialog: Dialog, method: str, extra: str, body: bytes = b"", cseq: int | None = None
+    ) -> OutgoingRequest:
+        """A request inside a dialog."""
+        branch = self.core.new_branch()
+        via = self.core.via(branch, dialog.destination.transport)
+        return dialog.request(method, via=via, branch=branch, extra=extra, body=body, cseq=cseq)
+
+    def send_bye(self, dialog: Dialog, extra: str = "") -> None:
+        self.core.layer.start_client(self.build(dialog, "BYE", extra + self.core.agent), NOBODY)
+
+    # ------------------------------------------------------------ the end
+
+    def bye(self, extra: str) -> None:
+        """Hang up, whatever the state.  The session counts as over at once (section 15.1.1)."""
+        if self.state is not SessionState.ESTABLISHED or self.dialog is None:
+            return
+        if self.waits_for_first_ack:
+            self.held_bye = extra
+        else:
+            self.send_bye(self.dialog, extra)
+        self.end("bye_sent")
+
+    @property
+    def waits_for_first_ack(self) -> bool:
+        """We answered, but do not know yet whether the far end has seen it: no BYE before (section 15)."""
+        return False
+
+    def end(self, cause: EndCause, status: int = 0, request: Request | None = None) -> None:
+        """The one place where a session ends."""
+        if self.state is SessionState.ENDED:
+            return
+        self.state = SessionState.ENDED
+        self.core.sessions.pop(self.id, None)
+        if self.held_bye is None:
+            self.forget_dialog()
+        if self._own is not None:
+            self._own.abandon()
+        if self._their is not None:
+            self._their.abandon()
+        self.core.report(SessionEnded(self.id, cause, status, request))
+
+    def forget_dialog(self) -> None:
+        """Requests inside the dialog get 481 from now on."""
+        for answer in self.answers.values():
+            answer.stop()
+        self.answers.clear()
+        if self.dialog is not None:
+            self.core.unregister(self.dialog)
+
+    def lost(self, status: int) -> None:
+        """The far end does not know the dialog, or is silent (section 12.2.1.2)."""
+        if self.state is not SessionState.ESTABLISHED or self.dialog is None:
+            return
+        self.send_bye(self.dialog)
+        causes: dict[int, EndCause] = {408: "timeout", 503: "transport"}
+        self.end(causes.get(status, "bye_sent"), status)
+
+    # ------------------------------------------------------------ answers and their ACKs
+
+    def await_ack(self, transaction: ServerTransaction) -> None:
+        answer = Answer(self, transaction)
+        self.answers[answer.cseq] = answer
+
+    def acknowledged(self, request: Request) -> None:
+        """An ACK inside the dialog; all but the first for an answer are retransmissions."""
+        answer = self.answers.pop(request.cseq.number, None)
+        if answer is None:
+            return
+        answer.stop()
+        if self.held_bye is not None:
+            self._send_held_bye()
+            return
+        self.core.report(AckReceived(self.id, request.body))
+        if self._own is not None:
+            self._own.pump()
+
+    def answer_unacknowledged(self, answer: Answer) -> None:
+        """64*T1 without an ACK (section 13.3.1.4)."""
+        self.answers.pop(answer.cseq, None)
+        if self.held_bye is not None:
+            self._send_held_bye()
+        elif self.dialog is not None and self.state is not SessionState.ENDED:
+            self.send_bye(self.dialog)
+            self.end("no_ack")
+
+    def _send_held_bye(self) -> None:
+        extra, self.held_bye = self.held_bye, None
+        if self.dialog is not None:
+            self.send_bye(self.dialog, extra or "")
+        self.forget_dialog()
+
+    # ------------------------------------------------------------ requests inside the dialog
+
+    @property
+    def invite_pending(self) -> bool:
+        """Whether the INVITE that made this session has no final response yet."""
+        return self.state in (SessionState.INVITED, SessionState.INVITING, SessionState.CANCELLING)
+
+    @property
+    def offer_sent(self) -> bool:
+        """An offer of ours in the first INVITE, or in its 2xx, waits for its answer."""
+        return self.state in (SessionState.INVITING, SessionState.CANCELLING)
+
+    def request(self, method: str, extra: str, body: bytes) -> None:
+        """Send a request inside the dialog, in its turn."""
+        if self.state is SessionState.ENDED or self.dialog is None:
+            self.core.report(RequestDone(self.id, method, None))
+        else:
+            self.own.add(method, extra, body)
+
+    def bye_received(self, request: Request) -> None:
+        """BYE inside a dialog; 200 has been sent."""
+        if self.held_bye is not None:
+            self.held_bye = None
+            self.forget_dialog()
+        else:
+            self.end("bye_received", request=request)
+
+    def transaction_over(self, transaction: ServerTransaction) -> None:
+        """A server transaction inside the dialog is gone."""
+        if self._their is not None:
+            self._their.over(transaction)
+
+    def cancelled(self, transaction: ServerTransaction, request: Request) -> None:
+        """CANCEL for an INVITE inside the dialog (section 9.2)."""
+        self.their.withdraw(transaction)

@@ -1,0 +1,192 @@
+"""The client's side of a session: our INVITE, its forks, its cancellation (RFC 3261 sections 9.1, 13.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cordboard.sip.dialog import Dialog
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.events import Answered, EndCause, Provisional, Refused
+from cordboard.sip.message import Request, Response
+from cordboard.sip.outgoing import OutgoingRequest
+from cordboard.sip.session import Session, SessionState
+from cordboard.sip.timers import Started, Timer
+from cordboard.sip.transaction.table import State
+from cordboard.sip.transaction.transaction import NOBODY, ClientTransaction
+
+if TYPE_CHECKING:
+    from cordboard.sip.core import UserAgentCore
+
+MAX_FORKS = 32
+"""Early dialogs, and answers, of one INVITE; those beyond are ignored."""
+
+
+class ClientSession(Session):
+    """We called.  The user of the INVITE transaction."""
+
+    __slots__ = (
+        "_acks",
+        "_cancel_extra",
+        "_cancel_sent",
+        "_deadline",
+        "_ended_by",
+        "_forks",
+        "_progress",
+        "transaction",
+    )
+
+    def __init__(self, core: UserAgentCore, session_id: str) -> None:
+        super().__init__(core, session_id, SessionState.INVITING)
+        self._forks: dict[str, Dialog] = {}
+        """Early dialogs by To tag."""
+        self._acks: dict[str, tuple[bytes, Endpoint]] = {}
+        """The ACK of each answer by To tag."""
+        self._progress: dict[str, tuple[int, bytes]] = {}
+        self._cancel_extra = ""
+        self._cancel_sent = False
+        self._deadline: Started | None = None
+        self._ended_by: tuple[EndCause, Request | None] = ("cancelled", None)
+        self.transaction: ClientTransaction | None = None
+
+    def invite(self, request: OutgoingRequest) -> None:
+        self.transaction = self.core.layer.start_client(request, self)
+
+    # ------------------------------------------------------------ responses
+
+    def received_response(self, transaction: ClientTransaction, response: Response) -> None:
+        if response.status < 200:
+            self._progressed(transaction, response)
+        elif response.status < 300:
+            self._answered(transaction, response)
+        else:
+            self._refused(response)
+
+    def _progressed(self, transaction: ClientTransaction, response: Response) -> None:
+        if self.state is SessionState.CANCELLING:
+            self._send_cancel()
+            return
+        if response.status == 100 or self.state is not SessionState.INVITING:
+            return
+        tag = response.to.tag or ""
+        if tag and not self._know_fork(transaction, tag, response):
+            return
+        seen = (response.status, response.body)
+        if self._progress.get(tag) == seen:
+            return
+        self._progress[tag] = seen
+        self.core.report(Provisional(self.id, response.status, response.reason, response, response.body, tag))
+
+    def _know_fork(self, transaction: ClientTransaction, tag: str, response: Response) -> bool:
+        """Keep an early dialog for this To tag; False if there are too many."""
+        if tag in self._forks:
+            return True
+        if len(self._forks) >= MAX_FORKS:
+            return False
+        self._forks[tag] = dialog = Dialog.of_response(transaction.request, self.id, response)
+        self.core.register(self, dialog)
+        return True
+
+    def _answered(self, transaction: ClientTransaction, response: Response) -> None:
+        """Each dialog's first 2xx gets an ACK, and so do its retransmissions; only one dialog may live."""
+        tag = response.to.tag or ""
+        known = self._acks.get(tag)
+        if known is not None:
+            self.core.moment.send(*known)
+            return
+        if len(self._acks) >= MAX_FORKS:
+            return
+        dialog = Dialog.of_response(transaction.request, self.id, response)
+        ack = self.build(dialog, "ACK", "", cseq=transaction.request.cseq)
+        self._acks[tag] = (ack.data, ack.destination)
+        self.core.moment.send(ack.data, ack.destination)
+        if self.state is SessionState.INVITING:
+            self._establish(dialog, response)
+        else:
+            self.send_bye(dialog, self._cancel_extra)
+            self._end_cancelled(response.status)
+
+    def _establish(self, dialog: Dialog, response: Response) -> None:
+        self._forget_forks()
+        self.state = SessionState.ESTABLISHED
+        self.dialog = dialog
+        self.core.register(self, dialog)
+        self.core.report(Answered(self.id, response, response.body))
+
+    def _refused(self, response: Response) -> None:
+        if self.state is SessionState.CANCELLING:
+            self._end_cancelled(response.status)
+            return
+        self.core.report(Refused(self.id, response, response.status, response.reason, "response"))
+        self.end("refused", response.status)
+
+    def failed(self, transaction: ClientTransaction, status: int) -> None:
+        """Timer B, or the INVITE could not be sent."""
+        if self.state is SessionState.CANCELLING:
+            self._end_cancelled(status)
+            return
+        timeout = status == 408
+        reason = "Request Timeout" if timeout else "Service Unavailable"
+        self.core.report(Refused(self.id, None, status, reason, "timeout" if timeout else "transport"))
+        self.end("timeout" if timeout else "transport", status)
+
+    # ------------------------------------------------------------ giving up
+
+    def cancel(self, extra: str) -> None:
+        """CANCEL, as soon as there is a provisional response (section 9.1)."""
+        if self.state is not SessionState.INVITING:
+            self.bye(extra)
+            return
+        self.state = SessionState.CANCELLING
+        self._cancel_extra = extra
+        if self.transaction is not None and self.transaction.state is State.PROCEEDING:
+            self._send_cancel()
+
+    def bye(self, extra: str) -> None:
+        if self.state is SessionState.INVITING:
+            self.cancel(extra)
+        else:
+            super().bye(extra)
+
+    def _send_cancel(self) -> None:
+        """Once.  A far end that never sends the final response is given up after 64*T1."""
+        if self._cancel_sent or self.transaction is None:
+            return
+        self._cancel_sent = True
+        cancel = self.transaction.request.cancellation(self._cancel_extra)
+        self.core.layer.start_client(cancel, NOBODY)
+        self._deadline = self.core.layer.start_timer(self.core.timers.patience, self, Timer.CANCELLED)
+
+    def fire(self, timer: Timer) -> None:
+        """No final response 64*T1 after the CANCEL."""
+        self._deadline = None
+        if self.transaction is not None:
+            self.transaction.terminate()
+        self._end_cancelled(0)
+
+    def _end_cancelled(self, status: int) -> None:
+        cause, request = self._ended_by
+        self.end(cause, status, request)
+
+    def bye_received(self, request: Request) -> None:
+        """Section 15 forbids the callee a BYE before the ACK, but its 200 may have been overtaken: give up
+        the INVITE, whatever comes of it."""
+        if self.state is SessionState.INVITING:
+            self._ended_by = ("bye_received", request)
+            self.cancel("")
+        elif self.state is not SessionState.CANCELLING:
+            super().bye_received(request)
+
+    # ------------------------------------------------------------ leaving nothing behind
+
+    def forget_dialog(self) -> None:
+        self._forget_forks()
+        if self._deadline is not None:
+            self.core.queue.stop(self._deadline)
+            self._deadline = None
+        super().forget_dialog()
+
+    def _forget_forks(self) -> None:
+        for dialog in self._forks.values():
+            self.core.unregister(dialog)
+        self._forks.clear()
+        self._progress.clear()

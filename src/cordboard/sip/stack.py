@@ -1,0 +1,266 @@
+"""The SIP stack: bytes and time in, bytes and events out.  Knows no sockets, no clock, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from cordboard.sip.core import UserAgentCore
+from cordboard.sip.dialog import Dialog
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.events import EVENTS, Event, Output, SendMessage
+from cordboard.sip.headers.fields import check_sendable
+from cordboard.sip.headers.grammar import HeaderError, is_token
+from cordboard.sip.outgoing import OutgoingRequest, header_lines
+from cordboard.sip.reception import Reception
+from cordboard.sip.session import Session
+from cordboard.sip.session_client import ClientSession
+from cordboard.sip.session_server import ServerSession
+from cordboard.sip.timers import Timers
+from cordboard.sip.transaction.transaction import NOBODY
+
+Fields = Iterable[tuple[str, str]]
+
+
+class SipStack:
+    """RFC 3261 user agent, client and server.
+
+    Times are seconds of one monotonic clock.  Each method returns what has to be done, in this order.
+    Nothing that arrives raises; calls about a session or transaction that is over return an empty list.
+    `headers` with a line break or a bad name raise HeaderError.
+    """
+
+    __slots__ = ("_core", "_reception")
+
+    def __init__(
+        self,
+        *,
+        local: Endpoint,
+        token: Callable[[], str],
+        user_agent: str = "Cordboard",
+        timers: Timers = Timers(),  # noqa: B008 - immutable
+        max_sessions: int = 100_000,
+    ) -> None:
+        """`local`: for Via and Contact.  `token`: a new random hex id with each call, the source of tags,
+        branches and Call-IDs (at least 32 bits: RFC 3261 section 19.3)."""
+        self._core = UserAgentCore(local=local, token=token, user_agent=user_agent, timers=timers)
+        self._reception = Reception(self._core, max_sessions)
+
+    # ------------------------------------------------------------ bytes and time
+
+    def receive(self, data: bytes, source: Endpoint, now: float) -> list[Output]:
+        """One datagram, or one message cut from a stream."""
+        outputs = self._core.moment.begin(now)
+        self._reception.receive(data, source)
+        return outputs
+
+    def transport_failed(self, destination: Endpoint, now: float) -> list[Output]:
+        """Sending to `destination` failed (ICMP, connection refused)."""
+        outputs = self._core.moment.begin(now)
+        self._core.layer.transport_failed(destination)
+        return outputs
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` wants to be called; None: not before something else happens."""
+        return self._core.queue.next_timeout()
+
+    def handle_timeout(self, now: float) -> list[Output]:
+        """Run all timers that are due."""
+        outputs = self._core.moment.begin(now)
+        self._reception.run_timers(now)
+        return outputs
+
+    # ------------------------------------------------------------ calling
+
+    def invite(
+        self,
+        *,
+        uri: str,
+        to: str,
+        from_: str,
+        destination: Endpoint,
+        body: bytes,
+        headers: Fields = (),
+        call_id: str | None = None,
+        now: float,
+    ) -> tuple[str, list[Output]]:
+        """Call `uri`: returns the id of the new session.  `to` and `from_` are header values without tag."""
+        core = self._core
+        outputs = core.moment.begin(now)
+        session_id, branch = core.token(), core.new_branch()
+        request = OutgoingRequest(
+            "INVITE",
+            check_sendable(uri),
+            via=core.via(branch, destination.transport),
+            branch=branch,
+            from_=f"{check_sendable(from_)};tag={session_id}",
+            to=check_sendable(to),
+            call_id=check_sendable(call_id or core.token()),
+            cseq=1,
+            destination=destination,
+            extra=core.offering + header_lines(headers),
+            body=body,
+        )
+        ClientSession(core, session_id).invite(request)
+        return session_id, outputs
+
+    def cancel(self, session: str, *, headers: Fields = (), now: float) -> list[Output]:
+        """Give up a call that is not answered.  CANCEL waits for a provisional response; an answer that
+        crosses it is acknowledged and ended with BYE.  `SessionEnded` comes when the far end has let go, or
+        64*T1 later."""
+        outputs, found = self._begin(session, now)
+        if isinstance(found, ClientSession):
+            found.cancel(header_lines(headers))
+        elif found is not None:
+            found.bye(header_lines(headers))
+        return outputs
+
+    # ------------------------------------------------------------ being called
+
+    def ring(
+        self,
+        session: str,
+        *,
+        status: int = 180,
+        reason: str | None = None,
+        body: bytes = b"",
+        headers: Fields = (),
+        now: float,
+    ) -> list[Output]:
+        """A provisional response, 101 to 199."""
+        _check_status(status, 101, 199)
+        outputs, found = self._begin(session, now)
+        if isinstance(found, ServerSession):
+            found.ring(status, _checked(reason), header_lines(headers), body)
+        return outputs
+
+    def accept(self, session: str, *, body: bytes, headers: Fields = (), now: float) -> list[Output]:
+        """200, sent again until the ACK comes.  Without one for 64*T1, BYE and `SessionEnded("no_ack")`."""
+        outputs, found = self._begin(session, now)
+        if isinstance(found, ServerSession):
+            found.accept(header_lines(headers), body)
+        return outputs
+
+    def reject(
+        self, session: str, *, status: int, reason: str | None = None, headers: Fields = (), now: float
+    ) -> list[Output]:
+        """A final response of 300 to 699, and the end of the session."""
+        _check_status(status, 300, 699)
+        outputs, found = self._begin(session, now)
+        if isinstance(found, ServerSession):
+            found.reject(status, _checked(reason), header_lines(headers))
+        return outputs
+
+    # ------------------------------------------------------------ inside the dialog
+
+    def bye(self, session: str, *, headers: Fields = (), now: float) -> list[Output]:
+        """Hang up.  Before the answer this cancels our call, or refuses theirs with 480.
+
+        If our 200 has not been acknowledged yet, the BYE leaves when it has been (RFC 3261 section 15).
+        """
+        outputs, found = self._begin(session, now)
+        if found is not None:
+            found.bye(header_lines(headers))
+        return outputs
+
+    def request(
+        self, session: str, method: str, *, body: bytes = b"", headers: Fields = (), now: float
+    ) -> list[Output]:
+        """A request inside the dialog, other than INVITE and BYE; `RequestDone` tells its outcome.
+
+        Requests leave one after the other.  Name the Content-Type in `headers` if the body is no SDP.
+        """
+        if not is_token(method):
+            raise HeaderError("a method must be a token")
+        outputs, found = self._begin(session, now)
+        if found is not None:
+            contact = self._core.contact if method == "UPDATE" else ""
+            found.request(method, contact + self._core.agent + header_lines(headers), body)
+        return outputs
+
+    def reinvite(self, session: str, body: bytes, now: float, *, headers: Fields = ()) -> list[Output]:
+        """INVITE inside the dialog; `body` is an offer.  `RequestDone` has the acknowledged answer."""
+        outputs, found = self._begin(session, now)
+        if found is not None:
+            found.request("INVITE", self._core.offering + header_lines(headers), body)
+        return outputs
+
+    def respond(
+        self,
+        transaction: str,
+        status: int,
+        reason: str | None = None,
+        *,
+        body: bytes = b"",
+        headers: Fields = (),
+        now: float,
+    ) -> list[Output]:
+        """Answer a `RequestReceived` or `ReinviteReceived`."""
+        _check_status(status, 101, 699)
+        outputs = self._core.moment.begin(now)
+        found = self._core.layer.servers.get(transaction)
+        if found is not None and isinstance(found.user, Session):
+            found.user.their.respond(transaction, status, _checked(reason), header_lines(headers), body)
+        return outputs
+
+    # ------------------------------------------------------------ across a restart
+
+    def save_dialog(self, session: str) -> bytes | None:
+        """What `bye_saved_dialog` needs; None if there is no established dialog."""
+        found = self._core.sessions.get(session)
+        if found is None or found.dialog is None or found.invite_pending:
+            return None
+        return found.dialog.save()
+
+    def bye_saved_dialog(self, saved: bytes, *, headers: Fields = (), now: float) -> list[Output]:
+        """BYE in a dialog that another process has left behind; nothing if `saved` cannot be read."""
+        core = self._core
+        outputs = core.moment.begin(now)
+        try:
+            dialog = Dialog.restore(saved)
+        except msgspec.DecodeError:
+            return outputs
+        branch = core.new_branch()
+        via = core.via(branch, dialog.destination.transport)
+        extra = header_lines(headers) + core.agent
+        core.layer.start_client(dialog.request("BYE", via=via, branch=branch, extra=extra), NOBODY)
+        return outputs
+
+    # ------------------------------------------------------------ figures
+
+    def counts(self) -> dict[str, int]:
+        """What is alive: all 0 at rest."""
+        core = self._core
+        return {
+            "transactions": len(core.layer),
+            "dialogs": len(core.dialogs),
+            "sessions": len(core.sessions),
+            "timers": len(core.queue),
+            "merge_keys": len(core.layer.merged),
+        }
+
+    @property
+    def defects(self) -> int:
+        """Faults of this stack that an arriving message or a timer brought to light.  Should be 0."""
+        return self._reception.defects
+
+    @property
+    def ignored(self) -> int:
+        """Messages that got no answer: strays, keep-alives, what is no SIP."""
+        return self._reception.ignored
+
+    def _begin(self, session: str, now: float) -> tuple[list[Output], Session | None]:
+        return self._core.moment.begin(now), self._core.sessions.get(session)
+
+
+def _check_status(status: int, lowest: int, highest: int) -> None:
+    if not lowest <= status <= highest:
+        raise ValueError(f"status {status} is not within {lowest} to {highest}")
+
+
+def _checked(reason: str | None) -> str | None:
+    return None if reason is None else check_sendable(reason)
+
+
+__all__ = ["EVENTS", "Endpoint", "Event", "Output", "SendMessage", "SipStack", "Timers"]

@@ -1,0 +1,158 @@
+"""The timers of RFC 3261 (appendix A) and RFC 6026, and the one queue that they all wait in."""
+
+from __future__ import annotations
+
+import heapq
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Timer(StrEnum):
+    """Each timer under the name that the RFC gives it; the last four are ours."""
+
+    A = "A"
+    """INVITE request is sent again."""
+    B = "B"
+    """INVITE transaction gives up."""
+    D = "D"
+    """Wait for retransmitted INVITE responses."""
+    E = "E"
+    """Non-INVITE request is sent again."""
+    F = "F"
+    """Non-INVITE transaction gives up."""
+    G = "G"
+    """INVITE response is sent again."""
+    H = "H"
+    """Wait for the ACK."""
+    I = "I"  # noqa: E741
+    """Wait for retransmitted ACKs."""
+    J = "J"
+    """Wait for retransmitted non-INVITE requests."""
+    K = "K"
+    """Wait for retransmitted non-INVITE responses."""
+    L = "L"
+    """Wait for retransmitted INVITEs after a 2xx (RFC 6026)."""
+    M = "M"
+    """Wait for retransmitted and forked 2xx (RFC 6026)."""
+    REMINDER = "reminder"
+    """A ringing INVITE gets its provisional response again (RFC 3261 section 13.3.1.1)."""
+    UNANSWERED = "unanswered"
+    """Nobody above answered a non-INVITE request; its client has given up by now."""
+    ANSWER = "answer"
+    """A 2xx is sent again until its ACK comes (RFC 3261 section 13.3.1.4)."""
+    NO_ACK = "no_ack"
+    """The ACK to a 2xx never came."""
+    CANCELLED = "cancelled"
+    """A cancelled INVITE never got its final response (RFC 3261 section 9.1)."""
+    PATIENCE = "patience"
+    """A re-INVITE got provisional responses only."""
+
+
+REMINDER_INTERVAL = 60.0
+REINVITE_PATIENCE = 180.0
+
+
+class Timers(msgspec.Struct, frozen=True, kw_only=True):
+    """The base values, in seconds (RFC 3261 section 17.1.1.1)."""
+
+    t1: float = 0.5
+    """Estimate of the round trip."""
+    t2: float = 4.0
+    """Longest pause between retransmissions."""
+    t4: float = 5.0
+    """Longest time that a message stays in the network."""
+
+    @property
+    def patience(self) -> float:
+        """64*T1: when a transaction gives up."""
+        return 64 * self.t1
+
+    def durations(self, *, reliable: bool) -> dict[Timer, float]:
+        """How long each timer runs at first.  Those that are missing are not started at all."""
+        linger = 0.0 if reliable else 1.0
+        always = {
+            Timer.B: self.patience,
+            Timer.D: linger * max(32.0, self.patience),
+            Timer.F: self.patience,
+            Timer.H: self.patience,
+            Timer.I: linger * self.t4,
+            Timer.J: linger * self.patience,
+            Timer.K: linger * self.t4,
+            Timer.L: self.patience,
+            Timer.M: self.patience,
+            Timer.REMINDER: REMINDER_INTERVAL,
+            Timer.UNANSWERED: self.patience,
+        }
+        again = {} if reliable else {Timer.A: self.t1, Timer.E: self.t1, Timer.G: self.t1}
+        return {**always, **again}
+
+
+class Waiting(Protocol):
+    """What a timer can be started for."""
+
+    def fire(self, timer: Timer) -> None:
+        """The timer has run out."""
+
+
+Started = list[Any]
+"""A running timer: [when, serial, target, timer].  Target None: stopped.  Only `TimerQueue` looks inside."""
+
+
+class TimerQueue:
+    """One heap for all timers.  A stopped timer is only marked, and swept out when half the heap is marked.
+
+    Start and stop are O(log n) and O(1); a heap entry is a list, so that the heap compares in C.
+    """
+
+    __slots__ = ("_heap", "_serial", "_stopped")
+
+    def __init__(self) -> None:
+        self._heap: list[Started] = []
+        self._serial = 0
+        self._stopped = 0
+
+    def __len__(self) -> int:
+        return len(self._heap) - self._stopped
+
+    def start(self, when: float, target: Waiting, timer: Timer) -> Started:
+        """Let `target.fire(timer)` be called at `when`; keep what is returned to stop it."""
+        self._serial += 1
+        started: Started = [when, self._serial, target, timer]
+        heapq.heappush(self._heap, started)
+        return started
+
+    def stop(self, started: Started) -> None:
+        """Forget a timer; harmless if it has fired already."""
+        if started[2] is None:
+            return
+        started[2] = None
+        self._stopped += 1
+        if self._stopped > 64 and self._stopped * 2 > len(self._heap):
+            self._sweep()
+
+    def _sweep(self) -> None:
+        self._heap = [started for started in self._heap if started[2] is not None]
+        heapq.heapify(self._heap)
+        self._stopped = 0
+
+    def next_timeout(self) -> float | None:
+        """When the first running timer is due."""
+        while self._heap:
+            if self._heap[0][2] is not None:
+                when: float = self._heap[0][0]
+                return when
+            heapq.heappop(self._heap)
+            self._stopped -= 1
+        return None
+
+    def pop_due(self, now: float) -> tuple[Waiting, Timer] | None:
+        """Take out the first timer that is due at `now`."""
+        when = self.next_timeout()
+        if when is None or when > now:
+            return None
+        started = heapq.heappop(self._heap)
+        target, timer = started[2], started[3]
+        started[2] = None
+        return target, timer

@@ -1,0 +1,129 @@
+"""All transactions of a stack: found by branch, started, run by their timers, forgotten."""
+
+from __future__ import annotations
+
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.headers.via import MAGIC_COOKIE
+from cordboard.sip.message import Request, Response
+from cordboard.sip.moment import Moment
+from cordboard.sip.outgoing import OutgoingRequest
+from cordboard.sip.replies import ReplyWriter
+from cordboard.sip.timers import Started, Timer, TimerQueue, Timers, Waiting
+from cordboard.sip.transaction.client import CLIENT
+from cordboard.sip.transaction.client_invite import CLIENT_INVITE
+from cordboard.sip.transaction.server import SERVER
+from cordboard.sip.transaction.server_invite import SERVER_INVITE
+from cordboard.sip.transaction.table import Input
+from cordboard.sip.transaction.transaction import (
+    ClientTransaction,
+    ClientUser,
+    ServerTransaction,
+    Transaction,
+)
+
+MergeKey = tuple[str, str, int]
+
+
+def server_key(request: Request, method: str) -> str:
+    """What a request's transaction is found by (RFC 3261 section 17.2.3); an ACK has that of its INVITE.
+
+    Without the magic cookie, the rules of RFC 2543: all that stays the same in a retransmission.
+    """
+    branch = request.branch
+    if branch.startswith(MAGIC_COOKIE):
+        return f"{method} {branch} {request.sent_by}"
+    via = request.via
+    parts = (request.uri, request.from_.tag, request.call_id, request.cseq.number, via.sent_by, branch)
+    return f"{method} {parts!r}"
+
+
+def merge_key(request: Request) -> MergeKey:
+    """What two copies of one request that took different paths share (RFC 3261 section 8.2.2.2)."""
+    return (request.call_id, request.from_.tag or "", request.cseq.number)
+
+
+class TransactionLayer:
+    """RFC 3261 section 17."""
+
+    __slots__ = (
+        "_durations",
+        "_reliable_durations",
+        "clients",
+        "merged",
+        "moment",
+        "queue",
+        "servers",
+        "timers",
+    )
+
+    def __init__(self, moment: Moment, queue: TimerQueue, timers: Timers) -> None:
+        self.moment = moment
+        self.queue = queue
+        self.timers = timers
+        self.clients: dict[str, ClientTransaction] = {}
+        self.servers: dict[str, ServerTransaction] = {}
+        self.merged: dict[MergeKey, ServerTransaction] = {}
+        self._durations = timers.durations(reliable=False)
+        self._reliable_durations = timers.durations(reliable=True)
+
+    def __len__(self) -> int:
+        return len(self.clients) + len(self.servers)
+
+    # ------------------------------------------------------------ clients
+
+    def start_client(self, request: OutgoingRequest, user: ClientUser) -> ClientTransaction:
+        """Send a request and see to its retransmission."""
+        table = CLIENT_INVITE if request.method == "INVITE" else CLIENT
+        key = f"{request.method} {request.branch}"
+        transaction = ClientTransaction(self, table, key, request, user)
+        self.clients[key] = transaction
+        transaction.enter(table.initial)
+        self.moment.send(request.data, request.destination)
+        return transaction
+
+    def receive_response(self, response: Response) -> bool:
+        """Hand a response to its transaction; False if there is none (RFC 3261 section 17.1.3)."""
+        transaction = self.clients.get(f"{response.cseq.method} {response.branch}")
+        if transaction is None or transaction.request.cseq != response.cseq.number:
+            return False
+        transaction.receive(response)
+        return True
+
+    def transport_failed(self, destination: Endpoint) -> None:
+        """Nothing can be sent there: requests that wait for a first response fail at once."""
+        for transaction in [t for t in self.clients.values() if t.destination == destination]:
+            transaction.take(Input.TRANSPORT_ERROR)
+
+    # ------------------------------------------------------------ servers
+
+    def start_server(self, key: str, request: Request, reply: ReplyWriter) -> ServerTransaction:
+        """A request that matches no transaction.  The caller has looked for one."""
+        table = SERVER_INVITE if request.method == "INVITE" else SERVER
+        transaction = ServerTransaction(self, table, key, request, reply)
+        self.servers[key] = transaction
+        transaction.enter(table.initial)
+        return transaction
+
+    def remember_merge(self, transaction: ServerTransaction) -> None:
+        """Let a second copy of this request, by another path, be recognised."""
+        transaction.merge_key = merge_key(transaction.request)
+        self.merged[transaction.merge_key] = transaction
+
+    # ------------------------------------------------------------ both
+
+    def duration(self, timer: Timer, destination: Endpoint) -> float | None:
+        """How long `timer` runs at first; None: not at all on this transport."""
+        return (self._reliable_durations if destination.reliable else self._durations).get(timer)
+
+    def start_timer(self, seconds: float, target: Waiting, timer: Timer) -> Started:
+        return self.queue.start(self.moment.now + seconds, target, timer)
+
+    def forget(self, transaction: Transaction) -> None:
+        """A transaction has reached its end."""
+        if isinstance(transaction, ServerTransaction):
+            self.servers.pop(transaction.key, None)
+            if transaction.merge_key is not None:
+                self.merged.pop(transaction.merge_key, None)
+        else:
+            self.clients.pop(transaction.key, None)
+        transaction.leave()

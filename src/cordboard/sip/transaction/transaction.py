@@ -1,0 +1,204 @@
+"""One transaction: a state of a table, the message that it sends again, and its timers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.message import Request, Response
+from cordboard.sip.outgoing import OutgoingRequest
+from cordboard.sip.replies import ReplyWriter
+from cordboard.sip.timers import Started, Timer
+from cordboard.sip.transaction.table import NO_TIMERS, Action, Input, State, Table
+
+if TYPE_CHECKING:
+    from cordboard.sip.transaction.layer import TransactionLayer
+
+
+class ClientUser(Protocol):
+    """Whoever sent the request (the "transaction user" of RFC 3261)."""
+
+    def received_response(self, transaction: ClientTransaction, response: Response) -> None:
+        """A response that is no retransmission, except that each 2xx to an INVITE is handed up."""
+
+    def failed(self, transaction: ClientTransaction, status: int) -> None:
+        """No final response: 408 after the timeout, 503 if the request could not be sent."""
+
+
+class Nobody:
+    """A transaction user that does not care: of CANCEL, of BYE."""
+
+    def received_response(self, transaction: ClientTransaction, response: Response) -> None:
+        pass
+
+    def failed(self, transaction: ClientTransaction, status: int) -> None:
+        pass
+
+
+NOBODY = Nobody()
+
+
+class Transaction:
+    """What clients and servers share: running the table."""
+
+    __slots__ = ("_again", "_end", "_interval", "destination", "key", "layer", "message", "state", "table")
+
+    def __init__(self, layer: TransactionLayer, table: Table, key: str, destination: Endpoint) -> None:
+        self.layer = layer
+        self.table = table
+        self.key = key
+        self.destination = destination
+        self.message = b""
+        self.state = State.TERMINATED
+        self._again: Started | None = None
+        self._end: Started | None = None
+        self._interval = 0.0
+
+    def fire(self, timer: Timer) -> None:
+        self.take(timer)
+
+    def take(self, cause: Timer | Input, response: Response | None = None) -> None:
+        """Look the input up in the table and do what the row says."""
+        step = self.table.rows.get((self.state, cause))
+        if step is None:
+            return
+        if step.state is not self.state:
+            self.enter(step.state)
+        for action in step.actions:
+            self._perform(action, response)
+
+    def _perform(self, action: Action, response: Response | None) -> None:
+        if action is Action.SEND:
+            self.layer.moment.send(self.message, self.destination)
+        elif action is Action.DOUBLE:
+            self._repeat(self._interval * 2)
+        elif action is Action.DOUBLE_UP_TO_T2:
+            self._repeat(min(self._interval * 2, self.layer.timers.t2))
+        elif action is Action.SLOW_DOWN:
+            self._repeat(self.layer.timers.t2)
+        elif action is Action.AGAIN:
+            self._repeat(self._interval)
+
+    def _repeat(self, interval: float) -> None:
+        timer = self.table.timers[self.state].again
+        assert timer is not None
+        self._interval = interval
+        self._again = self.layer.start_timer(interval, self, timer)
+
+    def enter(self, state: State) -> None:
+        """Change the state, and start and stop the timers that the two states do not share."""
+        before = self.table.timers.get(self.state, NO_TIMERS)
+        after = self.table.timers.get(state, NO_TIMERS)
+        self.state = state
+        if after.again is not before.again:
+            self._set_again(after.again)
+        if after.end is not before.end:
+            self._set_end(after.end)
+        if state is State.TERMINATED:
+            self.layer.forget(self)
+
+    def _set_again(self, timer: Timer | None) -> None:
+        if self._again is not None:
+            self.layer.queue.stop(self._again)
+            self._again = None
+        interval = self.layer.duration(timer, self.destination) if timer is not None else None
+        if timer is not None and interval is not None:
+            self._interval = interval
+            self._again = self.layer.start_timer(interval, self, timer)
+
+    def _set_end(self, timer: Timer | None) -> None:
+        if self._end is not None:
+            self.layer.queue.stop(self._end)
+            self._end = None
+        duration = self.layer.duration(timer, self.destination) if timer is not None else None
+        if timer is not None and duration is not None:
+            self._end = self.layer.start_timer(duration, self, timer)
+
+    def leave(self) -> None:
+        """Called by the layer when the transaction is over."""
+
+    def terminate(self) -> None:
+        """Give up at once, without a word to anybody."""
+        if self.state is not State.TERMINATED:
+            self.enter(State.TERMINATED)
+
+
+class ClientTransaction(Transaction):
+    """We sent the request."""
+
+    __slots__ = ("_acknowledgement", "request", "user")
+
+    def __init__(
+        self, layer: TransactionLayer, table: Table, key: str, request: OutgoingRequest, user: ClientUser
+    ) -> None:
+        super().__init__(layer, table, key, request.destination)
+        self.request = request
+        self.user = user
+        self.message = request.data
+        self._acknowledgement = b""
+
+    def receive(self, response: Response) -> None:
+        status = response.status
+        if status < 200:
+            self.take(Input.PROVISIONAL, response)
+        elif status < 300:
+            self.take(Input.SUCCESS, response)
+        else:
+            self.take(Input.FAILURE, response)
+
+    def _perform(self, action: Action, response: Response | None) -> None:
+        if action is Action.PASS_UP:
+            assert response is not None
+            self.user.received_response(self, response)
+        elif action is Action.ACKNOWLEDGE:
+            self._acknowledge(response)
+        elif action is Action.REPORT_TIMEOUT:
+            self.user.failed(self, 408)
+        elif action is Action.REPORT_TRANSPORT_ERROR:
+            self.user.failed(self, 503)
+        else:
+            super()._perform(action, response)
+
+    def _acknowledge(self, response: Response | None) -> None:
+        if not self._acknowledgement:
+            assert response is not None
+            self._acknowledgement = self.request.acknowledgement(response.headers.get("To") or "")
+        self.layer.moment.send(self._acknowledgement, self.destination)
+
+
+class ServerUser(Protocol):
+    """Whose dialog a server transaction counts against."""
+
+    def transaction_over(self, transaction: ServerTransaction) -> None:
+        """The transaction is gone, answered or not."""
+
+
+class ServerTransaction(Transaction):
+    """They sent the request."""
+
+    __slots__ = ("merge_key", "reply", "request", "user")
+
+    def __init__(
+        self, layer: TransactionLayer, table: Table, key: str, request: Request, reply: ReplyWriter
+    ) -> None:
+        super().__init__(layer, table, key, reply.destination)
+        self.request = request
+        self.reply = reply
+        self.user: ServerUser | None = None
+        self.merge_key: tuple[str, str, int] | None = None
+
+    @property
+    def answered(self) -> bool:
+        """A final response has been sent."""
+        return self.state is not State.TRYING and self.state is not State.PROCEEDING
+
+    def respond(self, status: int, reason: str | None = None, extra: str = "", body: bytes = b"") -> None:
+        """Send a response.  After a final one, further ones are ignored."""
+        if self.answered:
+            return
+        self.message = self.reply.write(status, reason, extra, body)
+        self.take(Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE)
+
+    def leave(self) -> None:
+        if self.user is not None:
+            self.user.transaction_over(self)
