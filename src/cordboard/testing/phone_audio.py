@@ -35,12 +35,20 @@ class AudioReport(msgspec.Struct, kw_only=True):
     first_packet_at: float | None = None
     first_audio_at: float | None = None
     """First frame louder than -50 dBov."""
-    frequency: float | None = None
-    """Dominant, in Hz, of the last 100 ms in which something was heard."""
-    level: float | None = None
-    """dBov of the same 100 ms."""
     sources: list[tuple[str, int]] = []
     """Where packets came from, in order of appearance."""
+    last_heard: bytes = b""
+    """The last 100 ms in which something was heard, as 16-bit PCM at 8 kHz; empty if nothing was."""
+
+    @property
+    def frequency(self) -> float | None:
+        """Dominant in `last_heard`, in Hz.  Takes milliseconds to find out."""
+        return dominant_frequency(self.last_heard)
+
+    @property
+    def level(self) -> float | None:
+        """dBov of `last_heard`."""
+        return level(self.last_heard) if self.last_heard else None
 
 
 class PhoneAudio:
@@ -193,15 +201,13 @@ class PhoneAudio:
 
     def report(self) -> AudioReport:
         """As of now."""
-        heard = b"".join(self._loud)
         return msgspec.structs.replace(
             self._report,
             packets_sent=self._sender.packets,
             packets_received=self._statistics.received,
             packets_lost=self._statistics.lost,
-            frequency=dominant_frequency(heard),
-            level=level(heard) if heard else None,
             sources=list(self._report.sources),
+            last_heard=b"".join(self._loud),
         )
 
 

@@ -57,7 +57,7 @@ class RtpSockets:
 
     def __init__(self, address: str, on_packet: Callable[[bytes, Address], None]) -> None:
         self._rtcp = _odd_port(address)
-        port = self._rtcp.getsockname()[1] - 1
+        port: int = self._rtcp.getsockname()[1] - 1
         try:
             self._rtp = UdpSocket(address, port, on_packet)
         except OSError:
