@@ -1,0 +1,226 @@
+"""Simulated phones call each other over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.timers import Timers
+from cordboard.testing.behaviour import Behaviour
+from cordboard.testing.phone import MANUAL, PhoneBank, SimulatedPhone
+
+QUICK = Timers(t1=0.05, t2=0.2, t4=0.1)
+CALLER = Behaviour(tone_hz=659.0)
+SOON = Behaviour(answer_after=0.05)
+
+
+async def test_two_phones_talk_and_hear_each_other() -> None:
+    async with SimulatedPhone(SOON) as callee, SimulatedPhone(CALLER) as caller:
+        call = await caller.call(callee.uri())
+        assert await call.ringing()
+        assert await call.answered()
+        other = await callee.next_call()
+        assert await call.hears(440.0)
+        assert await other.hears(659.0)
+        call.hang_up()
+        ours, theirs = await call.ended(), await other.ended()
+
+    assert (ours.status, ours.cause, ours.ended_by) == (200, "bye_sent", "us")
+    assert (theirs.status, theirs.cause, theirs.ended_by) == (200, "bye_received", "them")
+    assert ours.call_id == theirs.call_id != ""
+    assert ours.provisionals == theirs.provisionals == [180]
+    assert ours.answer_time == pytest.approx(0.05, abs=0.1)
+    assert ours.audio.frequency == pytest.approx(440.0, abs=2.0)
+    assert theirs.audio.frequency == pytest.approx(659.0, abs=2.0)
+    assert ours.audio.packets_lost == theirs.audio.packets_lost == 0
+    assert ours.audio_delay is not None
+    assert ours.audio_delay < 0.2
+
+
+async def test_keys_are_heard_in_both_directions() -> None:
+    behaviour = Behaviour(digits="12#", digits_after=0.0)
+    async with SimulatedPhone(behaviour) as callee, SimulatedPhone(CALLER) as caller:
+        call = await caller.call(callee.uri())
+        assert await call.answered()
+        other = await callee.next_call()
+        call.press("*9")
+        assert await call.hears_digits("12#")
+        assert await other.hears_digits("*9")
+    assert callee.reports[0].digits_heard == "*9"
+
+
+@pytest.mark.parametrize("status", [486, 603, 480, 503, 302])
+async def test_a_refusal_has_its_status(status: int) -> None:
+    async with SimulatedPhone(Behaviour(refuse=status)) as callee, SimulatedPhone(CALLER) as caller:
+        call = await caller.call(callee.uri())
+        assert not await call.answered()
+        report = await call.ended()
+        other = await (await callee.next_call()).ended()
+    assert (report.status, report.cause, report.ended_by) == (status, "refused", "them")
+    assert (other.status, other.cause, other.ended_by) == (status, "rejected", "us")
+
+
+async def test_the_caller_gives_up_a_phone_that_rings_for_ever() -> None:
+    patience = Behaviour(give_up_after=0.1)
+    async with SimulatedPhone(Behaviour(answer_after=None)) as callee, SimulatedPhone(patience) as caller:
+        call = await caller.call(callee.uri())
+        assert await call.ringing()
+        assert not await call.answered()
+        report = await call.ended()
+        other = await (await callee.next_call()).ended()
+    assert (report.status, report.ended_by) == (487, "us")
+    assert (other.cause, other.ended_by) == ("cancelled", "them")
+
+
+async def test_a_silent_phone_answers_nothing() -> None:
+    seen: list[str] = []
+
+    def watch(direction: str, data: bytes, peer: Endpoint, now: float) -> None:
+        seen.append(direction)
+
+    silent = SimulatedPhone(Behaviour(silent=True), on_message=watch)
+    async with silent, SimulatedPhone(CALLER, timers=Timers(t1=0.01)) as caller:
+        call = await caller.call(silent.uri())
+        assert not await call.answered()
+        report = await call.ended()
+    assert (report.status, report.cause) == (408, "timeout")
+    assert report.provisionals == []
+    assert set(seen) == {"in"}
+    assert len(seen) > 3
+
+
+async def test_early_media_is_heard_before_the_answer() -> None:
+    behaviour = Behaviour(early_media=True, answer_after=0.4)
+    async with SimulatedPhone(behaviour) as callee, SimulatedPhone(CALLER) as caller:
+        call = await caller.call(callee.uri())
+        assert await call.ringing()
+        assert await call.hears(440.0)
+        assert call.report.answered_at is None
+        assert await call.answered()
+        call.hang_up()
+        report = await call.ended()
+    assert report.provisionals == [183]
+    assert report.audio_delay is not None
+    assert report.audio_delay < 0
+
+
+async def test_the_phone_hangs_up_after_its_time() -> None:
+    async with SimulatedPhone(Behaviour(hang_up_after=0.2)) as callee, SimulatedPhone(CALLER) as caller:
+        call = await caller.call(callee.uri())
+        report = await call.ended()
+    assert (report.cause, report.ended_by) == ("bye_received", "them")
+    assert report.ended_at is not None
+    assert report.answered_at is not None
+    assert report.ended_at - report.answered_at == pytest.approx(0.2, abs=0.15)
+
+
+async def test_an_answer_without_a_description_is_hung_up() -> None:
+    async with SimulatedPhone(Behaviour(answer_without_sdp=True)) as callee, SimulatedPhone(CALLER) as caller:
+        report = await (await caller.call(callee.uri())).ended()
+    assert report.problem == "the answer has no description of media"
+    assert (report.status, report.cause) == (200, "bye_sent")
+
+
+async def test_a_test_can_play_the_user() -> None:
+    async with SimulatedPhone(MANUAL) as callee, SimulatedPhone(CALLER) as caller:
+        call = await caller.call(callee.uri())
+        other = await callee.next_call()
+        other.ring()
+        assert await call.ringing()
+        other.accept()
+        assert await call.answered()
+        other.speak(1000.0)
+        assert await call.hears(1000.0)
+        other.hang_up()
+        assert (await call.ended()).ended_by == "them"
+
+
+async def test_one_phone_holds_several_calls_at_once() -> None:
+    async with SimulatedPhone(SOON) as callee, SimulatedPhone(CALLER) as caller:
+        calls = [await caller.call(callee.uri()) for _ in range(5)]
+        assert all([await call.answered() for call in calls])
+        assert all([await call.hears(440.0) for call in calls])
+        assert len(callee.calls) == len(caller.calls) == 5
+    assert [report.ended_by for report in caller.reports] == ["us"] * 5
+    assert caller.calls == callee.calls == []
+
+
+async def test_a_bank_plays_the_phone_that_is_called() -> None:
+    async with PhoneBank() as bank, SimulatedPhone(CALLER) as caller:
+        calls = {
+            user: await caller.call(bank.uri(user))
+            for user in ("busy", "+15550102", "refuse-503", "nobody", "answer-after-0.1", "silent")
+        }
+        assert await calls["answer-after-0.1"].answered()
+        statuses = {user: (await calls[user].ended()).status for user in list(calls)[:4]}
+        assert not calls["silent"].is_over
+        assert calls["silent"].report.provisionals == []
+    assert statuses == {"busy": 486, "+15550102": 603, "refuse-503": 503, "nobody": 404}
+
+
+async def test_users_of_a_bank_call_each_other_with_their_own_voices() -> None:
+    async with PhoneBank(lambda user: Behaviour(tone_hz=523.0 if user == "alice" else 659.0)) as bank:
+        call = await bank.call(bank.uri("bob"), from_user="alice", from_name='Alice "A"')
+        assert await call.answered()
+        other = await bank.next_call()
+        assert await call.hears(659.0)
+        assert await other.hears(523.0)
+        assert other.report.remote_uri.startswith("sip:alice@")
+
+
+async def test_messages_are_shown_in_order_with_their_time() -> None:
+    ladder: list[tuple[str, str, float]] = []
+
+    def watch(direction: str, data: bytes, peer: Endpoint, now: float) -> None:
+        assert peer.address == "127.0.0.1"
+        ladder.append((direction, _title(data), now))
+
+    async with SimulatedPhone(SOON) as callee, SimulatedPhone(CALLER, on_message=watch) as caller:
+        call = await caller.call(callee.uri())
+        assert await call.answered()
+        call.hang_up()
+        await call.ended()
+    assert [(direction, title) for direction, title, _ in ladder] == [
+        ("out", "INVITE"),
+        ("in", "100"),
+        ("in", "180"),
+        ("in", "200"),
+        ("out", "ACK"),
+        ("out", "BYE"),
+        ("in", "200"),
+    ]
+    times = [now for _, _, now in ladder]
+    assert times == sorted(times)
+
+
+def _title(data: bytes) -> str:
+    first: Sequence[str] = data.split(b"\r\n", 1)[0].decode().split(" ")
+    return first[1] if first[0] == "SIP/2.0" else first[0]
+
+
+async def test_a_phone_lets_go_of_everything() -> None:
+    async with SimulatedPhone(SOON, timers=QUICK) as callee, SimulatedPhone(CALLER, timers=QUICK) as caller:
+        call = await caller.call(callee.uri())
+        assert await call.answered()
+        call.hang_up()
+        await call.ended()
+        await asyncio.sleep(64 * QUICK.t1 + 0.3)
+        assert set(caller.stack.counts().values()) == {0}
+        assert set(callee.stack.counts().values()) == {0}
+
+
+async def test_phones_talk_over_ipv6() -> None:
+    async with SimulatedPhone(SOON, address="::1") as callee, SimulatedPhone(CALLER, address="::1") as caller:
+        call = await caller.call(callee.uri())
+        assert await call.answered()
+        assert await call.hears(440.0)
+
+
+async def test_a_call_to_nobody_fails_in_time() -> None:
+    async with SimulatedPhone(CALLER, timers=Timers(t1=0.01)) as caller:
+        call = await caller.call("sip:nobody@127.0.0.1:9")
+        report = await call.ended()
+    assert report.status in (408, 503)
