@@ -1,1 +1,25 @@
 """The command line: thin, a file for each command."""
+
+from __future__ import annotations
+
+import typer
+
+from cordboard.cli.check import check
+from cordboard.cli.run import run
+from cordboard.cli.serve import serve
+
+app = typer.Typer(
+    name="cordboard",
+    help="A self-hosted server that connects phone calls, driven by SWML documents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(run)
+app.command()(check)
+
+
+def main() -> None:
+    """Entry point of the `cordboard` command."""
+    app()

@@ -138,7 +138,7 @@ class Config(_Section):
     """Number (`+1555…`), SIP user name, or a prefix ending in `*`; the longest match answers."""
     trunks: dict[str, Trunk] = Field(default_factory=dict)
     hosts: dict[str, str] = Field(default_factory=dict)
-    """Host names with fixed addresses, asked before DNS."""
+    """Host names with a fixed `address` or `address:port`, asked before DNS."""
     envs: dict[str, str] = Field(default_factory=dict)
     """What documents see as `envs`."""
 
@@ -153,7 +153,7 @@ class Config(_Section):
     @classmethod
     def _host_addresses(cls, value: dict[str, str]) -> dict[str, str]:
         for address in value.values():
-            ipaddress.ip_address(address)
+            ipaddress.ip_address(split_host(address, 0)[0])
         return value
 
     @model_validator(mode="after")
@@ -174,6 +174,14 @@ class Config(_Section):
     @property
     def phones_enabled(self) -> bool:
         return self.is_development if self.phones.enabled is None else self.phones.enabled
+
+
+def split_host(address: str, default_port: int) -> tuple[str, int]:
+    """`host`, `host:port`, `[v6]` or `[v6]:port` → host without brackets, and port."""
+    host, separator, port = address.rpartition(":")
+    if separator and port.isdigit() and (":" not in host or host.endswith("]")):
+        return host.strip("[]"), int(port)
+    return address.strip("[]"), default_port
 
 
 def load(path: Path) -> Config:

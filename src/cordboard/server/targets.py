@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
 from cordboard.legs.outputs import Target
-from cordboard.server.config import Trunk
+from cordboard.server.config import Trunk, split_host
 from cordboard.server.outbound_policy import OutboundPolicy, PolicyError
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.uri import Uri, UriError
@@ -23,9 +23,13 @@ _DEFAULT_PORT = 5060
 class Targets:
     """Finds the target of a destination: at once where no name has to be looked up."""
 
-    def __init__(self, policy: OutboundPolicy, trunks: Mapping[str, Trunk]) -> None:
+    def __init__(
+        self, policy: OutboundPolicy, trunks: Mapping[str, Trunk], ports: Mapping[str, int]
+    ) -> None:
+        """`ports`: of host names that have a fixed one; they hold where a URI names none."""
         self._policy = policy
         self._trunks = trunks
+        self._ports = ports
 
     def find_at_once(self, destination: Destination) -> Target | Ending | None:
         """The target or the reason against it; None when a host name must be resolved first."""
@@ -63,17 +67,30 @@ class Targets:
             return ending("bad_destination", who=destination.to, detail=destination.problem)
         if destination.kind == "phone":
             return self._through_trunk(destination.to)
-        return _to_uri(destination.to)
+        return self._to_uri(destination.to)
 
     def _through_trunk(self, number: str) -> _Plan | Ending:
         if not self._trunks:
             return ending("no_trunk", who=number)
         for trunk in self._trunks.values():
             if any(number.startswith(prefix) for prefix in trunk.allowed_prefixes):
-                host, port = split_host(trunk.address)
+                host, port = split_host(trunk.address, _DEFAULT_PORT)
                 uri = f"sip:{number}@{_bracketed(host)}"
                 return _Plan(host, port, f"{uri}:{port}" if port != _DEFAULT_PORT else uri, is_phone=True)
         return ending("prefix_not_allowed", who=number)
+
+    def _to_uri(self, text: str) -> _Plan | Ending:
+        try:
+            uri = Uri.parse(text)
+        except UriError as error:
+            return ending("bad_destination", who=text, detail=str(error))
+        transport = (uri.params.get("transport") or "udp").lower()
+        if uri.scheme != "sip" or transport != "udp":
+            wanted = uri.scheme if uri.scheme != "sip" else f"transport={transport}"
+            return ending("transport_unsupported", who=text, detail=wanted)
+        host = (uri.params.get("maddr") or uri.host).strip("[]")
+        # URI headers would become header fields of the INVITE: only the plan's own headers may.
+        return _Plan(host, uri.port or self._ports.get(host.lower(), _DEFAULT_PORT), text.split("?", 1)[0])
 
 
 class _Plan:
@@ -90,28 +107,6 @@ class _Plan:
     def target(self, address: str) -> Target:
         endpoint = Endpoint("UDP", address, self.port)
         return Target(request_uri=self._uri, endpoint=endpoint, is_phone=self._is_phone)
-
-
-def _to_uri(text: str) -> _Plan | Ending:
-    try:
-        uri = Uri.parse(text)
-    except UriError as error:
-        return ending("bad_destination", who=text, detail=str(error))
-    transport = (uri.params.get("transport") or "udp").lower()
-    if uri.scheme != "sip" or transport != "udp":
-        wanted = uri.scheme if uri.scheme != "sip" else f"transport={transport}"
-        return ending("transport_unsupported", who=text, detail=wanted)
-    host = (uri.params.get("maddr") or uri.host).strip("[]")
-    # URI headers would become header fields of the INVITE: only the plan's own headers may.
-    return _Plan(host, uri.port or _DEFAULT_PORT, text.split("?", 1)[0])
-
-
-def split_host(address: str) -> tuple[str, int]:
-    """`host`, `host:port`, `[v6]:port` → host and port."""
-    host, separator, port = address.rpartition(":")
-    if separator and port.isdigit() and (not host.count(":") or host.endswith("]")):
-        return host.strip("[]"), int(port)
-    return address.strip("[]"), _DEFAULT_PORT
 
 
 def _bracketed(host: str) -> str:

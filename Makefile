@@ -1,0 +1,56 @@
+# Everything a fresh machine needs: Python 3.11 or later, make, and these targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench fuzz soak clean
+
+help:
+	@echo "make run     install, start the server, place a call between simulated phones, keep serving"
+	@echo "make test    install what the tests need, run the checks and all tests"
+	@echo "make check   linters, types, layers"
+	@echo "make bench   what a call and a relayed packet cost on this machine (needs SIPp)"
+	@echo "make soak    2,000 calls with failures, kills and a failing receiver"
+	@echo "make fuzz    half an hour of hostile input for the parsers"
+
+.venv/run.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cordboard needs Python 3.11 or later; set PYTHON=...")'
+	@echo "installing Cordboard into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp
+	@echo "installing what the tests need"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+run: .venv/run.stamp
+	$(BIN)/cordboard run examples/single.yaml
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: check
+	$(BIN)/python -m pytest
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m bench
+
+soak: .venv/dev.stamp
+	$(BIN)/python -m pytest -m soak --override-ini addopts= --import-mode=importlib tests/e2e
+
+fuzz: .venv/dev.stamp
+	$(BIN)/python bench/fuzz.py --minutes 30
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
