@@ -1,0 +1,223 @@
+"""One leg's media: its ports, who it believes, what comes in, what goes out."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+
+from cordboard.media import rtp
+from cordboard.media.clock import Clock
+from cordboard.media.dtmf import Digit
+from cordboard.media.latching import Address, Latch, LatchingPolicy, Verdict
+from cordboard.media.outgoing import EVENT, Outgoing, nowhere
+from cordboard.media.ports import PortPair, connected_socket
+from cordboard.media.protocol import DigitHeard, Event, LegStatistics, SetRemote
+from cordboard.media.relay import DATAGRAM, Incoming
+from cordboard.media.speaker import Speaker
+
+_MOST_EARLY = 64
+
+
+class Readiness(Protocol):
+    """Who calls back when a socket is readable."""
+
+    def watch(self, readable: socket.socket, handler: Callable[[], None]) -> None:
+        """From now on."""
+        ...
+
+    def forget(self, readable: socket.socket) -> None:
+        """No more; before the socket is closed."""
+        ...
+
+
+@lru_cache(maxsize=4096)
+def reachable(address: str) -> str | None:
+    """The address as `recvfrom` spells it; None where nothing may be sent (RFC 3264 5.1: 0.0.0.0 is hold)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return None if parsed.is_unspecified or parsed.is_multicast else str(parsed)
+
+
+class Endpoint:
+    """Lives from `OpenEndpoint` to `CloseEndpoint`.  Whom it is joined with is the graph's affair."""
+
+    __slots__ = (
+        "_clock",
+        "_connected",
+        "_local",
+        "_readiness",
+        "_report",
+        "endpoint_id",
+        "incoming",
+        "latch",
+        "outgoing",
+        "ports",
+        "receiving",
+        "speaker",
+    )
+
+    def __init__(
+        self,
+        endpoint_id: str,
+        *,
+        address: str,
+        ports: PortPair,
+        sender: rtp.RtpSender,
+        clock: Clock,
+        readiness: Readiness,
+        report: Callable[[Event], None],
+        policy: LatchingPolicy,
+    ) -> None:
+        self.endpoint_id = endpoint_id
+        self.ports = ports
+        self._local = (address, ports.port)
+        self._clock = clock
+        self._readiness = readiness
+        self._report = report
+        self._connected: socket.socket | None = None
+        self.latch = Latch(policy)
+        self.incoming = Incoming(clock, self._digit_heard)
+        self.outgoing = Outgoing(sender, clock)
+        self.speaker = Speaker(endpoint_id, self.outgoing, report)
+        self.receiving = True
+        readiness.watch(ports.rtp, self.receive)
+
+    @property
+    def may_be_heard(self) -> bool:
+        """What the far end says goes to its peer."""
+        return self.receiving
+
+    @property
+    def may_be_told(self) -> bool:
+        """The far end can be sent something, and the server has nothing to say to it itself."""
+        return self.speaker.is_open and not self.speaker.is_busy
+
+    # -------------------------------------------------------------- commands
+
+    def set_remote(self, command: SetRemote) -> None:
+        """The SDP says where the far end is and what it speaks."""
+        address = reachable(command.address) if 0 < command.port < 0x10000 else None
+        target = (address, command.port) if address is not None else None
+        self.receiving = command.receiving
+        self.speaker.is_open = command.sending and target is not None
+        self.incoming.expect(_types(command))
+        self.outgoing.speak(command.send.name, command.send.payload_type, command.dtmf_send_type)
+        before = self.latch.target
+        self.latch.signal(target, self._clock.now, follow=command.latch)
+        if self.latch.target != before:
+            self._turn_to(None if command.latch else target)
+
+    def close(self) -> LegStatistics:
+        """Stop; the ports are free to rest."""
+        self.speaker.end()
+        self.incoming.feed(None)
+        self._disconnect()
+        self._readiness.forget(self.ports.rtp)
+        return self.statistics()
+
+    def statistics(self) -> LegStatistics:
+        """Up to now."""
+        self.incoming.disarm()
+        self.outgoing.look_again()
+        received = self.incoming.statistics
+        latched, signalled = self.latch.latched, self.latch.signalled
+        return LegStatistics(
+            packets_sent=self.outgoing.sender.packets,
+            packets_received=received.received,
+            bytes_received=received.octets,
+            packets_lost=received.lost,
+            jitter_ms=received.jitter_ms,
+            packets_refused=self.latch.refused,
+            latched_to="" if latched in (None, signalled) else _spell(latched),
+        )
+
+    # -------------------------------------------------------------- packets
+
+    def receive(self) -> None:
+        """The unconnected socket is readable: the far end before it is latched, and strangers."""
+        self._receive_from(self.ports.rtp)
+
+    def _receive_from(self, one: socket.socket) -> bool:
+        """Judge and take one datagram; False if there is none."""
+        try:
+            data, source = one.recvfrom(DATAGRAM)
+        except OSError:
+            return False
+        heard_at = self.incoming.heard_at
+        verdict = self.latch.judge(source[:2], data, self.incoming.types, self._clock.now, heard_at)
+        if verdict is Verdict.LATCHED:
+            self._turn_to(self.latch.latched)
+        if verdict is Verdict.LATCHED or verdict is Verdict.ACCEPTED:
+            self.incoming.accept(data)
+            if verdict is Verdict.LATCHED and self._connected is not None:
+                self._judge_what_came_before(self._connected)
+        return True
+
+    def _judge_what_came_before(self, connected: socket.socket) -> None:
+        """What waits is the far end's older packets on the first socket, then anybody's on the second.
+
+        The second may have been given anything that came between its bind and its connect.
+        """
+        for one in (self.ports.rtp, connected):
+            for _ in range(_MOST_EARLY):
+                if self._connected is not connected or not self._receive_from(one):
+                    break
+
+    def _digit_heard(self, digit: Digit) -> None:
+        self._report(
+            DigitHeard(endpoint_id=self.endpoint_id, digit=digit.digit, duration_ms=digit.duration_ms)
+        )
+
+    # -------------------------------------------------------------- sockets
+
+    def _turn_to(self, source: Address | None) -> None:
+        """Media comes from `source` (None: nobody yet, send where the SDP says)."""
+        self._disconnect()
+        target = self.latch.target
+        if source is not None:
+            self._connected = connected_socket(self.ports.rtp, self._local, source)
+        if self._connected is not None:
+            self.incoming.receive = self._connected.recv
+            self.outgoing.send_by(self._connected.send)
+            self._readiness.watch(self._connected, self.incoming.receive_and_forward)
+        elif target is not None:
+            self.outgoing.send_by(_sending_to(self.ports.rtp, target))
+        else:
+            self.outgoing.send_by(nowhere)
+
+    def _disconnect(self) -> None:
+        if self._connected is None:
+            return
+        self.outgoing.send_by(nowhere)
+        self._readiness.forget(self._connected)
+        with contextlib.suppress(OSError):
+            self._connected.close()
+        self._connected = None
+
+
+def _sending_to(one: socket.socket, target: Address) -> Callable[[bytes], object]:
+    def send(packet: bytes) -> object:
+        return one.sendto(packet, target)
+
+    return send
+
+
+def _types(command: SetRemote) -> dict[int, str]:
+    types = dict(command.accepted)
+    types.setdefault(command.send.payload_type, command.send.name)
+    if command.dtmf_receive_type is not None:
+        types[command.dtmf_receive_type] = EVENT
+    return types
+
+
+def _spell(address: Address | None) -> str:
+    if address is None:
+        return ""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

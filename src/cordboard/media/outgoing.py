@@ -1,0 +1,125 @@
+"""What one far end is sent: one RTP stream, whoever feeds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cordboard.media import rtp
+from cordboard.media.clock import Clock
+from cordboard.media.codecs import g711
+
+if TYPE_CHECKING:
+    from cordboard.media.relay import Incoming
+
+EVENT = "telephone-event"
+"""Encoding name of RFC 4733 in `SetRemote.accepted`."""
+
+_AUDIO = (g711.PCMU, g711.PCMA)
+_FRAME = 160
+
+
+def nowhere(_: bytes) -> object:
+    """Transmits to nobody."""
+    return None
+
+
+class Outgoing:
+    """One SSRC, with sequence numbers and timestamps that go on when the feeding source changes.
+
+    `transmit` puts a packet on the wire and may raise OSError.  An `Incoming` that feeds this stream copies
+    some of these values for its fast path: change them through the methods, which make it look again.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_interrupted",
+        "codec",
+        "event_type",
+        "feeder",
+        "payload_type",
+        "sender",
+        "sent_at",
+        "transmit",
+        "unsent",
+    )
+
+    def __init__(self, sender: rtp.RtpSender, clock: Clock) -> None:
+        self._clock = clock
+        self._interrupted = False
+        self.sender = sender
+        self.codec = g711.PCMU
+        self.payload_type = 0
+        self.event_type: int | None = None
+        """Of telephone events; None = the far end does not know them."""
+        self.transmit: Callable[[bytes], object] = nowhere
+        self.feeder: Incoming | None = None
+        self.sent_at = clock.now
+        self.unsent = 0
+        """Packets that the system did not take."""
+
+    def speak(self, codec: str, payload_type: int, event_type: int | None) -> None:
+        """What the far end wants to hear from now on."""
+        self.look_again()
+        self.codec, self.payload_type, self.event_type = codec, payload_type, event_type
+
+    def send_by(self, transmit: Callable[[bytes], object]) -> None:
+        """How packets leave from now on."""
+        self.look_again()
+        self.transmit = transmit
+
+    def look_again(self) -> None:
+        """Whoever feeds this stream must not rely on what it has copied."""
+        if self.feeder is not None:
+            self.feeder.disarm()
+
+    def interrupt(self) -> None:
+        """The source changes or pauses: the next packet goes on by the clock, with the next number."""
+        self.look_again()
+        self._interrupted = True
+
+    def relay(self, name: str, data: bytes, payload: bytes) -> bytes | None:
+        """Pass on a packet of the encoding `name`.  What was sent, or None if this far end cannot have it."""
+        if name in _AUDIO:
+            table = g711.translation(name, self.codec)
+            if table is not None:
+                payload = payload.translate(table)
+            return self._forward(data, payload, self.payload_type, len(payload))
+        if name == EVENT and self.event_type is not None:
+            return self._forward(data, payload, self.event_type, 0)
+        self._interrupted = True
+        return None
+
+    def _forward(self, data: bytes, payload: bytes, payload_type: int, samples: int) -> bytes:
+        if self._interrupted:
+            self._catch_up()
+        packet = self.sender.forward(data, payload, payload_type, samples)
+        self.put(packet)
+        return packet
+
+    def say(self, payload: bytes) -> None:
+        """One frame of audio made here, in this stream's codec."""
+        if self._interrupted:
+            self._catch_up()
+        self.put(self.sender.packet(payload, self.payload_type, len(payload)))
+
+    def say_event(self, payload: bytes, *, start: bool) -> None:
+        """One packet of a telephone event made here; nothing if the far end does not know them."""
+        if self.event_type is None:
+            return
+        if self._interrupted:
+            self._catch_up()
+        self.put(self.sender.event(payload, self.event_type, _FRAME, start=start))
+
+    def put(self, packet: bytes) -> None:
+        """Onto the wire."""
+        self.sent_at = self._clock.now
+        try:
+            self.transmit(packet)
+        except OSError:
+            self.unsent += 1
+
+    def _catch_up(self) -> None:
+        """Timestamps follow the clock over the pause, so that the far end's jitter buffer does too."""
+        self._interrupted = False
+        self.sender.skip(max(0, int((self._clock.now - self.sent_at) * 8000) - _FRAME))

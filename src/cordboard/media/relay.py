@@ -1,0 +1,228 @@
+"""What comes from one far end, and its way to the one it talks to: the hot path of the worker.
+
+Almost every packet is the next one of a stream that is already understood: same payload type, same SSRC, the
+next sequence number, a plain header.  `receive_and_forward` does such a packet in one comparison, rewrites
+the header by constant shifts, and puts it on the wire.  Everything else (the first packet, a gap, another
+payload type, a digit, a header extension, a change at the sink) goes through `accept`, which counts and
+forwards it with care and then arms the fast path anew.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from cordboard.media import rtp
+from cordboard.media.clock import Clock
+from cordboard.media.codecs import g711
+from cordboard.media.dtmf import Digit, DigitReceiver
+from cordboard.media.outgoing import EVENT, Outgoing, nowhere
+
+DATAGRAM = 2048
+"""Larger datagrams are cut: no telephone sends them."""
+
+_HEADER = struct.Struct("!BBHII")
+_pack = _HEADER.pack
+_unpack = _HEADER.unpack_from
+
+_NEVER = -1
+
+
+def _no_socket(_: int) -> bytes:
+    raise BlockingIOError
+
+
+class Incoming:
+    """The stream of one far end.  `sink` (set by `feed`) is where it goes; None = it is only counted."""
+
+    __slots__ = (
+        "_arrived",
+        "_clock",
+        "_digits",
+        "_folded",
+        "_hear",
+        "_last",
+        "_next",
+        "_octets",
+        "_out_second",
+        "_out_ssrc",
+        "_second",
+        "_sequence_shift",
+        "_ssrc",
+        "_table",
+        "_timestamp_shift",
+        "_transmit",
+        "malformed",
+        "receive",
+        "sink",
+        "statistics",
+        "types",
+        "unexpected",
+    )
+
+    def __init__(self, clock: Clock, hear: Callable[[Digit], None] | None = None) -> None:
+        self._clock = clock
+        self._hear = hear
+        self._digits = DigitReceiver()
+        self.receive: Callable[[int], bytes] = _no_socket
+        """Takes one datagram of the latched source out of its socket."""
+        self.types: dict[int, str] = {}
+        """Encoding name by payload type of all that may arrive."""
+        self.sink: Outgoing | None = None
+        self.statistics = rtp.ReceptionStatistics()
+        self.malformed = 0
+        self.unexpected = 0
+        """Packets of a payload type that was not negotiated."""
+        self._arrived = _NEVER * 1.0
+        # The run: packets that the fast path has passed on and not yet counted.
+        self._second = _NEVER
+        self._ssrc = _NEVER
+        self._next = 0
+        self._folded = 0
+        self._octets = 0
+        self._last = b""
+        # What the fast path does to a header.
+        self._out_second = 0
+        self._out_ssrc = 0
+        self._sequence_shift = 0
+        self._timestamp_shift = 0
+        self._table: bytes | None = None
+        self._transmit: Callable[[bytes], object] = nowhere
+
+    @property
+    def heard_at(self) -> float:
+        """When the last packet came; -1.0 = never."""
+        return self._arrived
+
+    # -------------------------------------------------------------- the fast path
+
+    def receive_and_forward(self) -> None:
+        """The socket is readable.  Never raises."""
+        try:
+            data = self.receive(DATAGRAM)
+            first, second, sequence, timestamp, ssrc = _unpack(data)
+        except OSError:
+            return
+        except struct.error:
+            self.malformed += 1
+            return
+        if sequence == self._next and second == self._second and ssrc == self._ssrc and first == 0x80:
+            self._next = sequence + 1
+            self._arrived = self._clock.now
+            self._octets += len(data)
+            self._last = data
+            payload = data[12:]
+            if self._table is not None:
+                payload = payload.translate(self._table)
+            try:
+                self._transmit(
+                    _pack(
+                        0x80,
+                        self._out_second,
+                        (sequence + self._sequence_shift) & 0xFFFF,
+                        (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
+                        self._out_ssrc,
+                    )
+                    + payload
+                )
+            except OSError:
+                if self.sink is not None:
+                    self.sink.unsent += 1
+            if not sequence & 7:
+                self._fold()
+        else:
+            self.accept(data)
+
+    def _fold(self) -> None:
+        """Count the run in the statistics of both sides.  Jitter is measured at its last packet."""
+        packets = self._next - self._folded
+        if not packets:
+            return
+        data, octets = self._last, self._octets
+        self._folded = self._next
+        self._octets = 0
+        self.statistics.sample(data, self._arrived, packets, octets)
+        sink = self.sink
+        if sink is not None:
+            sender = sink.sender
+            sender.sequence = (self._next + self._sequence_shift) & 0xFFFF
+            sender.timestamp = (rtp.timestamp(data) + self._timestamp_shift + len(data) - 12) & 0xFFFFFFFF
+            sender.packets += packets
+            sender.octets += octets - 12 * packets
+            sink.sent_at = self._arrived
+
+    def disarm(self) -> None:
+        """The next packet takes the careful way."""
+        self._fold()
+        self._second = _NEVER
+
+    def _arm(self, data: bytes, name: str, packet: bytes, sink: Outgoing) -> None:
+        """`data` went out as `packet`; what follows in order can go the same way without another thought."""
+        first, second, sequence, timestamp, ssrc = _unpack(data)
+        if first != 0x80 or sequence != self.statistics.highest & 0xFFFF:
+            return
+        _, out_second, out_sequence, out_timestamp, out_ssrc = _unpack(packet)
+        self._second = second & 0x7F
+        self._ssrc = ssrc
+        self._next = self._folded = sequence + 1
+        self._out_second = out_second & 0x7F
+        self._out_ssrc = out_ssrc
+        self._sequence_shift = out_sequence - sequence
+        self._timestamp_shift = out_timestamp - timestamp
+        self._table = g711.translation(name, sink.codec)
+        self._transmit = sink.transmit
+
+    # -------------------------------------------------------------- the careful way
+
+    def feed(self, sink: Outgoing | None) -> None:
+        """From now on the stream goes to `sink`, in place of whatever fed it."""
+        if sink is self.sink:
+            return
+        self.disarm()
+        if self.sink is not None:
+            self.sink.feeder = None
+        self.sink = sink
+        if sink is None:
+            return
+        sink.interrupt()
+        if sink.feeder is not None:
+            sink.feeder.sink = None
+        sink.feeder = self
+
+    def expect(self, types: dict[int, str]) -> None:
+        """What may arrive from now on."""
+        self.disarm()
+        self.types = types
+
+    def accept(self, data: bytes) -> None:
+        """One datagram from the source that is believed.  Never raises."""
+        self._fold()
+        payload = rtp.payload(data)
+        if payload is None:
+            self.malformed += 1
+            return
+        name = self.types.get(data[1] & 0x7F)
+        if name is None:
+            self.unexpected += 1
+            return
+        self._arrived = self._clock.now
+        self.statistics.update(data, self._arrived)
+        if name == EVENT:
+            self._hear_event(payload, rtp.timestamp(data))
+        sink = self.sink
+        if sink is None:
+            return
+        packet = sink.relay(name, data, payload)
+        if packet is not None and name != EVENT:
+            self._arm(data, name, packet, sink)
+
+    def _hear_event(self, payload: bytes, timestamp: int) -> None:
+        if self._hear is not None:
+            for digit in self._digits.handle(payload, timestamp, self._clock.now):
+                self._hear(digit)
+
+    def release_digit(self) -> None:
+        """Report a key whose end was lost.  Call it now and then."""
+        if self._hear is not None:
+            for digit in self._digits.handle_timeout(self._clock.now):
+                self._hear(digit)

@@ -1,0 +1,327 @@
+"""The worker process: `python -m cordboard.media.worker SETTINGS`, SETTINGS being JSON (`WorkerSettings`).
+
+It lives as long as its control socket: when that closes, for whatever reason, the process ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import random
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from functools import singledispatchmethod
+from typing import BinaryIO
+
+import msgspec
+
+from cordboard.media import protocol
+from cordboard.media.channel import ChannelError, command_reader, frame
+from cordboard.media.clock import Clock
+from cordboard.media.endpoint import Endpoint
+from cordboard.media.graph import Graph
+from cordboard.media.latching import LatchingPolicy
+from cordboard.media.link import LinkEnd, LinkSocket
+from cordboard.media.loop import Loop
+from cordboard.media.player import make_player
+from cordboard.media.ports import PortPool
+from cordboard.media.rtp import RtpSender
+
+_READ = 1 << 18
+_MOST_UNSENT = 64 << 20
+"""Bytes of events that the control process may leave unread before it counts as gone."""
+_TICKS_BETWEEN_COLLECTIONS = 250
+
+_logger = logging.getLogger(__name__)
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is started with."""
+
+    control_fd: int
+    """The worker's end of the control socket (a Unix stream)."""
+    link_path: str
+    """Where other workers reach this one (a Unix datagram socket)."""
+    address: str
+    """To bind, and to say in `EndpointOpened` unless `public_address` is given."""
+    public_address: str = ""
+    first_port: int
+    last_port: int
+    port_quiet: float = 5.0
+    """Seconds without a packet before a port is used again."""
+    spare_ports: int = 64
+    latching: LatchingPolicy = LatchingPolicy()
+
+
+class Worker:
+    """All endpoints of one process."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._clock = Clock(time.monotonic())
+        self._endpoints: dict[str, Endpoint] = {}
+        self._speaking: set[Endpoint] = set()
+        self._graph = Graph()
+        self._random = random.SystemRandom()
+        self._pool = PortPool(
+            address=settings.address,
+            ports=self._shuffled_ports(),
+            quiet=settings.port_quiet,
+            spare=settings.spare_ports,
+        )
+        self._loop = Loop(clock=self._clock, tick=self._tick, after=self._flush, is_idle=self._is_idle)
+        self._control = socket.socket(fileno=settings.control_fd)
+        self._control.setblocking(False)
+        self._commands = command_reader()
+        self._outbox = bytearray()
+        self._blocked = False
+        self._ticks = 0
+        self._links = LinkSocket(settings.link_path)
+        self._loop.watch(self._control, self._control_ready)
+        self._loop.watch(self._links.socket, self._links.receive)
+
+    def run(self) -> None:
+        """Until the control process is gone."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._loop.run()
+
+    def _shuffled_ports(self) -> list[int]:
+        """Strangers shall not guess the next call's port."""
+        first = self._settings.first_port + self._settings.first_port % 2
+        ports = list(range(first, self._settings.last_port, 2))
+        self._random.shuffle(ports)
+        return ports
+
+    def _is_idle(self) -> bool:
+        return not self._endpoints and self._pool.is_settled
+
+    # -------------------------------------------------------------- the control socket
+
+    def _control_ready(self) -> None:
+        try:
+            data = self._control.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.stop()
+            return
+        try:
+            for command in self._commands.feed(data):
+                self._obey(command)
+        except ChannelError:
+            # Nothing that follows can be understood; the control process starts a new worker.
+            _logger.exception("the control channel is broken")
+            self._loop.stop()
+
+    def _obey(self, command: protocol.Command) -> None:
+        self._loop.guard(lambda: self._do(command))
+
+    def _report(self, event: protocol.Event) -> None:
+        self._outbox += frame(event)
+
+    def _flush(self) -> None:
+        """All that one turn had to say goes out at once."""
+        self._links.flush()
+        if not self._outbox:
+            return
+        try:
+            del self._outbox[: self._control.send(self._outbox)]
+        except BlockingIOError:
+            if len(self._outbox) > _MOST_UNSENT:
+                self._loop.stop()
+        except OSError:
+            self._loop.stop()
+        if self._blocked != bool(self._outbox):
+            self._blocked = bool(self._outbox)
+            self._loop.await_writable(self._control, self._blocked)
+
+    # -------------------------------------------------------------- commands
+
+    @singledispatchmethod
+    def _do(self, command: protocol.Command) -> None:
+        _logger.error("no such command: %r", command)
+
+    @_do.register
+    def _(self, command: protocol.OpenEndpoint) -> None:
+        if command.endpoint_id in self._endpoints:
+            self._refuse(command, "the id is taken")
+            return
+        ports = self._pool.take()
+        if ports is None:
+            self._refuse(command, "no port is free")
+            return
+        endpoint = Endpoint(
+            command.endpoint_id,
+            address=self._settings.address,
+            ports=ports,
+            sender=self._new_sender(),
+            clock=self._clock,
+            readiness=self._loop,
+            report=self._report,
+            policy=self._settings.latching,
+        )
+        self._endpoints[command.endpoint_id] = endpoint
+        address = self._settings.public_address or self._settings.address
+        self._report(
+            protocol.EndpointOpened(endpoint_id=command.endpoint_id, address=address, port=ports.port)
+        )
+
+    def _refuse(self, command: protocol.OpenEndpoint, sentence: str) -> None:
+        self._report(protocol.EndpointRefused(endpoint_id=command.endpoint_id, sentence=sentence))
+
+    def _new_sender(self) -> RtpSender:
+        bits = self._random.getrandbits(79)
+        # Half of the range of sequence numbers, so that a wrap does not come at once.
+        return RtpSender(ssrc=bits & 0xFFFFFFFF, timestamp=bits >> 32 & 0xFFFFFFFF, sequence=bits >> 64)
+
+    @_do.register
+    def _(self, command: protocol.SetRemote) -> None:
+        endpoint = self._endpoints.get(command.endpoint_id)
+        if endpoint is not None:
+            endpoint.set_remote(command)
+            self._graph.review(endpoint)
+
+    @_do.register
+    def _(self, command: protocol.JoinEndpoints) -> None:
+        a, b = self._endpoints.get(command.a), self._endpoints.get(command.b)
+        if a is not None and b is not None:
+            self._part(a)
+            self._part(b)
+            self._graph.join(a, b)
+
+    @_do.register
+    def _(self, command: protocol.UnjoinEndpoints) -> None:
+        a, b = self._endpoints.get(command.a), self._endpoints.get(command.b)
+        if a is not None and b is not None and self._graph.peer(a) is b:
+            self._part(a)
+
+    @_do.register
+    def _(self, command: protocol.CloseEndpoint) -> None:
+        endpoint = self._endpoints.pop(command.endpoint_id, None)
+        if endpoint is None:
+            return
+        self._part(endpoint)
+        self._speaking.discard(endpoint)
+        statistics = endpoint.close()
+        self._pool.give_back(endpoint.ports, self._clock.now)
+        self._report(protocol.EndpointClosed(endpoint_id=command.endpoint_id, statistics=statistics))
+
+    @_do.register
+    def _(self, command: protocol.StartPlay) -> None:
+        endpoint = self._endpoints.get(command.endpoint_id)
+        if endpoint is None:
+            return
+        player = make_player(command.sources, _open_file, volume_db=command.volume_db, loop=command.loop)
+        endpoint.speaker.play(command, player)
+        self._begin_speaking(endpoint)
+
+    @_do.register
+    def _(self, command: protocol.StopPlaying) -> None:
+        endpoint = self._endpoints.get(command.endpoint_id)
+        if endpoint is not None:
+            endpoint.speaker.stop(command.play_id)
+            self._review_speaking(endpoint)
+
+    @_do.register
+    def _(self, command: protocol.SendDigits) -> None:
+        endpoint = self._endpoints.get(command.endpoint_id)
+        if endpoint is not None:
+            endpoint.speaker.send_digits(command)
+            self._begin_speaking(endpoint)
+
+    def _begin_speaking(self, endpoint: Endpoint) -> None:
+        if endpoint not in self._speaking:
+            endpoint.outgoing.interrupt()
+            self._speaking.add(endpoint)
+            self._graph.review(endpoint)
+
+    def _review_speaking(self, endpoint: Endpoint) -> None:
+        if endpoint in self._speaking and not endpoint.speaker.is_busy:
+            self._speaking.discard(endpoint)
+            self._graph.review(endpoint)
+
+    @_do.register
+    def _(self, command: protocol.LinkEndpoint) -> None:
+        endpoint = self._endpoints.get(command.endpoint_id)
+        if endpoint is None:
+            return
+        end = LinkEnd(
+            command.endpoint_id,
+            command.remote_endpoint_id,
+            command.remote_socket,
+            sender=self._new_sender(),
+            clock=self._clock,
+            transmit=self._links.transmit,
+        )
+        self._part(endpoint)
+        self._links.add(end)
+        self._graph.join(endpoint, end)
+
+    @_do.register
+    def _(self, command: protocol.UnlinkEndpoint) -> None:
+        endpoint = self._endpoints.get(command.endpoint_id)
+        if endpoint is not None and isinstance(self._graph.peer(endpoint), LinkEnd):
+            self._part(endpoint)
+
+    def _part(self, endpoint: Endpoint) -> None:
+        peer = self._graph.part(endpoint)
+        if isinstance(peer, LinkEnd):
+            self._links.remove(peer)
+
+    @_do.register
+    def _(self, command: protocol.Ping) -> None:
+        self._report(
+            protocol.Pong(
+                serial=command.serial,
+                endpoints=len(self._endpoints),
+                free_ports=self._pool.free,
+                tick_late_p99_ms=self._loop.tick_late_p99_ms(),
+                resident_kib=_resident_kib(),
+            )
+        )
+
+    # -------------------------------------------------------------- the tick
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        for endpoint in list(self._speaking):
+            endpoint.speaker.tick()
+            self._review_speaking(endpoint)
+        self._pool.tend(self._clock.now)
+        if self._ticks % _TICKS_BETWEEN_COLLECTIONS == 0:
+            gc.collect(1)
+
+
+def _open_file(path: str) -> BinaryIO:
+    return open(path, "rb")
+
+
+def _resident_kib() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() // 1024
+
+
+def _raise_file_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(arguments: list[str], *, start: Callable[[Worker], None] = Worker.run) -> None:
+    """The process."""
+    # Control-C goes to the whole group of processes; the control process decides when a worker ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(format="%(asctime)s media worker: %(levelname)s %(message)s")
+    _raise_file_limit()
+    start(Worker(msgspec.json.decode(arguments[0], type=WorkerSettings)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,150 @@
+"""One media worker seen from the control process: started, fed with commands, buried and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from cordboard.media.channel import ChannelError, event_reader, frame
+from cordboard.media.protocol import Command, Event
+from cordboard.media.worker import WorkerSettings
+
+_SHORTEST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+_SOUND = 10.0
+"""Seconds that a worker must live for its death to count as a first one."""
+_STOP_PATIENCE = 2.0
+
+_logger = logging.getLogger(__name__)
+
+
+class WorkerProcess(asyncio.Protocol):
+    """One worker: its process, its socket, and the endpoints on it."""
+
+    def __init__(
+        self,
+        settings: Callable[[int], WorkerSettings],
+        *,
+        on_event: Callable[[WorkerProcess, Event], None],
+        on_died: Callable[[WorkerProcess, str], None],
+    ) -> None:
+        self._settings = settings
+        self._on_event = on_event
+        self._on_died = on_died
+        self._events = event_reader()
+        self._outbox: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+        self._guardian: asyncio.Task[None] | None = None
+        self._pause = _SHORTEST_PAUSE
+        self.endpoints: set[str] = set()
+        self.link_path = settings(0).link_path
+
+    @property
+    def pid(self) -> int | None:
+        """None while there is no process."""
+        return None if self._process is None or self._transport is None else self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """It takes commands."""
+        return self._transport is not None
+
+    async def start(self) -> None:
+        """Start the process and watch over it until `stop`."""
+        await self._spawn()
+        self._guardian = asyncio.create_task(self._guard())
+
+    async def stop(self) -> None:
+        """The process ends because its socket closes."""
+        self._stopping = True
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        if self._guardian is not None:
+            try:
+                await asyncio.wait_for(asyncio.shield(self._guardian), _STOP_PATIENCE)
+            except TimeoutError:
+                if self._process is not None and self._process.returncode is None:
+                    self._process.kill()
+                await self._guardian
+
+    def send(self, command: Command) -> None:
+        """With all others of this turn of the loop, in one write.  Lost if the worker is dead."""
+        if self._transport is None:
+            return
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outbox.append(frame(command))
+
+    def _flush(self) -> None:
+        data, self._outbox = b"".join(self._outbox), []
+        if self._transport is not None:
+            self._transport.write(data)
+
+    async def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            settings = msgspec.json.encode(self._settings(fd)).decode()
+            command = (sys.executable, "-m", "cordboard.media.worker", settings)
+            self._process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(fd,)
+            )
+        self._events = event_reader()
+        self._outbox = []
+        loop = asyncio.get_running_loop()
+        ours.setblocking(False)
+        self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
+
+    async def _guard(self) -> None:
+        while self._process is not None:
+            since = time.monotonic()
+            code = await self._process.wait()
+            if self._stopping:
+                return
+            self._bury(code)
+            await asyncio.sleep(self._next_pause(time.monotonic() - since))
+            if self._stopping:
+                return
+            await self._respawn()
+
+    async def _respawn(self) -> None:
+        while not self._stopping:
+            try:
+                await self._spawn()
+                return
+            except OSError:
+                _logger.exception("a media worker cannot be started")
+                await asyncio.sleep(self._next_pause(0.0))
+
+    def _next_pause(self, lived: float) -> float:
+        pause = _SHORTEST_PAUSE if lived >= _SOUND else self._pause
+        self._pause = min(_LONGEST_PAUSE, pause * 2)
+        return pause
+
+    def _bury(self, code: int) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        self._on_died(self, f"the media worker {how}")
+
+    # -------------------------------------------------------------- asyncio.Protocol
+
+    def data_received(self, data: bytes) -> None:
+        """Events."""
+        try:
+            for event in self._events.feed(data):
+                self._on_event(self, event)
+        except ChannelError:
+            _logger.exception("a media worker sends nonsense; it is replaced")
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()
