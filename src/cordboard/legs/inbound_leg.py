@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cordboard.call import facts
 from cordboard.call.effects import EndLeg
-from cordboard.legs.outputs import Output
+from cordboard.legs.outputs import FromLeg
 from cordboard.legs.sip_leg import OUR_CODECS, SipLeg
 from cordboard.media.protocol import EndpointOpened
 from cordboard.sdp import SdpError, SessionDescription, parse, read_answer
@@ -37,7 +37,7 @@ class InboundLeg(SipLeg):
         self._wants_early = False
         self._early_sent = False
 
-    def media_opened(self, event: EndpointOpened, now: float) -> list[Output]:
+    def media_opened(self, event: EndpointOpened, now: float) -> list[FromLeg]:
         """The endpoint is there: answer the offer, and do what the call has asked for meanwhile."""
         self.local = event
         try:
@@ -52,7 +52,7 @@ class InboundLeg(SipLeg):
             return [*outputs, *self.ring(True, now)]
         return outputs
 
-    def ring(self, early_media: bool, now: float) -> list[Output]:
+    def ring(self, early_media: bool, now: float) -> list[FromLeg]:
         """180, or 183 with our SDP so that early media can be heard."""
         if self.answered or self._early_sent or self.over:
             return []
@@ -65,7 +65,7 @@ class InboundLeg(SipLeg):
         self._early_sent = True
         return list(self.stack.ring(self.session, status=183, body=self._our_sdp, now=now))
 
-    def answer(self, now: float) -> list[Output]:
+    def answer(self, now: float) -> list[FromLeg]:
         """200 with the answer, or with our offer when the INVITE had none."""
         if self.answered or self.over:
             return []
@@ -75,21 +75,21 @@ class InboundLeg(SipLeg):
         assert self.session is not None
         self.answered = True
         outputs = list(self.stack.accept(self.session, body=self._our_sdp, now=now))
-        return [*outputs, *self.save_dialog(), self.tell(facts.LegAnswered())]
+        return [*outputs, self.tell(facts.LegAnswered())]
 
-    def acknowledged(self, body: bytes, now: float) -> list[Output]:
+    def acknowledged(self, body: bytes, now: float) -> list[FromLeg]:
         """The ACK; it carries the answer when our 200 carried the offer."""
+        saved = self.save_dialog()
         if self.media is not None or self._our_sdp is None:
-            return []
+            return saved
         try:
             self.media = read_answer(self._our_sdp, parse(body))
         except SdpError as error:
             return self.end(EndLeg(ending=self.ending("bad_sdp", str(error))), now)
-        return self.set_remote()
+        return [*saved, *self.set_remote()]
 
-    def _leave_dialog(self, effect: EndLeg, now: float) -> list[Output]:
+    def _leave_dialog(self, effect: EndLeg, now: float) -> list[FromLeg]:
         if self.answered:
             return self._hang_up(effect.q850, now)
         assert self.session is not None
         return list(self.stack.reject(self.session, status=effect.sip_code, now=now))
-

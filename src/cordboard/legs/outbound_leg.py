@@ -6,11 +6,12 @@ from cordboard.call import facts
 from cordboard.call.effects import Dial, EndLeg
 from cordboard.call.reasons import Ending, ending_of_status
 from cordboard.legs.identity import from_header, safe_headers
-from cordboard.legs.outputs import Output, Target
+from cordboard.legs.outputs import FromLeg, Target
 from cordboard.legs.sip_leg import SipLeg, preferred_first
 from cordboard.media.protocol import EndpointOpened
 from cordboard.sdp import Codec, NoCommonCodec, SdpError, parse, read_answer
 from cordboard.sip.events import Answered, Provisional, Refused
+from cordboard.sip.headers import HeaderError
 from cordboard.sip.stack import SipStack
 
 _ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
@@ -31,34 +32,37 @@ class OutboundLeg(SipLeg):
         self._target: Target | None = None
         self._offer_body = b""
 
-    def media_opened(self, event: EndpointOpened, now: float) -> list[Output]:
+    def media_opened(self, event: EndpointOpened, now: float) -> list[FromLeg]:
         self.local = event
         return self._invite(now)
 
-    def resolved(self, target: Target, now: float) -> list[Output]:
+    def resolved(self, target: Target, now: float) -> list[FromLeg]:
         self._target = target
         return self._invite(now)
 
-    def _invite(self, now: float) -> list[Output]:
+    def _invite(self, now: float) -> list[FromLeg]:
         target = self._target
         if target is None or self.local is None or self.over:
             return []
         self._offer_body = self.offer(preferred_first(self._parent_codec))
         name = "" if target.is_phone else self._dial.from_name
-        self.session, outputs = self.stack.invite(
-            uri=target.request_uri,
-            to=f"<{target.request_uri}>",
-            from_=from_header(self._dial.from_, name, self._domain),
-            destination=target.endpoint,
-            body=self._offer_body,
-            headers=[] if target.is_phone else safe_headers(self._dial.destination.headers),
-            now=now,
-        )
+        try:
+            self.session, outputs = self.stack.invite(
+                uri=target.request_uri,
+                to=f"<{target.request_uri}>",
+                from_=from_header(self._dial.from_, name, self._domain),
+                destination=target.endpoint,
+                body=self._offer_body,
+                headers=[] if target.is_phone else safe_headers(self._dial.destination.headers),
+                now=now,
+            )
+        except HeaderError as error:
+            return self.finish(self.ending("bad_destination", str(error)))
         return list(outputs)
 
     # ------------------------------------------------------------ responses
 
-    def progressed(self, event: Provisional) -> list[Output]:
+    def progressed(self, event: Provisional) -> list[FromLeg]:
         """180 rings; 183 rings too, and with SDP brings early media (RFC 3261 section 13.2.2.1)."""
         if self.over or event.status not in (180, 183):
             return []
@@ -66,7 +70,7 @@ class OutboundLeg(SipLeg):
         outputs = self.set_remote() if early else []
         return [*outputs, self.tell(facts.LegRinging(early_media=early))]
 
-    def answered_by(self, event: Answered, now: float) -> list[Output]:
+    def answered_by(self, event: Answered, now: float) -> list[FromLeg]:
         """The call is up, unless the answer cannot be spoken: then it is hung up with the reason why."""
         if self.over:
             return []
@@ -88,7 +92,7 @@ class OutboundLeg(SipLeg):
             return self.ending("bad_sdp", str(error))
         return None
 
-    def refused(self, event: Refused) -> list[Output]:
+    def refused(self, event: Refused) -> list[FromLeg]:
         if event.cause == "timeout":
             return self.finish(self.ending("invite_timeout"))
         if event.cause == "transport":
@@ -97,7 +101,7 @@ class OutboundLeg(SipLeg):
 
     # ------------------------------------------------------------ the end
 
-    def _leave_dialog(self, effect: EndLeg, now: float) -> list[Output]:
+    def _leave_dialog(self, effect: EndLeg, now: float) -> list[FromLeg]:
         if self.session is None:
             return []
         if self.answered:

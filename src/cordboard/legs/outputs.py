@@ -9,7 +9,7 @@ from cordboard.call.facts import Fact
 from cordboard.call.plan import Destination
 from cordboard.media.protocol import Command
 from cordboard.sip.endpoint import Endpoint
-from cordboard.sip.events import SendMessage
+from cordboard.sip.events import Event, SendMessage
 
 
 class CallOffered(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,3 +74,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 Output = (
     SendMessage | CallOffered | Happened | ResolveTarget | OpenMedia | MediaOrder | CloseMedia | DialogSaved
 )
+
+FromLeg = Output | Event
+"""What one leg returns: it hands on what the stack said to it, events included."""

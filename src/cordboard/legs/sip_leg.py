@@ -1,7 +1,7 @@
 """One SIP leg: what an INVITE dialog means for a call, and what a call's effects mean for the dialog.
 
-The stack below has already dealt with retransmissions, ACKs, forks, and the 200 that crosses a CANCEL; so a
-leg is over for its call as soon as the call has asked for its end, while the stack still sees the far end off.
+The stack below has already dealt with retransmissions, ACKs, forks, and the 200 that crosses a CANCEL.  So a
+leg is over for its call as soon as the call has asked for its end; the stack still sees the far end off.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from cordboard.call import facts
 from cordboard.call.effects import EndLeg
 from cordboard.call.reasons import Ending, ending
-from cordboard.legs.outputs import CloseMedia, DialogSaved, Happened, MediaOrder, Output
+from cordboard.legs.outputs import CloseMedia, DialogSaved, FromLeg, Happened, MediaOrder
 from cordboard.media.protocol import EndpointOpened, Format, SetRemote
 from cordboard.sdp import (
     PCMA,
@@ -69,28 +69,28 @@ class SipLeg:
 
     # ------------------------------------------------------------ the end
 
-    def end(self, effect: EndLeg, now: float) -> list[Output]:
+    def end(self, effect: EndLeg, now: float) -> list[FromLeg]:
         """End the leg, whatever its state."""
         if self.over:
             return []
         return [*self._leave_dialog(effect, now), *self.finish(effect.ending)]
 
-    def _leave_dialog(self, effect: EndLeg, now: float) -> list[Output]:
+    def _leave_dialog(self, effect: EndLeg, now: float) -> list[FromLeg]:
         raise NotImplementedError
 
-    def _hang_up(self, q850: int | None, now: float) -> list[Output]:
+    def _hang_up(self, q850: int | None, now: float) -> list[FromLeg]:
         assert self.session is not None
         headers = [("Reason", f"Q.850;cause={q850}")] if q850 is not None else []
         return list(self.stack.bye(self.session, headers=headers, now=now))
 
-    def finish(self, end: Ending) -> list[Output]:
+    def finish(self, end: Ending) -> list[FromLeg]:
         """The last outputs of the leg: its endpoint goes, its call learns why."""
         if self.over:
             return []
         self.over = True
         return [CloseMedia(call_id=self.call_id), self.tell(facts.LegEnded(ending=end))]
 
-    def session_ended(self, event: SessionEnded) -> list[Output]:
+    def session_ended(self, event: SessionEnded) -> list[FromLeg]:
         return self.finish(self.ending(_ENDED_BY.get(event.cause, "dialog_timeout")))
 
     def ending(self, cause: str, detail: str = "") -> Ending:
@@ -98,7 +98,7 @@ class SipLeg:
 
     # ------------------------------------------------------------ inside the dialog
 
-    def reinvited(self, event: ReinviteReceived, now: float) -> list[Output]:
+    def reinvited(self, event: ReinviteReceived, now: float) -> list[FromLeg]:
         """Hold, resume, a moved port, a new codec order (RFC 3261 section 14, RFC 3264 section 8)."""
         if self.local is None or not self.answered:
             return self._respond(event.transaction, 500, now)
@@ -111,12 +111,12 @@ class SipLeg:
             return self._respond(event.transaction, 488, now)
         return [*self._respond(event.transaction, 200, now, body), *self.set_remote()]
 
-    def requested(self, event: RequestReceived, now: float) -> list[Output]:
+    def requested(self, event: RequestReceived, now: float) -> list[FromLeg]:
         """An in-dialog request that this leg does not take part in yet."""
         status = 415 if event.request.body else 200
         return self._respond(event.transaction, status, now)
 
-    def _respond(self, transaction: str, status: int, now: float, body: bytes = b"") -> list[Output]:
+    def _respond(self, transaction: str, status: int, now: float, body: bytes = b"") -> list[FromLeg]:
         return list(self.stack.respond(transaction, status, body=body, now=now))
 
     # ------------------------------------------------------------ media
@@ -152,7 +152,7 @@ class SipLeg:
     def _current_offer(self) -> bytes:
         return self.offer(preferred_first(self.media.codec if self.media else None))
 
-    def set_remote(self) -> list[Output]:
+    def set_remote(self) -> list[FromLeg]:
         """Tell the worker what was negotiated."""
         media = self.media
         if media is None or self.over:
@@ -177,7 +177,7 @@ class SipLeg:
         )
         return [MediaOrder(command=command)]
 
-    def save_dialog(self) -> list[Output]:
+    def save_dialog(self) -> list[FromLeg]:
         saved = self.stack.save_dialog(self.session) if self.session else None
         return [DialogSaved(call_id=self.call_id, saved=saved)] if saved else []
 

@@ -13,14 +13,14 @@ from cordboard.call.reasons import Ending
 from cordboard.legs import identity
 from cordboard.legs.inbound_leg import InboundLeg
 from cordboard.legs.outbound_leg import OutboundLeg
-from cordboard.legs.outputs import CallOffered, OpenMedia, Output, ResolveTarget, Target
+from cordboard.legs.outputs import CallOffered, FromLeg, OpenMedia, Output, ResolveTarget, Target
 from cordboard.legs.sip_leg import SipLeg
 from cordboard.media.protocol import EndpointOpened, EndpointRefused
 from cordboard.sdp import SdpError, SessionDescription, parse
 from cordboard.sip import events
+from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.headers import HeaderError
 from cordboard.sip.message import Request
-from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.stack import SipStack
 from cordboard.sip.uri import Uri, UriError
 
@@ -166,7 +166,7 @@ class SipLegs:
             return self._digest(self.stack.respond(event.transaction, 481, now=now), now)
         return []
 
-    def _settle(self, leg: SipLeg, outputs: list[Output], now: float) -> list[Output]:
+    def _settle(self, leg: SipLeg, outputs: list[FromLeg], now: float) -> list[Output]:
         """Keep the tables in step with what a leg has just done."""
         if leg.session is not None and not leg.over:
             self._by_session[leg.session] = leg
@@ -176,7 +176,7 @@ class SipLegs:
                 self._by_session.pop(leg.session, None)
         return self._unfold(outputs, now)
 
-    def _unfold(self, outputs: list[Output], now: float) -> list[Output]:
+    def _unfold(self, outputs: list[FromLeg], now: float) -> list[Output]:
         """Legs hand on what the stack returned to them; its events come back to us."""
         done: list[Output] = []
         for output in outputs:
@@ -248,7 +248,7 @@ class SipLegs:
         return self._serial
 
 
-def _inform(leg: SipLeg, event: events.Event, now: float) -> list[Output]:
+def _inform(leg: SipLeg, event: events.Event, now: float) -> list[FromLeg]:
     """One event for one leg."""
     if isinstance(event, events.SessionEnded):
         return leg.session_ended(event)
@@ -263,7 +263,7 @@ def _inform(leg: SipLeg, event: events.Event, now: float) -> list[Output]:
     return []
 
 
-def _inform_outbound(leg: OutboundLeg, event: events.Event, now: float) -> list[Output]:
+def _inform_outbound(leg: OutboundLeg, event: events.Event, now: float) -> list[FromLeg]:
     if isinstance(event, events.Provisional):
         return leg.progressed(event)
     if isinstance(event, events.Answered):

@@ -1,4 +1,4 @@
-"""Every report of a call goes three ways: into its record, to the callback that asked for it, to the listeners.
+"""Every report of a call goes three ways: to its record, to the callback that wants it, to the listeners.
 
 The store takes rows without blocking and commits what one turn of the loop has written as one transaction,
 so an event is never on its way before it is on disk, and a call's end is stored together with its last event.

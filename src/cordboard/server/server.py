@@ -7,6 +7,7 @@ import logging
 import os
 import tempfile
 import uuid
+from collections.abc import Awaitable
 from pathlib import Path
 
 from cordboard.call.reasons import ending
@@ -25,6 +26,7 @@ from cordboard.server.sip_sockets import UdpSocket
 from cordboard.server.sqlite_store import SqliteStore
 from cordboard.server.targets import Targets
 from cordboard.server.webhook_sender import WebhookSender
+from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.stack import SipStack
 from cordboard.testing.phone import PhoneBank
 
@@ -170,11 +172,11 @@ class Server:
 
     # ------------------------------------------------------------ while it runs
 
-    def _received(self, data: bytes, source: object) -> None:
-        self.exchange.received(data, source)  # type: ignore[arg-type]
+    def _received(self, data: bytes, source: Endpoint) -> None:
+        self.exchange.received(data, source)
 
-    def _unreachable(self, destination: object) -> None:
-        self.exchange.unreachable(destination)  # type: ignore[arg-type]
+    def _unreachable(self, destination: Endpoint) -> None:
+        self.exchange.unreachable(destination)
 
     async def _watch_files(self) -> None:
         while True:
@@ -187,7 +189,7 @@ class Server:
     # ------------------------------------------------------------ stop
 
     async def stop(self) -> None:
-        """Hang up what lasts, see the far ends off, let the last callbacks out, keep the rest for the next start."""
+        """Hang up what lasts and see it off; callbacks that stay behind are sent after the next start."""
         self.exchange.draining = True
         if self._reloading is not None:
             self._reloading.cancel()
@@ -204,8 +206,8 @@ class Server:
         if self._sockets_directory is not None:
             self._sockets_directory.cleanup()
 
-    async def _wait_for(self, done: object, seconds: float) -> None:
+    async def _wait_for(self, done: Awaitable[None], seconds: float) -> None:
         try:
-            await asyncio.wait_for(done, seconds)  # type: ignore[arg-type]
+            await asyncio.wait_for(done, seconds)
         except TimeoutError:
             _log.info("not everything was finished within %.0f s", seconds)
