@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from cordboard.sip.headers.fields import Headers, check_sendable
-from cordboard.sip.headers.grammar import HeaderError, is_token
+from cordboard.sip.headers.grammar import HeaderError, HeaderTooLargeError, is_token
 from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import parse_name_addr
 from cordboard.sip.headers.names import SPELLINGS, canonical_name
@@ -28,8 +28,6 @@ Fault = tuple[int, str]
 MAX_MESSAGE_SIZE = 65_535
 MAX_HEADER_LINES = 256
 MAX_LINE_LENGTH = 8192
-MAX_ADDRESSES = 70
-"""Of Via, Route and Record-Route each: a message that travelled further is in a loop (Max-Forwards)."""
 
 
 class Request(TypedHeaders):
@@ -286,6 +284,8 @@ def _header_fault(names: list[str], headers: Headers) -> Fault | None:
             continue
         try:
             parsed[name] = read([value] if alone else headers.get_all(name))
+        except HeaderTooLargeError as error:
+            return (513, f"Too large {name}: {error}")
         except HeaderError as error:
             return (400, f"Malformed {name}: {error}")
     return None
@@ -294,11 +294,7 @@ def _header_fault(names: list[str], headers: Headers) -> Fault | None:
 def _meaning_fault(message: Message) -> Fault | None:
     if isinstance(message, Request) and message.cseq.method != message.method:
         return (400, "CSeq names another method")
-    parsed = message.headers.parsed
-    for name in ("Via", "Route", "Record-Route"):
-        if len(parsed.get(name, ())) > MAX_ADDRESSES:
-            return (513, f"More than {MAX_ADDRESSES} addresses in {name}")
-    declared = parsed.get("Content-Length")
+    declared = message.headers.parsed.get("Content-Length")
     if declared is not None and declared != len(message.body):
         if declared > len(message.body):
             return (400, "Content-Length is larger than the body")

@@ -70,8 +70,9 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         """Appends a line; raises HeaderError if the name is no token or the value holds a line break."""
         key = _key(name)
+        check_sendable(value)
         self._names.append(key)
-        self._values.append(check_sendable(value))
+        self._values.append(value)
         self.parsed.pop(key, None)
 
     def set(self, name: str, value: str) -> None:

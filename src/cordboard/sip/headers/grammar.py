@@ -9,6 +9,10 @@ class HeaderError(ValueError):
     """A header value that does not follow its grammar; the text says what is wrong with it."""
 
 
+class HeaderTooLargeError(HeaderError):
+    """A header value that may well be right, and is more than anybody should send."""
+
+
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 # `_` is not in RFC 3261's hostname, but names of container networks have it.
 HOST = r"(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]{2,45}\])"
@@ -16,7 +20,6 @@ HOST = r"(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]{2,45}\])"
 QUOTED = r'"(?:[^"\\]|\\.)*+"'
 
 _TOKEN = re.compile(TOKEN)
-_QUOTED = re.compile(QUOTED, re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_ESCAPE = re.compile(r'(["\\])')
 _PARAMETER_VALUE = re.compile(rf"(?:{TOKEN}|{HOST})")
@@ -24,11 +27,6 @@ _PARAMETER_VALUE = re.compile(rf"(?:{TOKEN}|{HOST})")
 
 def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
-
-
-def is_quoted(text: str) -> bool:
-    """Whether `text` is exactly one quoted string."""
-    return _QUOTED.fullmatch(text) is not None
 
 
 def unquote(text: str) -> str:

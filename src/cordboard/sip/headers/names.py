@@ -46,7 +46,7 @@ SPELLINGS: dict[str, str] = {
 }
 """The usual spellings of the known names, each with its canonical one: the parser's fast path."""
 
-MAX_NAME_LENGTH = 128
+MAX_NAME_LENGTH = 256
 
 
 def canonical_name(name: str) -> str | None:

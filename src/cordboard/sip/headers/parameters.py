@@ -27,7 +27,7 @@ _PLAIN = re.compile(rf"(?:;{TOKEN}(?:=[^\x00-\x20\x7f;,\"<>]++)?)*+")
 
 
 def parse_parameters(text: str) -> Parameters:
-    """Reads `text`, empty or beginning with `;`.  A name given twice keeps its first value.
+    """Reads `text`, blank or beginning with `;`.  A name given twice keeps its first value.
 
     Raises HeaderError on anything that is not a parameter list.
     """
@@ -46,6 +46,7 @@ def _split_plain(text: str) -> Parameters:
 
 def _parse_loosely(text: str) -> Parameters:
     parameters: Parameters = {}
+    text = text.strip(" \t")
     position, end = 0, len(text)
     while position < end:
         found = _ONE.match(text, position)

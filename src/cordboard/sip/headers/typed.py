@@ -7,12 +7,14 @@ from typing import Any, cast
 
 from cordboard.sip.headers.cseq import CSeq
 from cordboard.sip.headers.fields import Headers
-from cordboard.sip.headers.grammar import HeaderError, read_number
+from cordboard.sip.headers.grammar import HeaderError, HeaderTooLargeError, read_number
 from cordboard.sip.headers.lists import split_list
-from cordboard.sip.headers.name_addr import NameAddr, parse_name_addr, parse_name_addrs
+from cordboard.sip.headers.name_addr import NameAddr, parse_name_addr
 from cordboard.sip.headers.via import Via
 
 LARGEST_CONTENT_LENGTH = 65_535
+MAX_ADDRESSES = 70
+"""Of Via, Contact, Route and Record-Route each: as many hops as Max-Forwards allows by default."""
 
 
 class TypedHeaders:
@@ -126,19 +128,19 @@ def _read_call_id(values: list[str]) -> str:
 
 
 def _read_vias(values: list[str]) -> list[Via]:
-    vias = [Via.parse(element) for element in _elements(values)]
-    if not vias:
+    elements = _addresses(values)
+    if not elements:
         raise HeaderError("there is no Via")
-    return vias
+    return [Via.parse(element) for element in elements]
 
 
 def _read_contacts(values: list[str]) -> list[NameAddr]:
-    return [] if values == ["*"] else parse_name_addrs(values)
+    return [] if values == ["*"] else [parse_name_addr(element) for element in _addresses(values)]
 
 
 def _read_routes(values: list[str]) -> list[str]:
     """Routes stay raw, since they are copied as they are; each is known to be readable."""
-    routes = _elements(values)
+    routes = _addresses(values)
     for route in routes:
         parse_name_addr(route)
     return routes
@@ -161,6 +163,14 @@ def _read_content_length(values: list[str]) -> int | None:
     if len(numbers) > 1:
         raise HeaderError("there are several, and they differ")
     return numbers.pop() if numbers else None
+
+
+def _addresses(values: list[str]) -> list[str]:
+    """Counted before any is read: reading is what costs."""
+    elements = _elements(values)
+    if len(elements) > MAX_ADDRESSES:
+        raise HeaderTooLargeError(f"there are more than {MAX_ADDRESSES}")
+    return elements
 
 
 def _elements(values: list[str]) -> list[str]:
