@@ -1,0 +1,56 @@
+"""`cordboard serve [CONFIG]`: run the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cordboard.cli.development import development_config
+from cordboard.cli.setting import (
+    EXIT_NO_START,
+    EXIT_UNUSABLE,
+    fail,
+    read_config,
+    run_loop,
+    set_up_logging,
+    until_signal,
+)
+from cordboard.server.config import Config
+from cordboard.server.routes import RouteError
+from cordboard.server.server import Server
+from cordboard.server.store import StoreError
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Argument(help="TOML file; without it the development profile runs on loopback.")
+    ] = None,
+) -> None:
+    """Run the server until Ctrl-C or SIGTERM."""
+    settings = read_config(config) if config else development_config()
+    set_up_logging(settings.server.log_level)
+    try:
+        code = run_loop(_serve(settings, config))
+    except RouteError as error:
+        fail(str(error), EXIT_UNUSABLE)
+    except (OSError, StoreError) as error:
+        fail(f"the server cannot start: {error}", EXIT_NO_START)
+    raise typer.Exit(code)
+
+
+async def _serve(settings: Config, path: Path | None) -> int:
+    async with Server(settings, path=path) as server:
+        announce(server)
+        await until_signal()
+        typer.echo("stopping")
+    return 0
+
+
+def announce(server: Server) -> None:
+    """Say where it listens, in a line that scripts can wait for."""
+    local = server.socket.local
+    typer.echo(f"cordboard is ready: SIP on {local.transport} {local.address}:{local.port}")
+    if server.phones is not None:
+        typer.echo("simulated phones: +15550100 to +15550109, sip:alice@phones.test and others")

@@ -1,0 +1,71 @@
+"""What the commands share: reading the configuration, logging, running until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+import uvloop
+
+from cordboard.server import config as configuration
+from cordboard.server.config import Config, ConfigError
+
+EXIT_FAILED = 1
+"""The document did not do its job."""
+EXIT_UNUSABLE = 2
+"""The configuration or the document cannot be used."""
+EXIT_NO_START = 3
+"""The server cannot start."""
+
+
+def read_config(path: Path | None) -> Config:
+    """The configuration, or the development profile.  Leaves with `EXIT_UNUSABLE` and the mistakes."""
+    if path is None:
+        return Config()
+    try:
+        return configuration.load(path)
+    except ConfigError as error:
+        fail(str(error), EXIT_UNUSABLE)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say why on standard error, and leave."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def set_up_logging(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(),
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("aiohttp").setLevel(logging.WARNING)
+
+
+def run_loop(work: Coroutine[Any, Any, int]) -> int:
+    """Run to the end on uvloop; what start-up has made is no work for the garbage collector."""
+    gc.collect()
+    gc.freeze()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def until_signal() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    try:
+        await asked.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
