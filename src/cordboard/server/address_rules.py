@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 IPAddress = IPv4Address | IPv6Address
@@ -92,6 +93,7 @@ ALWAYS_REFUSED = frozenset({METADATA, "multicast", "broadcast", "unspecified", "
 """Kinds that no configuration can allow: nothing that is wanted answers there."""
 
 
+@lru_cache(maxsize=4096)
 def kind_of(address: IPAddress) -> str:
     """`public`, or what keeps the address from being public.  The worst of an address and what it carries."""
     if address in _METADATA:

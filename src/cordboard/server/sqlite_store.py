@@ -37,6 +37,7 @@ _Row = tuple[Any, ...]
 MAX_BACKLOG = 200_000
 """Rows in memory that the disk has not taken; beyond it writes are counted and dropped."""
 READ_TIMEOUT = 15.0
+READ_AGAIN = 1.0
 MAX_LISTED = 1000
 _IN_CALL = len(msgspec.structs.fields(NewCall))
 
@@ -158,7 +159,10 @@ class SqliteStore:
             return [Delivery(*row) for row in rows]
 
         def done(result: list[Delivery] | StoreError) -> None:
-            loaded([] if isinstance(result, StoreError) else result)
+            if not isinstance(result, StoreError):
+                loaded(result)
+            elif not self._is_closed:
+                self._loop.call_later(READ_AGAIN, self._do, work, done)
 
         self._do(work, done)
 

@@ -198,7 +198,8 @@ class Store(Protocol):
         """Pending deliveries of an origin with a number above `after`, in order.
 
         `loaded` is called in the loop after `on_stored` of everything committed before the reading, and
-        before `on_stored` of everything committed later.
+        before `on_stored` of everything committed later.  It is called only when the reading succeeded;
+        until then it is tried again.
         """
 
     # These raise `StoreError`.

@@ -78,8 +78,8 @@ STATEMENTS: tuple[str, ...] = (
 
 CALL_COLUMNS = (
     "number, call_id, session_id, segment_id, node_id, project_id, space_id, direction, type, from_, to_,"
-    " tag, parent_call_id, started_at, call_state_url, call_state_events, answered_at, ended_at, reason, cause,"
-    " sip_code, sip_reason, sentence, connect, dialog, statistics, variables"
+    " tag, parent_call_id, started_at, call_state_url, call_state_events, answered_at, ended_at, reason,"
+    " cause, sip_code, sip_reason, sentence, connect, dialog, statistics, variables"
 )
 
 SELECT_PENDING = (

@@ -1,1 +1,5 @@
-"""The language out: callbacks, signed and delivered at least once."""
+"""Language out: signed callbacks, and when to try them again.  Pure."""
+
+from cordboard.webhooks.signature import verify_signature
+
+__all__ = ["verify_signature"]

@@ -1,0 +1,145 @@
+"""The HTTP client of the server: every connection passes the outbound policy, nothing is followed blindly.
+
+The policy is asked where a name becomes addresses, and once more where a socket is made for an address, so
+that what is connected to is what was checked, also for addresses in URLs that are never looked up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from cordboard.server.outbound_policy import OutboundPolicy, PolicyError
+from cordboard.webhooks.payloads import HttpRequest
+from cordboard.webhooks.target import shown
+
+USER_AGENT = "Cordboard"
+DNS_CACHE = 10
+"""Seconds for which checked addresses of a name are used again."""
+
+
+class PolicyResolver(AbstractResolver):
+    """Gives aiohttp only addresses that the policy allows."""
+
+    def __init__(self, policy: OutboundPolicy) -> None:
+        self._policy = policy
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        addresses = await self._policy.resolve(host, port)
+        return [_resolved(host, port, address) for address in addresses]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _resolved(host: str, port: int, address: str) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(
+        hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+    )
+
+
+def open_session(policy: OutboundPolicy, *, connections: int = 0) -> aiohttp.ClientSession:
+    """A session without cookies, proxies or decompression.  `connections`: at once, 0 = no limit."""
+
+    def checked_socket(address_info: Any) -> socket.socket:
+        family, kind, proto, _, address = address_info
+        verdict = policy.check_address(str(address[0]))
+        if not verdict.allowed:
+            raise PolicyError(verdict.sentence)
+        return socket.socket(family=family, type=kind, proto=proto)
+
+    connector = aiohttp.TCPConnector(
+        resolver=PolicyResolver(policy),
+        socket_factory=checked_socket,
+        ttl_dns_cache=DNS_CACHE,
+        limit=connections,
+        keepalive_timeout=30.0,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": USER_AGENT},
+        auto_decompress=False,
+        trust_env=False,
+    )
+
+
+async def send(
+    session: aiohttp.ClientSession, request: HttpRequest, limits: aiohttp.ClientTimeout
+) -> aiohttp.ClientResponse:
+    """The answer's head, whatever its status; redirects are answers too.  Raises what `failure` explains."""
+    return await session.request(
+        request.method,
+        URL(request.target.url, encoded=True),
+        data=request.body or None,
+        headers=request.headers,
+        allow_redirects=False,
+        timeout=limits,
+        skip_auto_headers=("Accept-Encoding",),
+    )
+
+
+async def read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The body; None when it is longer than `limit` bytes, which is noticed without reading on."""
+    if response.content_length is not None and response.content_length > limit:
+        return None
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > limit:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError)
+"""What `send` and the reading of a body may raise.  (TimeoutError is an OSError; named for the reader.)"""
+
+
+def failure(error: BaseException, url: str) -> str:
+    """One sentence for whatever went wrong on the way to `url`."""
+    reason = _reason(error)
+    return reason if isinstance(_root(error), PolicyError) else f"{shown(url)}: {reason}"
+
+
+def _reason(error: BaseException) -> str:
+    root = _root(error)
+    if isinstance(root, PolicyError):
+        return str(root)
+    if isinstance(root, ssl.SSLError):
+        return f"TLS failed: {root.reason or root}"
+    if isinstance(root, aiohttp.ServerDisconnectedError | ConnectionResetError):
+        return "the connection was closed before an answer came"
+    if isinstance(root, aiohttp.ClientPayloadError):
+        return "the answer broke off"
+    if isinstance(root, aiohttp.InvalidURL):
+        return "not a URL that can be requested"
+    if isinstance(root, TimeoutError | asyncio.TimeoutError):
+        return "no answer in time"
+    if isinstance(root, OSError):
+        return root.strerror or str(root) or type(root).__name__
+    return str(root) or type(root).__name__
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error inside aiohttp's wrapping, a refusal by the policy before all others."""
+    inner = getattr(error, "os_error", None)
+    found = inner if isinstance(inner, OSError) else error
+    if isinstance(found, PolicyError):
+        return found
+    cause: BaseException | None = error
+    for _ in range(5):
+        cause = cause and (cause.__cause__ or cause.__context__)
+        if isinstance(cause, PolicyError):
+            return cause
+    return found
