@@ -58,7 +58,7 @@ class Recorder:
     # ------------------------------------------------------------ a call's life
 
     def begin(self, call: Call) -> None:
-        info = call.info
+        info, destination = call.info, call.destination
         row = NewCall(
             call_id=info.call_id,
             session_id=info.session_id,
@@ -73,8 +73,8 @@ class Recorder:
             tag=info.tag,
             parent_call_id=info.parent_call_id,
             started_at=time.time(),
-            call_state_url=call.call_state_url,
-            call_state_events=" ".join(sorted(call.call_state_events)),
+            call_state_url=destination.call_state_url if destination else None,
+            call_state_events=" ".join(sorted(destination.call_state_events)) if destination else "",
         )
         self._entries[info.call_id] = _Entry(self._store.add_call(row), info)
 

@@ -124,7 +124,7 @@ class Switchboard:
         self.forget(call.info.call_id)
         last: tuple[Effect, ...] = (
             EndLeg(ending=end, sip_code=500),
-            Report(happening=CallStateChanged(state="ended", ending=end), callback_url=call.ended_url),
+            Report(happening=CallStateChanged(state="ended", ending=end), callback_url=_ended_url(call)),
             CallOver(),
         )
         for effect in last:
@@ -136,8 +136,15 @@ class Switchboard:
 
     def _tell_relatives(self, call: Call, end: Ending) -> None:
         call_id = call.info.call_id
-        if call.parent is not None:
-            self._queue.append((call.parent, PeerEnded(call_id=call_id, ending=end)))
+        if call.info.parent_call_id is not None:
+            self._queue.append((call.info.parent_call_id, PeerEnded(call_id=call_id, ending=end)))
         for other in self.calls():
-            if other.parent == call_id:
+            if other.info.parent_call_id == call_id:
                 self._queue.append((other.info.call_id, HangupRequested(ending=end)))
+
+
+def _ended_url(call: Call) -> str | None:
+    destination = call.destination
+    if destination is None or "ended" not in destination.call_state_events:
+        return None
+    return destination.call_state_url
