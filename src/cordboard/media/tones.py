@@ -7,6 +7,7 @@ Levels are in dBov (ITU-T G.100.1): the RMS of the samples against 32768, so tha
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -80,9 +81,7 @@ def _waves(frequencies: tuple[float, ...], samples: int, level: float) -> bytes:
 
 
 def _pcm(values: Sequence[float]) -> bytes:
-    return b"".join(
-        max(-32768, min(32767, round(value))).to_bytes(2, "little", signed=True) for value in values
-    )
+    return struct.pack(f"<{len(values)}h", *(max(-32768, min(32767, round(value))) for value in values))
 
 
 # ------------------------------------------------------------------ hearing tones
