@@ -30,17 +30,19 @@ from cordboard.sip.transaction.table import Input, State
 from cordboard.sip.transaction.transaction import ServerTransaction
 
 _OUT_OF_ORDER = Refusal(500, "CSeq Out Of Order")
-_TRANSACTIONS_PER_SESSION = 8
+_SPARE_TRANSACTIONS = 1024
 
 
 class Reception:
     """The entrance of the stack.  `ignored` and `defects` count what was dropped, and our own faults."""
 
-    __slots__ = ("_core", "_max_sessions", "_secret", "defects", "ignored")
+    __slots__ = ("_core", "_max_sessions", "_max_transactions", "_secret", "defects", "ignored")
 
     def __init__(self, core: UserAgentCore, max_sessions: int) -> None:
         self._core = core
         self._max_sessions = max_sessions
+        # A transaction outlives its session by 64*T1, so there are more of them, but not without limit.
+        self._max_transactions = 2 * max_sessions + _SPARE_TRANSACTIONS
         self._secret = core.token()
         self.defects = 0
         self.ignored = 0
@@ -121,7 +123,7 @@ class Reception:
         self._core.moment.send(data, reply.destination)
 
     def _stateless_tag(self, request: Request) -> str:
-        """The same for each copy of one request, and not to be guessed (section 8.2.7)."""
+        """The same for each copy of one request (section 8.2.7)."""
         return f"{crc32(f'{self._secret}{request.call_id}{request.branch}'.encode(errors='replace')):08x}"
 
     # ------------------------------------------------------------ CANCEL
@@ -152,16 +154,18 @@ class Reception:
         transaction = core.layer.start_server(key, request, reply)
         core.layer.remember_merge(transaction)
         session = ServerSession(core, transaction, source)
-        transaction.respond(100)
+        transaction.respond(100, None, _timestamp(request))
         core.report(InviteReceived(session.id, request, source))
 
     def _refuse_invite(self, request: Request) -> Refusal | None:
         if merge_key(request) in self._core.layer.merged:
             return MERGED
-        refusal = refuse_invite(request)
-        if refusal is None and len(self._core.sessions) >= self._max_sessions:
-            return OVERLOADED
-        return refusal
+        return refuse_invite(request) or (OVERLOADED if self._full else None)
+
+    @property
+    def _full(self) -> bool:
+        core = self._core
+        return len(core.sessions) >= self._max_sessions or len(core.layer.servers) >= self._max_transactions
 
     # ------------------------------------------------------------ inside a dialog
 
@@ -182,17 +186,25 @@ class Reception:
     ) -> None:
         """A new request from the far end of a dialog (section 12.2.2)."""
         layer = self._core.layer
-        if len(layer.servers) >= self._max_sessions * _TRANSACTIONS_PER_SESSION or session.their.full:
+        # New calls are turned away at the limit, the ends of those that are, not before twice as many.
+        if len(layer.servers) >= 2 * self._max_transactions or session.busy:
             self._refuse(request, source, OVERLOADED)
             return
-        transaction = layer.start_server(key, request, ReplyWriter(request, source, ""))
         if not dialog.accepts(request.cseq.number):
-            transaction.respond(_OUT_OF_ORDER.status, _OUT_OF_ORDER.reason)
-        elif request.method == "BYE":
+            self._refuse(request, source, _OUT_OF_ORDER)
+            return
+        transaction = layer.start_server(key, request, ReplyWriter(request, source, ""))
+        if request.method == "BYE":
             transaction.respond(200)
             session.bye_received(request)
         else:
             session.their.receive(dialog, transaction)
+
+
+def _timestamp(request: Request) -> str:
+    """Section 8.2.6.1: a 100 repeats it."""
+    timestamp = request.headers.get("Timestamp")
+    return "" if timestamp is None else f"Timestamp: {timestamp}\r\n"
 
 
 def _malformed_destination(partial: Request, source: Endpoint) -> Endpoint:

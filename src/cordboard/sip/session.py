@@ -69,6 +69,11 @@ class Session:
             self._their = TheirRequests(self)
         return self._their
 
+    @property
+    def busy(self) -> bool:
+        """The far end has more transactions inside the dialog than one session may have."""
+        return self._their is not None and self._their.full
+
     # ------------------------------------------------------------ sending
 
     def build(

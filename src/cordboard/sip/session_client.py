@@ -101,8 +101,9 @@ class ClientSession(Session):
         self.core.moment.send(ack.data, ack.destination)
         if self.state is SessionState.INVITING:
             self._establish(dialog, response)
-        else:
-            self.send_bye(dialog, self._cancel_extra)
+            return
+        self.send_bye(dialog, self._cancel_extra)
+        if self.state is SessionState.CANCELLING:
             self._end_cancelled(response.status)
 
     def _establish(self, dialog: Dialog, response: Response) -> None:
