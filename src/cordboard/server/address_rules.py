@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -127,6 +128,20 @@ def _kind_in(address: IPAddress, kinds: tuple[tuple[IPv4Network | IPv6Network, s
         if address in network:
             return kind
     return PUBLIC
+
+
+def source_filter(networks: Iterable[str]) -> Callable[[str], bool]:
+    """Whether an address, as a socket gives it, lies in one of these CIDR blocks (mapped IPv4 as IPv4)."""
+    blocks = tuple(ipaddress.ip_network(text, strict=False) for text in networks)
+
+    @lru_cache(maxsize=4096)
+    def is_inside(text: str) -> bool:
+        address = parse_address(text)
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return address is not None and any(address in block for block in blocks)
+
+    return is_inside
 
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -17,9 +18,12 @@ from yarl import URL
 
 from cordboard.server.outbound_policy import OutboundPolicy, PolicyError
 from cordboard.webhooks.payloads import HttpRequest
-from cordboard.webhooks.target import shown
+from cordboard.webhooks.target import Target, UrlError, redirected, shown
 
 USER_AGENT = "Cordboard"
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REPEATING = frozenset({307, 308})
 DNS_CACHE = 10
 """Seconds for which checked addresses of a name are used again."""
 
@@ -88,6 +92,31 @@ async def send(
     )
 
 
+async def follow(
+    session: aiohttp.ClientSession,
+    method: str,
+    target: Target,
+    body: bytes,
+    *,
+    make: Callable[[str, Target, bytes], HttpRequest],
+    limits: aiohttp.ClientTimeout,
+) -> aiohttp.ClientResponse:
+    """Like `send`, through at most `MAX_REDIRECTS` redirects; each is a new request that `make` makes.
+
+    307 and 308 repeat the request, the others turn it into a GET.  Also raises `UrlError`.
+    """
+    for _ in range(MAX_REDIRECTS + 1):
+        response = await send(session, make(method, target, body), limits)
+        location = response.headers.get("Location")
+        if response.status not in _REDIRECTS or location is None:
+            return response
+        response.release()
+        target = redirected(target, location)
+        if response.status not in _REPEATING:
+            method, body = "GET", b""
+    raise UrlError(f"More than {MAX_REDIRECTS} redirects, the last one to {shown(target.url)}.")
+
+
 async def read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     """The body; None when it is longer than `limit` bytes, which is noticed without reading on."""
     if response.content_length is not None and response.content_length > limit:
@@ -108,8 +137,10 @@ FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError)
 
 def failure(error: BaseException, url: str) -> str:
     """One sentence for whatever went wrong on the way to `url`."""
+    if isinstance(error, UrlError):
+        return str(error)
     reason = _reason(error)
-    return reason if isinstance(_root(error), PolicyError) else f"{shown(url)}: {reason}"
+    return reason if isinstance(_root(error), PolicyError) else f"{shown(url)}: {reason}."
 
 
 def _reason(error: BaseException) -> str:

@@ -163,8 +163,14 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
+StoredCallback = Callable[[list[Delivery]], None]
+
+
 class Store(Protocol):
     """Implementations are opened before calls are taken, and closed after the last of them."""
+
+    on_stored: StoredCallback
+    """Called in the loop with the deliveries that are now safe, in the order of their numbers."""
 
     # ---- writing: never blocks, never raises
 
@@ -186,7 +192,7 @@ class Store(Protocol):
     def add_event(self, event: NewEvent) -> None: ...
 
     def add_delivery(self, event: NewEvent, session_id: str, *, origin: str, url: str, method: str) -> None:
-        """Goes to `on_stored` once it is committed."""
+        """A callback with the body of this event, which is added with `add_event`."""
 
     def settle(self, settlement: Settlement) -> None: ...
 
@@ -239,6 +245,3 @@ class Store(Protocol):
     @property
     def is_healthy(self) -> bool:
         """False while nothing can be committed: take no new calls."""
-
-
-StoredCallback = Callable[[list[Delivery]], None]

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 import aiohttp
 import msgspec
 
+from cordboard.events.encoding import readable
 from cordboard.server.http_client import FAILURES, failure, open_session, read_at_most, send
 from cordboard.server.outbound_policy import OutboundPolicy
-from cordboard.server.store import DEAD, DELIVERED, PENDING, Delivery, Settlement, Store
+from cordboard.server.store import DEAD, DELIVERED, PENDING, Delivery, NewEvent, Settlement, Store
 from cordboard.webhooks.delivery import (
     DeliveryLimits,
     DeliveryMachine,
@@ -33,7 +34,7 @@ from cordboard.webhooks.delivery import (
 )
 from cordboard.webhooks.lane import Item
 from cordboard.webhooks.payloads import callback_request
-from cordboard.webhooks.target import UrlError, shown
+from cordboard.webhooks.target import UrlError, parse_target, shown
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +82,22 @@ class WebhookSender:
         self.delivered = 0
         self.failed_tries = 0
         self.dead = 0
+        store.on_stored = self.stored
+
+    def send(self, event: NewEvent, session_id: str, url: str, method: str = "POST") -> None:
+        """Store an event of a call together with the callback that is to carry it; never blocks or raises."""
+        try:
+            origin = parse_target(url).origin
+        except UrlError:
+            origin = "invalid"  # found dead at the first try, with the sentence that says why
+        self._store.add_event(event)
+        self._store.add_delivery(event, session_id, origin=origin, url=readable(url), method=method)
+
+    async def idle(self) -> None:
+        """Wait until nothing is on its way; what failed and waits for its next try does not count."""
+        await self._store.flush()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def start(self) -> None:
         """Pick up what an earlier run of the server left.  Raises `StoreError`."""

@@ -1,0 +1,128 @@
+"""After a start: the calls that an earlier run of the server left open get their last events and an end.
+
+Everything is written in one transaction, so that a second crash in the middle closes nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+from cordboard.call.actions import CallInfo
+from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening
+from cordboard.call.reasons import Ending, callback_word, ending
+from cordboard.events.bodies import envelope
+from cordboard.events.encoding import encode
+from cordboard.server.store import CallEnd, CallRecord, NewCall, NewEvent, OpenConnect, Store
+from cordboard.server.webhook_sender import WebhookSender
+
+_log = logging.getLogger(__name__)
+
+
+def _random_id() -> str:
+    return str(uuid.uuid4())
+
+
+async def recover(
+    store: Store,
+    sender: WebhookSender,
+    hang_up: Callable[[bytes], None],
+    *,
+    new_id: Callable[[], str] = _random_id,
+) -> int:
+    """Close them.  `hang_up` gets the saved dialog of each that was up.  Returns how many there were.
+
+    Comes before `WebhookSender.start`.  Raises `StoreError`.
+    """
+    records = await store.unfinished_calls()
+    # A call that was dialled is younger than its parent and ends before it, as it would have done.
+    for record in reversed(records):
+        _Closing(record, store, sender, new_id).close()
+    await store.flush()
+    for record in records:
+        if record.end is None and record.dialog is not None:
+            hang_up(record.dialog)
+    if records:
+        _log.warning("%d calls were open when the server last ended; they are closed now", len(records))
+    return len(records)
+
+
+class _Closing:
+    """Writes the last events of one call."""
+
+    def __init__(
+        self, record: CallRecord, store: Store, sender: WebhookSender, new_id: Callable[[], str]
+    ) -> None:
+        self._record = record
+        self._store = store
+        self._sender = sender
+        self._new_id = new_id
+        self._info = _info_of(record.start)
+        self._seq = record.last_seq
+        self._at = time.time()
+        self._ending = ending("server_restarted", who=record.start.to)
+
+    def close(self) -> None:
+        if self._record.connect is not None:
+            self._close_connect(self._record.connect)
+        if self._record.end is None:
+            self._end_call()
+        self._store.finish_call(self._record.number, self._record.statistics, self._record.variables)
+
+    def _close_connect(self, connect: OpenConnect) -> None:
+        self._report(_last_of(connect, self._ending), connect.status_url)
+        self._store.connect_changed(self._record.number, None)
+
+    def _end_call(self) -> None:
+        start = self._record.start
+        wanted = "ended" in start.call_state_events.split()
+        happening = CallStateChanged(state="ended", ending=self._ending)
+        self._report(happening, start.call_state_url if wanted else None)
+        self._store.call_ended(self._record.number, _end_of(self._ending, self._at))
+
+    def _report(self, happening: Happening, url: str | None) -> None:
+        body = envelope(happening, self._info, timestamp=self._at)
+        self._seq += 1
+        event = NewEvent(
+            self._record.number, self._seq, self._new_id(), body["event_type"], self._at, encode(body)
+        )
+        if url:
+            self._sender.send(event, self._info.session_id, url)
+        else:
+            self._store.add_event(event)
+
+
+def _last_of(connect: OpenConnect, end: Ending) -> ConnectStateChanged:
+    if connect.state != "connected":
+        return ConnectStateChanged(state="failed", ending=end)
+    return ConnectStateChanged(
+        state="disconnected",
+        peer_call_id=connect.peer_call_id,
+        peer_device_type=connect.peer_device_type,
+        peer_from=connect.peer_from,
+        peer_to=connect.peer_to,
+    )
+
+
+def _end_of(end: Ending, at: float) -> CallEnd:
+    return CallEnd(at, callback_word(end), end.cause, end.sip_code, end.sip_reason, end.sentence)
+
+
+def _info_of(start: NewCall) -> CallInfo:
+    return CallInfo(
+        call_id=start.call_id,
+        node_id=start.node_id,
+        segment_id=start.segment_id,
+        project_id=start.project_id,
+        space_id=start.space_id,
+        session_id=start.session_id,
+        call_state="ended",
+        direction=start.direction,
+        type=start.type,
+        from_=start.from_,
+        to=start.to,
+        tag=start.tag,
+        parent_call_id=start.parent_call_id,
+    )
