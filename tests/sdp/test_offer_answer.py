@@ -259,7 +259,7 @@ def test_hold_is_answered_with_recvonly() -> None:
 def test_hold_by_the_zero_address_stops_our_sending() -> None:
     answered = answer(description("m=audio 5004 RTP/AVP 0", address="0.0.0.0"))
     assert answered.media.direction == "recvonly"
-    assert answered.media.address == "0.0.0.0"
+    assert (answered.media.address, answered.media.rtcp_port) == ("0.0.0.0", 0)
 
 
 def test_a_direction_of_the_session_holds_for_its_sections() -> None:

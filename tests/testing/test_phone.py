@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -12,7 +12,7 @@ from cordboard.sip.timers import Timers
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import MANUAL, PhoneBank, SimulatedPhone
 
-QUICK = Timers(t1=0.05, t2=0.2, t4=0.1)
+QUICK = Timers(t1=0.02, t2=0.1, t4=0.05)
 CALLER = Behaviour(tone_hz=659.0)
 SOON = Behaviour(answer_after=0.05)
 
@@ -38,6 +38,13 @@ async def test_two_phones_talk_and_hear_each_other() -> None:
     assert ours.audio.packets_lost == theirs.audio.packets_lost == 0
     assert ours.audio_delay is not None
     assert ours.audio_delay < 0.2
+
+
+async def test_phones_send_each_other_reports() -> None:
+    async with SimulatedPhone(SOON) as callee, SimulatedPhone(CALLER) as caller:
+        call = await caller.call(callee.uri())
+        assert await call.answered()
+        await _until(lambda: call.report.audio.rtcp_received > 0)
 
 
 async def test_keys_are_heard_in_both_directions() -> None:
@@ -136,6 +143,28 @@ async def test_a_test_can_play_the_user() -> None:
         assert await call.hears(1000.0)
         other.hang_up()
         assert (await call.ended()).ended_by == "them"
+
+
+async def test_a_held_phone_falls_silent_until_it_is_resumed() -> None:
+    async with SimulatedPhone(SOON) as callee, SimulatedPhone(CALLER) as caller:
+        call = await caller.call(callee.uri())
+        assert await call.answered()
+        other = await callee.next_call()
+        assert await call.hears(440.0)
+        call.hold()
+        await _until(lambda: other.audio.destination is None)
+        sent = other.report.audio.packets_sent
+        assert await other.hears(659.0)
+        assert other.report.audio.packets_sent == sent
+        call.resume()
+        await _until(lambda: other.report.audio.packets_sent > sent + 5)
+        assert await call.hears(440.0)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(3.0):
+        while not condition():  # noqa: ASYNC110 - what is waited for is on the other side of a wire
+            await asyncio.sleep(0.01)
 
 
 async def test_one_phone_holds_several_calls_at_once() -> None:

@@ -147,3 +147,29 @@ def test_a_recording_has_all_that_was_heard() -> None:
     assert ear.recording is not None
     assert len(ear.recording) == 16_000
     assert not math.isinf(ear.report().level or -math.inf)
+
+
+def test_reports_tell_the_far_end_of_its_losses_and_the_round_trip() -> None:
+    mouth, ear = phone(), phone()
+    pour(mouth, ear, 20, lose=(5, 6))
+    first = mouth.next_report(1.0)
+    assert first is not None
+    ear.receive_report(first, 1.1)
+    second = ear.next_report(1.5)
+    assert second is not None
+    mouth.receive_report(second, 1.6)
+    told = mouth.report()
+    assert (told.remote_lost, told.rtcp_received) == (2, 1)
+    assert told.round_trip_ms == pytest.approx(200.0, abs=1.0)
+    assert mouth.report_destination == ("192.0.2.1", 4001)
+
+
+def test_nothing_is_reported_before_media_is_agreed_on() -> None:
+    assert phone(None).next_report(0.0) is None
+    assert phone(None).report_destination is None
+
+
+def test_a_report_of_nonsense_is_ignored() -> None:
+    ear = phone()
+    ear.receive_report(b"\x80nonsense", 0.0)
+    assert ear.report().round_trip_ms is None

@@ -196,17 +196,19 @@ def _parameters(
     session: SessionDescription, section: MediaDescription, common: list[Codec], wanted: str
 ) -> MediaParameters:
     address = session.address_of(section) or ""
+    # Neither RTP nor RTCP goes to a far end that holds with the zero address (RFC 3264 section 8.4).
+    reachable = classify_address(address) != "unspecified"
     dtmf_type = _dtmf_type(section.codecs())
     return MediaParameters(
         address=address,
         port=section.port,
-        rtcp_port=_rtcp_port(section),
+        rtcp_port=_rtcp_port(section) if reachable else 0,
         codec=common[0],
         accepted=tuple([(codec.payload_type, codec.name) for codec in common]),
         ptime_ms=_ptime(section),
         dtmf_send_type=dtmf_type,
         dtmf_receive_type=dtmf_type,
-        direction=_settle(wanted, session.direction_of(section), classify_address(address) != "unspecified"),
+        direction=_settle(wanted, session.direction_of(section), reachable),
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from cordboard.media import rtp
 from cordboard.media.codecs import audio, g711
 from cordboard.media.dtmf import Digit, DigitReceiver, DigitSender
+from cordboard.media.rtcp import Reporting
 from cordboard.media.tones import FRAME_SAMPLES, TONE_LEVEL, dominant_frequency, level, read_tone, tone_frames
 from cordboard.sdp import MediaParameters
 
@@ -35,6 +36,11 @@ class AudioReport(msgspec.Struct, kw_only=True):
     first_packet_at: float | None = None
     first_audio_at: float | None = None
     """First frame louder than -50 dBov."""
+    remote_lost: int = 0
+    """Packets of ours that the far end missed, by its last RTCP report."""
+    round_trip_ms: float | None = None
+    """By RTCP; None before the second report."""
+    rtcp_received: int = 0
     sources: list[tuple[str, int]] = []
     """Where packets came from, in order of appearance."""
     last_heard: bytes = b""
@@ -65,6 +71,7 @@ class PhoneAudio:
         "_recent",
         "_remote",
         "_report",
+        "_reporting",
         "_sender",
         "_speech_types",
         "_statistics",
@@ -78,6 +85,7 @@ class PhoneAudio:
     ) -> None:
         self._sender = rtp.RtpSender(ssrc=ssrc, sequence=ssrc & 0x7FFF, timestamp=ssrc)
         self._statistics = rtp.ReceptionStatistics()
+        self._reporting = Reporting(cname=f"phone-{ssrc:x}")
         self._digits = DigitReceiver()
         self._pressing: DigitSender | None = None
         self._remote: MediaParameters | None = None
@@ -193,6 +201,25 @@ class PhoneAudio:
         if self._report.first_audio_at is None:
             self._report.first_audio_at = now
 
+    # ------------------------------------------------------------ reports
+
+    def next_report(self, now: float, *, last: bool = False) -> bytes | None:
+        """An RTCP packet for the far end; None while there is nobody to report to."""
+        if self._remote is None:
+            return None
+        return self._reporting.report(self._sender, self._statistics, now, goodbye=last)
+
+    @property
+    def report_destination(self) -> tuple[str, int] | None:
+        """Where RTCP goes; None if the far end takes none."""
+        remote = self._remote
+        return (remote.address, remote.rtcp_port) if remote is not None and remote.rtcp_port else None
+
+    def receive_report(self, data: bytes, now: float) -> None:
+        """Take one RTCP datagram of any content."""
+        self._report.rtcp_received += 1
+        self._reporting.handle(data, self._sender.ssrc, now)
+
     def hears(self, frequency: float) -> bool:
         """That tone makes up most of the last 100 ms, of which all are there."""
         if len(self._recent) < _WINDOW_FRAMES:
@@ -206,6 +233,8 @@ class PhoneAudio:
             packets_sent=self._sender.packets,
             packets_received=self._statistics.received,
             packets_lost=self._statistics.lost,
+            remote_lost=self._reporting.remote_lost,
+            round_trip_ms=self._reporting.round_trip_ms,
             sources=list(self._report.sources),
             last_heard=b"".join(self._loud),
         )

@@ -159,6 +159,16 @@ class PhoneCall:
         else:
             self._agent.carry_out(stack.cancel(self.session, now=now))
 
+    def hold(self, direction: str = "sendonly") -> None:
+        """Re-INVITE with that direction (`inactive` is the other way to hold); ignored before the answer."""
+        if self._answered.is_set() and not self.is_over:
+            stack, body = self._agent.stack, self._media.offer(direction)
+            self._agent.carry_out(stack.reinvite(self.session, body, self._agent.now()))
+
+    def resume(self) -> None:
+        """Back from hold."""
+        self.hold("sendrecv")
+
     def press(self, digits: str) -> None:
         """Press keys (RFC 4733)."""
         self.audio.press(digits)
@@ -280,6 +290,12 @@ class PhoneCall:
             self._agent.stack.respond(event.transaction, status, body=body, now=self._agent.now())
         )
 
+    def _asked(self, event: events.RequestDone) -> None:
+        """The answer to our re-INVITE; after a refusal all stays as it was."""
+        response = event.response
+        if event.method == "INVITE" and response is not None and response.status < 300 and response.body:
+            self._read(response.body)
+
     def _has_ended(self, event: events.SessionEnded) -> None:
         self._report.ended_at = self._agent.now()
         self._report.cause = event.cause
@@ -324,5 +340,6 @@ _REACTIONS: dict[type, Callable[[PhoneCall, Any], None]] = {
     events.AckReceived: PhoneCall._acknowledged,
     events.ReinviteReceived: PhoneCall._reinvited,
     events.RequestReceived: PhoneCall._reinvited,
+    events.RequestDone: PhoneCall._asked,
     events.SessionEnded: PhoneCall._has_ended,
 }

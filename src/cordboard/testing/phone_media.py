@@ -19,6 +19,10 @@ from cordboard.testing.phone_sockets import RtpSockets, open_rtp
 
 CODECS = (PCMU, PCMA)
 
+_REPORT_TICKS = 250
+_FIRST_REPORT_TICK = 25
+"""RTCP half a second after the start, so that short calls have a report, and then every 5 s."""
+
 
 class PhoneMedia:
     """Ports are taken when the first description is made; packets flow once both sides have said theirs.
@@ -42,17 +46,19 @@ class PhoneMedia:
         self._pacer = pacer
         self._clock = clock
         self._version = 0
+        self._ticks = 0
         self._sockets: RtpSockets | None = None
         self._answered = b""
         self._offered: SessionDescription | None = None
 
-    def offer(self) -> bytes:
+    def offer(self, direction: str = "sendrecv") -> bytes:
         """Ours, a new version each time."""
         self._version += 1
         body = make_offer(
             address=self._address,
             port=self._port(),
             codecs=CODECS,
+            direction=direction,
             session_id=self._session_id,
             version=self._version,
         )
@@ -92,17 +98,29 @@ class PhoneMedia:
         if packet is not None and destination is not None and self._sockets is not None:
             self._sockets.send(packet, destination)
         self.audio.release_keys(now)
+        self._ticks += 1
+        if self._ticks % _REPORT_TICKS == _FIRST_REPORT_TICK:
+            self._send_report(now)
 
     def close(self) -> None:
-        """Let go of the ports."""
+        """Let go of the ports, with an RTCP BYE."""
         self._pacer.remove(self)
         if self._sockets is not None:
+            self._send_report(self._clock(), last=True)
             self._sockets.close()
+
+    def _send_report(self, now: float, *, last: bool = False) -> None:
+        packet, destination = self.audio.next_report(now, last=last), self.audio.report_destination
+        if packet is not None and destination is not None and self._sockets is not None:
+            self._sockets.send_rtcp(packet, destination)
 
     def _port(self) -> int:
         if self._sockets is None:
-            self._sockets = open_rtp(self._address, self._receive)
+            self._sockets = open_rtp(self._address, self._receive, self._receive_report)
         return self._sockets.port
 
     def _receive(self, data: bytes, source: tuple[str, int]) -> None:
         self.audio.receive(data, source, self._clock())
+
+    def _receive_report(self, data: bytes, source: tuple[str, int]) -> None:
+        self.audio.receive_report(data, self._clock())
