@@ -33,6 +33,8 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[Header, ...] = ()
     call_state_url: str | None = None
     call_state_events: frozenset[CallStateName] = DEFAULT_CALL_STATE_EVENTS
+    status_url: str | None = None
+    """Where connect events about this destination as the peer go; the plan's if it has none of its own."""
     problem: str | None = None
     """Set when this destination alone is invalid: it fails with `error` and this sentence, undialled."""
 

@@ -1,1 +1,1 @@
-"""SWML, the language in: a script drives a call."""
+"""SWML: documents that drive a call, from text to the actions of `cordboard.call.actions`."""

@@ -1,0 +1,438 @@
+"""Nodes → a checked `Document` (swml.md 1): the second half of `load`.
+
+What makes a document unusable is raised as `DocumentError`; what makes one step fail is kept in that step
+and listed among the document's warnings.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import msgspec
+
+from cordboard.swml import codes, expressions
+from cordboard.swml.checking import read
+from cordboard.swml.conditions import Condition, compile_condition
+from cordboard.swml.limits import MAX_NESTING
+from cordboard.swml.methods import METHODS, UNBUILT
+from cordboard.swml.methods.method import Method
+from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, below, plain
+from cordboard.swml.problems import DocumentError, Finding, MethodError, Note, nearest, shown
+from cordboard.swml.program import Argument, Block, Branches, Document, Step, Switch
+from cordboard.swml.properties import STRUCTURE, Kind, Property, Shape
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in the document the compiler is."""
+
+    path: str
+    section: str
+    index: int | None = None
+    depth: int = 0
+    labels: frozenset[str] = frozenset()
+
+    def at(self, suffix: str) -> Place:
+        return msgspec.structs.replace(self, path=self.path + suffix)
+
+
+_TOP_KEYS = ("version", "sections")
+
+
+class Compiler:
+    """Compiles one document."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.warnings: list[Finding] = []
+
+    # ------------------------------------------------ the document
+
+    def document(self, root: Node | None) -> Document:
+        if not isinstance(root, Mapping):
+            self._not_a_document(root)
+        for key, position in root.keys.items():
+            if key not in _TOP_KEYS:
+                self._refuse(
+                    codes.ELEMENT_UNDEFINED,
+                    "unknown element",
+                    position,
+                    "",
+                    found=shown(key),
+                    known=_TOP_KEYS,
+                )
+        self._version(root.entries.get("version"))
+        sections = self._sections(root)
+        return Document(source=self.source, sections=sections, warnings=tuple(self.warnings))
+
+    def _not_a_document(self, root: Node | None) -> NoReturn:
+        position = root.position if root is not None else Position(1, 1)
+        code = codes.WRONG_TYPE if isinstance(root, Sequence) else codes.PARSE_ERROR
+        found = "an empty text" if root is None else shown(plain(root))
+        self._refuse(
+            code, "not a SWML document", position, "", found=found, allowed="a mapping with `sections`"
+        )
+
+    def _version(self, node: Node | None) -> None:
+        if node is None or (isinstance(node, Scalar) and (node.text or node.value) == "1.0.0"):
+            return
+        found = shown(plain(node))
+        self._refuse(
+            codes.VERSION_INVALID, "unknown version", node.position, "version", found=found, allowed='"1.0.0"'
+        )
+
+    def _sections(self, root: Mapping) -> dict[str, Block]:
+        node = root.entries.get("sections")
+        if node is None:
+            self._refuse(codes.SECTIONS_MISSING, "`sections` is missing", root.position, "")
+        if not isinstance(node, Mapping):
+            self._wrong(node, "sections", "a mapping of section names to lists of steps")
+        if "main" not in node.entries:
+            found = ", ".join(node.entries) if node.entries else "no section"
+            self._refuse(
+                codes.MAIN_MISSING, "`sections.main` is missing", node.position, "sections", found=found[:80]
+            )
+        blocks = {
+            name: self.block(item, Place(f"sections.{name}", name)) for name, item in node.entries.items()
+        }
+        if not blocks["main"].steps:
+            at = node.entries["main"].position
+            self._refuse(codes.SECTION_EMPTY, "there is no step to run", at, "sections.main")
+        return blocks
+
+    # ------------------------------------------------ steps
+
+    def block(self, node: Node, place: Place) -> Block:
+        """A list of steps; null is an empty one."""
+        if isinstance(node, Scalar) and node.value is None:
+            return Block((), {})
+        if not isinstance(node, Sequence):
+            self._wrong(node, place.path, "a list of steps (each line begins with `-`)")
+        if place.depth > MAX_NESTING:
+            message = f"steps are nested deeper than {MAX_NESTING} levels"
+            self._refuse(codes.NESTED_TOO_DEEP, message, node.position, place.path)
+        labels = _labels(node)
+        inner = msgspec.structs.replace(place, labels=place.labels | labels.keys(), depth=place.depth + 1)
+        steps = tuple(self._step(item, index, inner) for index, item in enumerate(node.items))
+        return Block(steps, labels)
+
+    def _step(self, node: Node, index: int, place: Place) -> Step:
+        name, argument = self._named(node, place.path + f"[{index}]")
+        top = index if place.index is None else place.index
+        here = Place(f"{place.path}[{index}].{name}", place.section, top, place.depth, place.labels)
+        method = METHODS.get(name) or self._unbuilt(name, node.position, here)
+        return Step(
+            method=name,
+            run=method.run,
+            argument=self._argument(argument, method, here),
+            on_failure=method.shape.on_failure,
+            section=place.section,
+            index=top,
+            line=node.position.line,
+            path=here.path,
+        )
+
+    def _named(self, node: Node, path: str) -> tuple[str, Node]:
+        """The method name and the argument of a step in any of its forms."""
+        if isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
+            return node.value, Scalar(None, node.position)
+        if not isinstance(node, Mapping):
+            self._wrong(node, path, "a step: a mapping with one key, the name of a method")
+        if not node.entries:
+            self._refuse(codes.METHOD_NAME_MISSING, "the step has no method", node.position, path)
+        if len(node.entries) > 1:
+            found = ", ".join(list(node.entries)[:6])
+            message = "a step has exactly one method (is the indentation right?)"
+            second = list(node.keys.values())[1]
+            self._refuse(codes.ELEMENT_INVALID, message, second, path, found=found[:120])
+        return next(iter(node.entries.items()))
+
+    def _unbuilt(self, name: str, position: Position, place: Place) -> Method:
+        if name not in UNBUILT:
+            known = (*METHODS, *UNBUILT)
+            parent = place.path.removesuffix(f".{name}")
+            self._refuse(
+                codes.METHOD_UNDEFINED, "unknown method", position, parent, found=shown(name), known=known
+            )
+        message = f"`{name}` is not supported by this server yet: the script will stop here"
+        self._warn(codes.EXECUTE_FAILED, message, position, place.path)
+        return UNBUILT[name]
+
+    # ------------------------------------------------ arguments
+
+    def _argument(self, node: Node, method: Method, place: Place) -> Argument:
+        notes: list[Note] = []
+        values: dict[str, Any] = {}
+        parts: dict[str, Any] = {}
+        fault: MethodError | None = None
+        try:
+            if method.whole:
+                values["value"] = plain(node)
+            else:
+                self._properties(self._mapping(node, method.shape), method.shape, place, values, parts, notes)
+        except MethodError as error:
+            fault = error
+        return self._prepared(node, method, place, (values, parts, notes, fault))
+
+    def _prepared(
+        self,
+        node: Node,
+        method: Method,
+        place: Place,
+        made: tuple[dict[str, Any], dict[str, Any], list[Note], MethodError | None],
+    ) -> Argument:
+        values, parts, notes, fault = made
+        template = expressions.compile_value(values)
+        constant = not isinstance(template, expressions.TEMPLATES)
+        self._check_closed(values, node, place)
+        fault = fault or _unreachable_label(method, values, place)
+        prepared = None
+        if constant and fault is None:
+            try:
+                prepared = method.prepare(values, notes)
+            except MethodError as error:
+                fault = error
+        self._report(node, place, notes, fault)
+        return Argument(
+            template=template,
+            parts=parts,
+            prepare=method.prepare,
+            is_constant=constant,
+            prepared=prepared,
+            notes=tuple(notes),
+            fault=fault,
+        )
+
+    def _mapping(self, node: Node, shape: Shape) -> Mapping:
+        """The argument as a mapping, whatever shorthand it is written in (swml.md 1.2)."""
+        if isinstance(node, Mapping):
+            return node
+        if isinstance(node, Scalar) and node.value is None:
+            return Mapping({}, {}, node.position)
+        name = shape.main_list if isinstance(node, Sequence) else shape.main
+        if name is None:
+            found = shown(plain(node))
+            message = f"{shape.method}: the argument must be a mapping, not {found}"
+            raise MethodError(codes.WRONG_TYPE, message, found=found, allowed="a mapping")
+        return Mapping({name: node}, {name: node.position}, node.position)
+
+    def _properties(
+        self,
+        node: Mapping,
+        shape: Shape,
+        place: Place,
+        values: dict[str, Any],
+        parts: dict[str, Any],
+        notes: list[Note],
+    ) -> None:
+        for name, item in node.entries.items():
+            declared = shape.find(name)
+            if declared is None:
+                notes.append(_undefined(name, shape.method, shape.names()))
+            elif declared.kind in STRUCTURE:
+                self._structure(item, declared, shape, place.at(f".{name}"), parts, notes)
+            else:
+                values[name] = read(item, declared)
+
+    def _structure(
+        self,
+        node: Node,
+        declared: Property,
+        shape: Shape,
+        place: Place,
+        parts: dict[str, Any],
+        notes: list[Note],
+    ) -> None:
+        name = declared.name
+        if isinstance(node, Scalar) and node.value is None:
+            return
+        if declared.kind is Kind.STEPS:
+            parts[name] = self.block(node, place)
+        elif declared.kind is Kind.CASES:
+            parts[name] = self.cases(node, place)
+        elif declared.kind is Kind.BRANCHES:
+            parts[name] = self.branches(node, place)
+        elif declared.kind is Kind.CONDITION:
+            parts[name] = self.condition(node, shape.method, name)
+        else:
+            parts[name] = self._result(node, declared, shape, place, notes)
+
+    # ------------------------------------------------ parts of the program
+
+    def cases(self, node: Node, place: Place) -> dict[str, Block]:
+        if not isinstance(node, Mapping):
+            self._wrong(node, place.path, Kind.CASES.value)
+        return {key: self.block(item, place.at(f".{key}")) for key, item in node.entries.items()}
+
+    def branches(self, node: Node, place: Place) -> Branches:
+        if not isinstance(node, Sequence):
+            self._wrong(node, place.path, Kind.BRANCHES.value)
+        found: list[tuple[Condition, Block]] = []
+        otherwise: Block | None = None
+        for index, item in enumerate(node.items):
+            here = place.at(f"[{index}]")
+            if not isinstance(item, Mapping):
+                self._wrong(item, here.path, "a mapping with `when` and `then`, or with `else`")
+            self._check_branch(item, here)
+            if "when" in item.entries:
+                found.append(self._branch(item, here, index))
+            if "else" in item.entries:
+                otherwise = self.block(item.entries["else"], here.at(".else"))
+        return Branches(tuple(found), otherwise)
+
+    def _check_branch(self, item: Mapping, place: Place) -> None:
+        for key, position in item.keys.items():
+            if key not in ("when", "then", "else"):
+                message = f"unknown property `{key[:80]}` of a branch is ignored"
+                near = nearest(key, ("when", "then", "else"))
+                self._warn(codes.PARAMETER_UNDEFINED, message, position, place.path, near)
+        if "when" not in item.entries and "else" not in item.entries:
+            raise MethodError(codes.PARAMETER_MISSING, "cond: a branch has neither `when` nor `else`")
+
+    def _branch(self, item: Mapping, place: Place, index: int) -> tuple[Condition, Block]:
+        if "then" not in item.entries:
+            raise MethodError(codes.PARAMETER_MISSING, "cond: a branch has no `then`", path=(index,))
+        condition = self.condition(item.entries["when"], "cond", "when")
+        return condition, self.block(item.entries["then"], place.at(".then"))
+
+    def condition(self, node: Node, method: str, name: str) -> Condition:
+        if not isinstance(node, Scalar) or node.value is None:
+            found = shown(plain(node))
+            message = f"{method}: `{name}` must be {Kind.CONDITION.value}, not {found}"
+            raise MethodError(codes.WRONG_TYPE, message, found=found, allowed=Kind.CONDITION.value)
+        value = node.value
+        source = node.text or (("true" if value else "false") if isinstance(value, bool) else str(value))
+        return compile_condition(source)
+
+    def _result(
+        self, node: Node, declared: Property, shape: Shape, place: Place, notes: list[Note]
+    ) -> Branches | Switch | None:
+        """A `result` that cannot be used is a warning: the method itself still runs."""
+        outer = msgspec.structs.replace(place, labels=frozenset())
+        try:
+            if isinstance(node, Sequence):
+                return self.branches(node, outer)
+            if isinstance(node, Mapping):
+                return self._result_switch(node, declared, outer)
+        except MethodError as error:
+            notes.append(
+                Note(error.code, f"{shape.method}: `result` is ignored: {error.message}", (declared.name,))
+            )
+            return None
+        message = f"{shape.method}: `result` is ignored: it must be {declared.described()}"
+        notes.append(Note(codes.WRONG_TYPE, message, (declared.name,)))
+        return None
+
+    def _result_switch(self, node: Mapping, declared: Property, place: Place) -> Switch:
+        if "case" not in node.entries and "default" not in node.entries:
+            raise MethodError(codes.PARAMETER_MISSING, "`case` is required")
+        default = node.entries.get("default")
+        return Switch(
+            switch_variable(_text(node.entries.get("variable")) or str(declared.default)),
+            self.cases(node.entries["case"], place.at(".case")) if "case" in node.entries else {},
+            None if default is None else self.block(default, place.at(".default")),
+        )
+
+    # ------------------------------------------------ what is wrong
+
+    def _report(self, node: Node, place: Place, notes: list[Note], fault: MethodError | None) -> None:
+        for note in notes:
+            self._warn(note.code, note.message, below(node, note.path).position, place.path)
+        if fault is not None:
+            position = below(node, fault.path).position
+            finding = Finding(
+                code=fault.code,
+                message=fault.message,
+                source=self.source,
+                line=position.line,
+                column=position.column,
+                path=place.path,
+                allowed=fault.allowed,
+            )
+            self.warnings.append(finding)
+
+    def _check_closed(self, values: dict[str, Any], node: Node, place: Place) -> None:
+        if any(isinstance(value, str) and expressions.unclosed(value) for value in values.values()):
+            message = "a placeholder is opened and never closed: the text is used as it stands"
+            self._warn(codes.PARAMETER_INVALID, message, node.position, place.path)
+
+    def _warn(self, code: str, message: str, position: Position, path: str, near: str = "") -> None:
+        self.warnings.append(self._finding(code, message, position, path, nearest=near))
+
+    def _finding(self, code: str, message: str, position: Position, path: str, **more: str) -> Finding:
+        return Finding(
+            code=code,
+            message=message,
+            source=self.source,
+            line=position.line,
+            column=position.column,
+            path=path,
+            **more,
+        )
+
+    def _wrong(self, node: Node, path: str, allowed: str) -> NoReturn:
+        found = shown(plain(node))
+        self._refuse(codes.WRONG_TYPE, "wrong type", node.position, path, found=found, allowed=allowed)
+
+    def _refuse(
+        self,
+        code: str,
+        message: str,
+        position: Position,
+        path: str,
+        *,
+        found: str = "",
+        allowed: str = "",
+        known: tuple[str, ...] = (),
+    ) -> NoReturn:
+        near = nearest(found.strip('"'), known)
+        if known and not allowed and len(known) < 10:
+            allowed = ", ".join(known)
+        raise DocumentError(
+            self._finding(code, message, position, path, found=found, allowed=allowed, nearest=near)
+        )
+
+
+def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> MethodError | None:
+    """A `goto` whose label is not in its own block or one around it, inside the same section."""
+    label = values.get("label")
+    if method.shape.method != "goto" or not isinstance(label, str) or label in place.labels or "{" in label:
+        return None
+    near = nearest(label, place.labels)
+    message = f"goto: there is no label {shown(label)} in this section" + (
+        f"; nearest: `{near}`" if near else ""
+    )
+    return MethodError(codes.PARAMETER_INVALID, message, path=("label",), found=shown(label))
+
+
+def switch_variable(text: str) -> Any:
+    """What `switch.variable` names: a look-up; a placeholder there gives the value itself."""
+    compiled = expressions.compile_text(text)
+    if isinstance(compiled, str):
+        return expressions.Lookup(expressions.parse_path(text.strip()) or (text,), text)
+    return compiled
+
+
+def _text(node: Node | None) -> str | None:
+    if isinstance(node, Scalar) and node.value is not None:
+        return node.text or str(node.value)
+    return None
+
+
+def _labels(node: Sequence) -> dict[str, int]:
+    """Label names of a block and the index of the step after each; the first of equal names counts."""
+    labels: dict[str, int] = {}
+    for index, item in enumerate(node.items):
+        if isinstance(item, Mapping) and "label" in item.entries:
+            argument = item.entries["label"]
+            name = _text(argument.entries.get("label") if isinstance(argument, Mapping) else argument)
+            if name is not None:
+                labels.setdefault(name, index + 1)
+    return labels
+
+
+def _undefined(name: str, method: str, known: tuple[str, ...]) -> Note:
+    near = nearest(name, known)
+    hint = f"; did you mean `{near}`?" if near else ""
+    return Note(
+        codes.PARAMETER_UNDEFINED, f"{method}: unknown property `{name[:80]}` is ignored{hint}", (name,)
+    )

@@ -1,0 +1,55 @@
+"""What the `to` and `from` of a destination are (swml.md 7.2, 7.6)."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_SIP = re.compile(r"sips?:(?=[^@;?]*[^@;?:])[^\s<>\"\x00-\x1f\x7f]+\Z", re.IGNORECASE)
+_PHONE = re.compile(r"\+[0-9]{1,15}\Z")
+_DIGITS = re.compile(r"[0-9]{3,15}\Z")
+_USER_AT_HOST = re.compile(r"[^\s<>\"@:/\x00-\x1f\x7f]+@[^\s<>\"@/\x00-\x1f\x7f]+\Z")
+_TOKEN = re.compile(r"[A-Za-z0-9+\-_.,]{1,128}\Z")
+_MAX = 2_048
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A kind (`sip`, `phone`, `stream`, `queue`, `address`) and what to dial."""
+
+    kind: str
+    to: str
+    remark: str = ""
+    """Something worth a warning."""
+
+
+def classify(to: str) -> Target | None:
+    """The target of a `to`, None if it is none of the known forms."""
+    to = to.strip()
+    lower = to[:8].lower()
+    if not to or len(to) > _MAX or not to.isprintable():
+        return None
+    for kind in ("stream", "queue"):
+        if lower.startswith(kind + ":"):
+            return Target(kind, to)
+    if to.startswith("/"):
+        return Target("address", to)
+    if lower.startswith(("sip:", "sips:")):
+        return Target("sip", to) if _SIP.match(to) else None
+    if _PHONE.match(to):
+        return Target("phone", to)
+    if _DIGITS.match(to):
+        return Target(
+            "phone", to, f"`{to}` is dialled as a phone number, which should be E.164: +15551234567"
+        )
+    return Target("sip", f"sip:{to}") if _USER_AT_HOST.match(to) else None
+
+
+def is_caller(value: str) -> bool:
+    """Whether `from` is a number, a token or a SIP URI."""
+    return len(value) <= _MAX and (_TOKEN.match(value) is not None or _SIP.match(value) is not None)
+
+
+def is_number(value: str) -> bool:
+    """Whether `from` can be shown to a phone network."""
+    return _PHONE.match(value) is not None or _DIGITS.match(value) is not None

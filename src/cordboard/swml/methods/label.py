@@ -1,0 +1,22 @@
+"""`label`: marks a place for `goto`; does nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cordboard.swml.methods.method import Method, checked_by
+from cordboard.swml.program import Step, Steps
+from cordboard.swml.properties import Shape, text
+
+if TYPE_CHECKING:
+    from cordboard.swml.interpreter import Interpreter
+
+SHAPE = Shape(method="label", main="label", properties=(text("label", required=True),))
+
+
+def _run(step: Step, interpreter: Interpreter) -> Steps:
+    yield from interpreter.prepared(step)
+    return None
+
+
+METHOD = Method(shape=SHAPE, prepare=checked_by(SHAPE), run=_run)

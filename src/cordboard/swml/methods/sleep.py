@@ -1,0 +1,33 @@
+"""`sleep` (swml.md 4.2): milliseconds, or -1 until the call ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cordboard.call.actions import Sleep
+from cordboard.swml.checking import check, invalid
+from cordboard.swml.methods.method import Method
+from cordboard.swml.problems import Note
+from cordboard.swml.program import Step, Steps
+from cordboard.swml.properties import Shape, integer
+
+if TYPE_CHECKING:
+    from cordboard.swml.interpreter import Interpreter
+
+_DURATION = integer("duration", minimum=-1, maximum=86_400_000, required=True)
+SHAPE = Shape(method="sleep", main="duration", properties=(_DURATION,))
+
+
+def _prepare(values: dict[str, Any], _: list[Note]) -> Sleep:
+    milliseconds = check(values, SHAPE)["duration"]
+    if milliseconds == 0:
+        raise invalid("sleep", ("duration",), _DURATION, milliseconds)
+    return Sleep(seconds=None if milliseconds == -1 else milliseconds / 1000)
+
+
+def _run(step: Step, interpreter: Interpreter) -> Steps:
+    yield (yield from interpreter.prepared(step))
+    return None
+
+
+METHOD = Method(shape=SHAPE, prepare=_prepare, run=_run)

@@ -1,0 +1,122 @@
+"""What can be wrong with a document, and how it is said.
+
+A `Finding` is one thing found in a text, with its place.  `DocumentError` carries the finding that makes a
+document unusable; a `MethodError` makes one step fail while the script goes on; `ScriptStopped` ends the
+script (swml.md 4.4).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One error or warning about a text.  `line` and `column` count from 1."""
+
+    code: str
+    message: str
+    source: str
+    line: int = 1
+    column: int = 1
+    path: str = ""
+    """Such as `sections.main[2].connect.timeout`; empty for the document itself."""
+    found: str = ""
+    allowed: str = ""
+    nearest: str = ""
+    """The known name that is most like the one found."""
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        detail = f", found {self.found}" if self.found else ""
+        detail += f"; allowed: {self.allowed}" if self.allowed else ""
+        detail += f'; did you mean "{self.nearest}"?' if self.nearest else ""
+        return f"{self.source}:{self.line}:{self.column}: {where}{self.message}{detail} [{self.code}]"
+
+
+class DocumentError(Exception):
+    """A document that cannot be run.  `str()` is one line with file, line, column, path and remedy."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
+        self.code = finding.code
+        self.message = finding.message
+        self.source = finding.source
+        self.line = finding.line
+        self.column = finding.column
+        self.path = finding.path
+        self.found = finding.found
+        self.allowed = finding.allowed
+        self.nearest = finding.nearest
+
+
+class MethodError(Exception):
+    """One step failed: its result variable says so, `script_error` is set, the next step runs."""
+
+    def __init__(
+        self, code: str, message: str, *, path: tuple[str | int, ...] = (), found: str = "", allowed: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.path = path
+        """Below the argument of the step."""
+        self.found = found
+        self.allowed = allowed
+
+    def again(self) -> MethodError:
+        """A fresh copy to raise: a raised exception grows by a traceback each time."""
+        return MethodError(self.code, self.message, path=self.path, found=self.found, allowed=self.allowed)
+
+
+class ScriptStopped(Exception):  # noqa: N818 - an outcome of the script, not an error of its caller
+    """The script cannot go on at all."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A warning that does not make its step fail."""
+
+    code: str
+    message: str
+    path: tuple[str | int, ...] = ()
+    """Below the argument of the step."""
+    is_error: bool = False
+    """Sets `script_error`."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name most like `name`, or an empty string."""
+    close = difflib.get_close_matches(name[:64], list(known), n=1, cutoff=0.6)
+    return close[0] if close else ""
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value as a short quotation for a message."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        short = value if len(value) <= limit else value[: limit - 1] + "…"
+        return '"' + "".join(c if c.isprintable() else "�" for c in short) + '"'
+    return f"the number {str(value)[:limit]}" if not isinstance(value, float) else f"the number {value!r}"
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """`("serial", 1, "to")` as `serial[1].to`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

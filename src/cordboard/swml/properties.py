@@ -1,0 +1,123 @@
+"""The vocabulary of the property tables: what a method accepts, said once.
+
+The tables (in `methods/`) drive reading, checking, defaults and messages here, and are made to feed a
+linter, a JSON Schema and reference pages.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+
+class Kind(Enum):
+    """What a property holds."""
+
+    STRING = "a string"
+    URL = "an http(s) URL"
+    INTEGER = "an integer"
+    NUMBER = "a number"
+    BOOLEAN = "true or false"
+    ANY = "any value"
+    MAP = "a mapping"
+    LIST = "a list"
+    RECORD = "a mapping of its own properties"
+    STEPS = "a list of steps"
+    CASES = "a mapping of values to lists of steps"
+    BRANCHES = "a list of `when`/`then` branches"
+    RESULT = "a mapping with `case`, or a list of `when`/`then` branches"
+    CONDITION = "a JavaScript condition"
+
+
+STRUCTURE = frozenset({Kind.STEPS, Kind.CASES, Kind.BRANCHES, Kind.RESULT, Kind.CONDITION})
+"""Kinds that hold parts of the program: compiled at load, not substituted."""
+
+
+class Property(msgspec.Struct, frozen=True, kw_only=True):
+    """One property of a method."""
+
+    name: str
+    kind: Kind
+    required: bool = False
+    default: Any = None
+    enum: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    items: Property | None = None
+    """Of a LIST: what each item is."""
+    record: tuple[Property, ...] = ()
+    """Of a RECORD (or a LIST of them): its properties."""
+    applies_to: frozenset[str] | None = None
+    """connect: kinds of destination that it has an effect on; None = all."""
+
+    def described(self) -> str:
+        """What is allowed, as part of a sentence."""
+        if self.enum:
+            return "one of " + ", ".join(self.enum)
+        if self.minimum is not None and self.maximum is not None:
+            return f"{self.kind.value} from {self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f"{self.kind.value} of at least {self.minimum:g}"
+        return self.kind.value
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """One method's table."""
+
+    method: str
+    properties: tuple[Property, ...] = ()
+    main: str | None = None
+    """The property that a bare scalar stands for: `hangup: busy`."""
+    main_list: str | None = None
+    """The property that a bare list stands for: `play: [a, b]`."""
+    exactly_one: tuple[str, ...] = ()
+    on_failure: tuple[tuple[str, str], ...] = ()
+    """Variables that a failed step sets."""
+
+    def find(self, name: str) -> Property | None:
+        return next((item for item in self.properties if item.name == name), None)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.properties)
+
+
+def text(name: str, *, required: bool = False, default: str | None = None, **more: Any) -> Property:
+    """A string property."""
+    return Property(name=name, kind=Kind.STRING, required=required, default=default, **more)
+
+
+def choice(name: str, *values: str, default: str | None = None, **more: Any) -> Property:
+    """A string property with a closed list of values."""
+    return Property(name=name, kind=Kind.STRING, enum=values, default=default, **more)
+
+
+def url(name: str, **more: Any) -> Property:
+    """An http(s) URL."""
+    return Property(name=name, kind=Kind.URL, **more)
+
+
+def integer(name: str, minimum: float | None = None, maximum: float | None = None, **more: Any) -> Property:
+    """A whole number."""
+    return Property(name=name, kind=Kind.INTEGER, minimum=minimum, maximum=maximum, **more)
+
+
+def number(name: str, minimum: float | None = None, maximum: float | None = None, **more: Any) -> Property:
+    """Any number."""
+    return Property(name=name, kind=Kind.NUMBER, minimum=minimum, maximum=maximum, **more)
+
+
+def flag(name: str, *, default: bool | None = None, **more: Any) -> Property:
+    """A boolean."""
+    return Property(name=name, kind=Kind.BOOLEAN, default=default, **more)
+
+
+def listing(name: str, items: Property, **more: Any) -> Property:
+    """A list of items of one kind."""
+    return Property(name=name, kind=Kind.LIST, items=items, **more)
+
+
+def of_kind(name: str, kind: Kind, **more: Any) -> Property:
+    """A property of any other kind."""
+    return Property(name=name, kind=kind, **more)
