@@ -58,12 +58,20 @@ class DigitReceiver:
         code, flags, duration = _EVENT.unpack_from(payload)
         if code >= len(DIGITS) or (timestamp, code) in self._ended:
             return []
+        if self._is_overtaken(timestamp):
+            self._ended.append((timestamp, code))
+            return [Digit(DIGITS[code], duration * 1000 // self._clock_rate)]
         digits = [] if self._belongs(code, timestamp) else self._begin(code, timestamp)
         self._duration = max(self._duration, duration)
         self._last_heard = now
         if flags & _END:
             digits += self._end()
         return digits
+
+    def _is_overtaken(self, timestamp: int) -> bool:
+        """An earlier key that is first heard of while a later one is down: it was released already."""
+        behind = (self._timestamp - timestamp) & 0xFFFFFFFF
+        return self._code is not None and 0 < behind < self._clock_rate
 
     def _belongs(self, code: int, timestamp: int) -> bool:
         if code != self._code:

@@ -6,6 +6,7 @@ The readers work on the bytes of a datagram and build no object.  They may be ca
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import NamedTuple
 
@@ -245,7 +246,7 @@ class ReceptionStatistics:
         self.octets = 0
         """Whole packets from the RTP header on, over all sources."""
         self._clock_rate = clock_rate
-        self._longest_step = int(clock_rate * _MAX_TRANSIT_STEP)
+        self._longest_step = clock_rate * _MAX_TRANSIT_STEP
         self._jitter = 0.0
         self._past_lost = 0
         self._begin(0)
@@ -257,7 +258,7 @@ class ReceptionStatistics:
         self._received_before = self.received
         self._reported_expected = self._reported_received = 0
         self._timestamp = -1
-        self._transit: int | None = None
+        self._transit = math.nan
 
     def update(self, data: bytes, arrival: float) -> None:
         """Count one packet that arrived at `arrival` (monotonic seconds).  Too short for RTP: ignored."""
@@ -274,14 +275,14 @@ class ReceptionStatistics:
         # A repeated timestamp (telephone events) says nothing about the delay of its packet.
         if timestamp != self._timestamp:
             self._timestamp = timestamp
-            transit = int(arrival * self._clock_rate) - timestamp
-            if self._transit is not None:
-                step = ((transit - self._transit + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-                if step < 0:
-                    step = -step
-                if step < self._longest_step:
-                    self._jitter += (step - self._jitter) * 0.0625
+            transit = arrival * self._clock_rate - timestamp
+            step = transit - self._transit
             self._transit = transit
+            if step < 0.0:
+                step = -step
+            if step < self._longest_step:
+                self._jitter += (step - self._jitter) * 0.0625
+            # A longer step is a new timestamp base, or the 32 bits' wrap; the first packet's is NaN.
 
     def sample(self, data: bytes, arrival: float, packets: int, octets: int) -> None:
         """Count `packets` (of `octets` in all) that came since the last call, of which `data` is the last."""
