@@ -8,7 +8,7 @@ import signal
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -90,6 +90,7 @@ class House:
 
     def __init__(self, directory: Path, *, workers: int, ports: tuple[int, int]) -> None:
         self.serial = 0
+        self.changed = asyncio.Event()
         self.events: list[Event] = []
         self.deaths: list[tuple[list[str], str]] = []
         self.engine = MediaEngine(
@@ -97,14 +98,20 @@ class House:
             address="127.0.0.1",
             port_range=ports,
             directory=str(directory),
-            on_event=self.events.append,
+            on_event=self._heard,
             on_worker_died=lambda ids, sentence: self.deaths.append((ids, sentence)),
         )
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
             while not condition():
-                await asyncio.sleep(0.002)
+                self.changed.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.changed.wait(), 0.01)
+
+    def _heard(self, event: Event) -> None:
+        self.events.append(event)
+        self.changed.set()
 
     async def settled(self) -> None:
         """All commands so far have been carried out."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
-from cordboard.media import rtp
+from cordboard.media import mos, rtp
 from cordboard.media.clock import Clock
 from cordboard.media.dtmf import Digit
 from cordboard.media.latching import Address, Latch, LatchingPolicy, Verdict
@@ -17,6 +17,7 @@ from cordboard.media.outgoing import EVENT, Outgoing, nowhere
 from cordboard.media.ports import PortPair, connected_socket
 from cordboard.media.protocol import DigitHeard, Event, LegStatistics, SetRemote
 from cordboard.media.relay import DATAGRAM, Incoming
+from cordboard.media.reports import Reports
 from cordboard.media.speaker import Speaker
 
 _MOST_EARLY = 64
@@ -59,6 +60,8 @@ class Endpoint:
         "outgoing",
         "ports",
         "receiving",
+        "report_tick",
+        "reports",
         "speaker",
     )
 
@@ -73,20 +76,26 @@ class Endpoint:
         readiness: Readiness,
         report: Callable[[Event], None],
         policy: LatchingPolicy,
+        keys_down: set[Incoming],
+        report_tick: int,
     ) -> None:
         self.endpoint_id = endpoint_id
         self.ports = ports
         self._local = (address, ports.port)
+        self.report_tick = report_tick
+        """At which tick of a round it tells the far end how it is heard."""
         self._clock = clock
         self._readiness = readiness
         self._report = report
         self._connected: socket.socket | None = None
         self.latch = Latch(policy)
-        self.incoming = Incoming(clock, self._digit_heard)
+        self.incoming = Incoming(clock, self._digit_heard, self._take_report, keys_down)
         self.outgoing = Outgoing(sender, clock)
         self.speaker = Speaker(endpoint_id, self.outgoing, report)
         self.receiving = True
+        self.reports = Reports(ports.rtcp, self.latch, f"{sender.ssrc:08x}@{address}")
         readiness.watch(ports.rtp, self.receive)
+        readiness.watch(ports.rtcp, self.receive_report)
 
     @property
     def may_be_heard(self) -> bool:
@@ -108,6 +117,7 @@ class Endpoint:
         self.speaker.is_open = command.sending and target is not None
         self.incoming.expect(_types(command))
         self.outgoing.speak(command.send.name, command.send.payload_type, command.dtmf_send_type)
+        self.reports.signal(command.rtcp_port if target is not None else 0)
         before = self.latch.target
         self.latch.signal(target, self._clock.now, follow=command.latch)
         if self.latch.target != before:
@@ -119,13 +129,15 @@ class Endpoint:
         self.incoming.feed(None)
         self._disconnect()
         self._readiness.forget(self.ports.rtp)
+        self._readiness.forget(self.ports.rtcp)
         return self.statistics()
 
     def statistics(self) -> LegStatistics:
         """Up to now."""
-        self.incoming.disarm()
-        self.outgoing.look_again()
+        self.incoming.settle()
+        self.outgoing.settle()
         received = self.incoming.statistics
+        remote = self.reports.reporting
         latched, signalled = self.latch.latched, self.latch.signalled
         return LegStatistics(
             packets_sent=self.outgoing.sender.packets,
@@ -133,9 +145,41 @@ class Endpoint:
             bytes_received=received.octets,
             packets_lost=received.lost,
             jitter_ms=received.jitter_ms,
+            remote_lost=remote.remote_lost,
+            remote_jitter_ms=remote.remote_jitter_ms,
+            round_trip_ms=remote.round_trip_ms,
+            mos=self._mos(),
             packets_refused=self.latch.refused,
             latched_to="" if latched in (None, signalled) else _spell(latched),
         )
+
+    def _mos(self) -> float | None:
+        """Of what is heard from the far end; None if nothing was."""
+        received = self.incoming.statistics
+        if not received.received:
+            return None
+        return mos.estimate(
+            loss=received.lost / received.expected,
+            jitter_ms=received.jitter_ms,
+            round_trip_ms=self.reports.reporting.round_trip_ms,
+        )
+
+    # -------------------------------------------------------------- reports
+
+    def report(self) -> None:
+        """Some seconds have passed: tell the far end how it is heard, and what was sent."""
+        self.incoming.settle()
+        self.outgoing.settle()
+        self.reports.send(
+            self.outgoing.sender, self.incoming.statistics, self._clock.now, self.outgoing.transmit
+        )
+
+    def receive_report(self) -> None:
+        """The RTCP socket is readable."""
+        self.reports.receive(self.outgoing.sender.ssrc, self._clock.now)
+
+    def _take_report(self, data: bytes) -> None:
+        self.reports.reporting.handle(data, self.outgoing.sender.ssrc, self._clock.now)
 
     # -------------------------------------------------------------- packets
 

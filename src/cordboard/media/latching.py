@@ -88,7 +88,12 @@ class Latch:
         """RTP packets of others."""
         self._follow = True
         self._signalled_at = 0.0
-        self._forget_candidate()
+        self._candidate: Address | None = None
+        """Who might become the source."""
+        self._ssrc = -1
+        self._expected = -1
+        """The sequence number that would continue its run."""
+        self._run = 0
 
     @property
     def target(self) -> Address | None:
@@ -160,7 +165,5 @@ class Latch:
         return self._run >= self._policy.run
 
     def _forget_candidate(self) -> None:
-        self._candidate: Address | None = None
-        self._ssrc = -1
-        self._expected = -1
+        self._candidate = None
         self._run = 0

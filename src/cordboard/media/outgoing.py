@@ -68,6 +68,11 @@ class Outgoing:
         self.look_again()
         self.transmit = transmit
 
+    def settle(self) -> None:
+        """Bring the counts up to date."""
+        if self.feeder is not None:
+            self.feeder.settle()
+
     def look_again(self) -> None:
         """Whoever feeds this stream must not rely on what it has copied."""
         if self.feeder is not None:

@@ -41,6 +41,7 @@ class Incoming:
         "_digits",
         "_folded",
         "_hear",
+        "_keys_down",
         "_last",
         "_next",
         "_octets",
@@ -50,6 +51,7 @@ class Incoming:
         "_sequence_shift",
         "_ssrc",
         "_table",
+        "_take_report",
         "_timestamp_shift",
         "_transmit",
         "malformed",
@@ -60,9 +62,20 @@ class Incoming:
         "unexpected",
     )
 
-    def __init__(self, clock: Clock, hear: Callable[[Digit], None] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        hear: Callable[[Digit], None] | None = None,
+        take_report: Callable[[bytes], None] | None = None,
+        keys_down: set[Incoming] | None = None,
+    ) -> None:
         self._clock = clock
         self._hear = hear
+        """Takes each digit; None = digits only pass through."""
+        self._take_report = take_report
+        """Takes RTCP that comes among the media (RFC 5761)."""
+        self._keys_down = keys_down if keys_down is not None else set()
+        """This stream puts itself in while a key is held: call `check_key` at every tick."""
         self._digits = DigitReceiver()
         self.receive: Callable[[int], bytes] = _no_socket
         """Takes one datagram of the latched source out of its socket."""
@@ -129,11 +142,11 @@ class Incoming:
                 if self.sink is not None:
                     self.sink.unsent += 1
             if not sequence & 7:
-                self._fold()
+                self.settle()
         else:
             self.accept(data)
 
-    def _fold(self) -> None:
+    def settle(self) -> None:
         """Count the run in the statistics of both sides.  Jitter is measured at its last packet."""
         packets = self._next - self._folded
         if not packets:
@@ -153,10 +166,12 @@ class Incoming:
 
     def disarm(self) -> None:
         """The next packet takes the careful way."""
-        self._fold()
+        self.settle()
         self._second = _NEVER
 
-    def _arm(self, data: bytes, name: str, packet: bytes, sink: Outgoing) -> None:
+    def _arm(
+        self, data: bytes, packet: bytes, table: bytes | None, transmit: Callable[[bytes], object]
+    ) -> None:
         """`data` went out as `packet`; what follows in order can go the same way without another thought."""
         first, second, sequence, timestamp, ssrc = _unpack(data)
         if first != 0x80 or sequence != self.statistics.highest & 0xFFFF:
@@ -169,8 +184,8 @@ class Incoming:
         self._out_ssrc = out_ssrc
         self._sequence_shift = out_sequence - sequence
         self._timestamp_shift = out_timestamp - timestamp
-        self._table = g711.translation(name, sink.codec)
-        self._transmit = sink.transmit
+        self._table = table
+        self._transmit = transmit
 
     # -------------------------------------------------------------- the careful way
 
@@ -196,14 +211,14 @@ class Incoming:
 
     def accept(self, data: bytes) -> None:
         """One datagram from the source that is believed.  Never raises."""
-        self._fold()
+        self.settle()
         payload = rtp.payload(data)
         if payload is None:
             self.malformed += 1
             return
         name = self.types.get(data[1] & 0x7F)
         if name is None:
-            self.unexpected += 1
+            self._turn_away(data)
             return
         self._arrived = self._clock.now
         self.statistics.update(data, self._arrived)
@@ -211,18 +226,29 @@ class Incoming:
             self._hear_event(payload, rtp.timestamp(data))
         sink = self.sink
         if sink is None:
+            if name != EVENT:
+                self._arm(data, data, None, nowhere)
             return
         packet = sink.relay(name, data, payload)
         if packet is not None and name != EVENT:
-            self._arm(data, name, packet, sink)
+            self._arm(data, packet, g711.translation(name, sink.codec), sink.transmit)
+
+    def _turn_away(self, data: bytes) -> None:
+        if self._take_report is not None and 192 <= data[1] <= 223:
+            self._take_report(data)
+        else:
+            self.unexpected += 1
 
     def _hear_event(self, payload: bytes, timestamp: int) -> None:
         if self._hear is not None:
             for digit in self._digits.handle(payload, timestamp, self._clock.now):
                 self._hear(digit)
+            self._keys_down.add(self)
 
-    def release_digit(self) -> None:
-        """Report a key whose end was lost.  Call it now and then."""
+    def check_key(self) -> None:
+        """A tick has passed with a key held: report it if its end was lost."""
         if self._hear is not None:
             for digit in self._digits.handle_timeout(self._clock.now):
                 self._hear(digit)
+        if self._digits.next_timeout() is None:
+            self._keys_down.discard(self)

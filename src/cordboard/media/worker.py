@@ -14,8 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from functools import singledispatchmethod
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -26,15 +25,18 @@ from cordboard.media.endpoint import Endpoint
 from cordboard.media.graph import Graph
 from cordboard.media.latching import LatchingPolicy
 from cordboard.media.link import LinkEnd, LinkSocket
-from cordboard.media.loop import Loop
+from cordboard.media.loop import TICK, Loop
 from cordboard.media.player import make_player
 from cordboard.media.ports import PortPool
+from cordboard.media.relay import Incoming
+from cordboard.media.rtcp import INTERVAL
 from cordboard.media.rtp import RtpSender
 
 _READ = 1 << 18
 _MOST_UNSENT = 64 << 20
 """Bytes of events that the control process may leave unread before it counts as gone."""
 _TICKS_BETWEEN_COLLECTIONS = 250
+_TICKS_BETWEEN_REPORTS = int(INTERVAL / TICK)
 
 _logger = logging.getLogger(__name__)
 
@@ -65,6 +67,9 @@ class Worker:
         self._clock = Clock(time.monotonic())
         self._endpoints: dict[str, Endpoint] = {}
         self._speaking: set[Endpoint] = set()
+        self._keys_down: set[Incoming] = set()
+        self._report_rounds: tuple[set[Endpoint], ...] = tuple(set() for _ in range(_TICKS_BETWEEN_REPORTS))
+        """Who reports at which tick of the round."""
         self._graph = Graph()
         self._random = random.SystemRandom()
         self._pool = PortPool(
@@ -80,6 +85,19 @@ class Worker:
         self._outbox = bytearray()
         self._blocked = False
         self._ticks = 0
+        self._actions: dict[type[protocol.Command], Callable[[Any], None]] = {
+            protocol.OpenEndpoint: self._open,
+            protocol.SetRemote: self._set_remote,
+            protocol.JoinEndpoints: self._join,
+            protocol.UnjoinEndpoints: self._unjoin,
+            protocol.StartPlay: self._play,
+            protocol.StopPlaying: self._stop_playing,
+            protocol.SendDigits: self._send_digits,
+            protocol.CloseEndpoint: self._close,
+            protocol.LinkEndpoint: self._link,
+            protocol.UnlinkEndpoint: self._unlink,
+            protocol.Ping: self._ping,
+        }
         self._links = LinkSocket(settings.link_path)
         self._loop.watch(self._control, self._control_ready)
         self._loop.watch(self._links.socket, self._links.receive)
@@ -145,12 +163,10 @@ class Worker:
 
     # -------------------------------------------------------------- commands
 
-    @singledispatchmethod
     def _do(self, command: protocol.Command) -> None:
-        _logger.error("no such command: %r", command)
+        self._actions[type(command)](command)
 
-    @_do.register
-    def _(self, command: protocol.OpenEndpoint) -> None:
+    def _open(self, command: protocol.OpenEndpoint) -> None:
         if command.endpoint_id in self._endpoints:
             self._refuse(command, "the id is taken")
             return
@@ -167,7 +183,10 @@ class Worker:
             readiness=self._loop,
             report=self._report,
             policy=self._settings.latching,
+            keys_down=self._keys_down,
+            report_tick=ports.port // 2 % _TICKS_BETWEEN_REPORTS,
         )
+        self._report_rounds[endpoint.report_tick].add(endpoint)
         self._endpoints[command.endpoint_id] = endpoint
         address = self._settings.public_address or self._settings.address
         self._report(
@@ -182,40 +201,37 @@ class Worker:
         # Half of the range of sequence numbers, so that a wrap does not come at once.
         return RtpSender(ssrc=bits & 0xFFFFFFFF, timestamp=bits >> 32 & 0xFFFFFFFF, sequence=bits >> 64)
 
-    @_do.register
-    def _(self, command: protocol.SetRemote) -> None:
+    def _set_remote(self, command: protocol.SetRemote) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
         if endpoint is not None:
             endpoint.set_remote(command)
             self._graph.review(endpoint)
 
-    @_do.register
-    def _(self, command: protocol.JoinEndpoints) -> None:
+    def _join(self, command: protocol.JoinEndpoints) -> None:
         a, b = self._endpoints.get(command.a), self._endpoints.get(command.b)
         if a is not None and b is not None:
             self._part(a)
             self._part(b)
             self._graph.join(a, b)
 
-    @_do.register
-    def _(self, command: protocol.UnjoinEndpoints) -> None:
+    def _unjoin(self, command: protocol.UnjoinEndpoints) -> None:
         a, b = self._endpoints.get(command.a), self._endpoints.get(command.b)
         if a is not None and b is not None and self._graph.peer(a) is b:
             self._part(a)
 
-    @_do.register
-    def _(self, command: protocol.CloseEndpoint) -> None:
+    def _close(self, command: protocol.CloseEndpoint) -> None:
         endpoint = self._endpoints.pop(command.endpoint_id, None)
         if endpoint is None:
             return
         self._part(endpoint)
         self._speaking.discard(endpoint)
+        self._keys_down.discard(endpoint.incoming)
+        self._report_rounds[endpoint.report_tick].discard(endpoint)
         statistics = endpoint.close()
         self._pool.give_back(endpoint.ports, self._clock.now)
         self._report(protocol.EndpointClosed(endpoint_id=command.endpoint_id, statistics=statistics))
 
-    @_do.register
-    def _(self, command: protocol.StartPlay) -> None:
+    def _play(self, command: protocol.StartPlay) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
         if endpoint is None:
             return
@@ -223,15 +239,13 @@ class Worker:
         endpoint.speaker.play(command, player)
         self._begin_speaking(endpoint)
 
-    @_do.register
-    def _(self, command: protocol.StopPlaying) -> None:
+    def _stop_playing(self, command: protocol.StopPlaying) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
         if endpoint is not None:
             endpoint.speaker.stop(command.play_id)
             self._review_speaking(endpoint)
 
-    @_do.register
-    def _(self, command: protocol.SendDigits) -> None:
+    def _send_digits(self, command: protocol.SendDigits) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
         if endpoint is not None:
             endpoint.speaker.send_digits(command)
@@ -248,8 +262,7 @@ class Worker:
             self._speaking.discard(endpoint)
             self._graph.review(endpoint)
 
-    @_do.register
-    def _(self, command: protocol.LinkEndpoint) -> None:
+    def _link(self, command: protocol.LinkEndpoint) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
         if endpoint is None:
             return
@@ -265,8 +278,7 @@ class Worker:
         self._links.add(end)
         self._graph.join(endpoint, end)
 
-    @_do.register
-    def _(self, command: protocol.UnlinkEndpoint) -> None:
+    def _unlink(self, command: protocol.UnlinkEndpoint) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
         if endpoint is not None and isinstance(self._graph.peer(endpoint), LinkEnd):
             self._part(endpoint)
@@ -276,8 +288,7 @@ class Worker:
         if isinstance(peer, LinkEnd):
             self._links.remove(peer)
 
-    @_do.register
-    def _(self, command: protocol.Ping) -> None:
+    def _ping(self, command: protocol.Ping) -> None:
         self._report(
             protocol.Pong(
                 serial=command.serial,
@@ -295,6 +306,10 @@ class Worker:
         for endpoint in list(self._speaking):
             endpoint.speaker.tick()
             self._review_speaking(endpoint)
+        for incoming in list(self._keys_down):
+            incoming.check_key()
+        for endpoint in self._report_rounds[self._ticks % _TICKS_BETWEEN_REPORTS]:
+            endpoint.report()
         self._pool.tend(self._clock.now)
         if self._ticks % _TICKS_BETWEEN_COLLECTIONS == 0:
             gc.collect(1)

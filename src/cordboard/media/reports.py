@@ -1,0 +1,83 @@
+"""RTCP with one far end: the second socket of the pair, and whom its reports go to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from cordboard.media import rtp
+from cordboard.media.latching import Address, Latch
+from cordboard.media.rtcp import Reporting
+
+_DATAGRAM = 1500
+
+
+class Reports:
+    """One leg's.  Reports follow the media: to where RTCP comes from, if that is where RTP comes from too."""
+
+    __slots__ = ("_heard_from", "_latch", "_signalled_port", "_socket", "reporting")
+
+    def __init__(self, rtcp: socket.socket, latch: Latch, cname: str) -> None:
+        self._socket = rtcp
+        self._latch = latch
+        self._signalled_port = 0
+        self._heard_from: Address | None = None
+        self.reporting = Reporting(cname=cname)
+
+    def signal(self, port: int) -> None:
+        """The SDP says where RTCP goes; 0 = nowhere."""
+        if port != self._signalled_port:
+            self._heard_from = None
+        self._signalled_port = port
+
+    @property
+    def is_multiplexed(self) -> bool:
+        """RTCP shares the port of RTP (RFC 5761)."""
+        signalled = self._latch.signalled
+        return signalled is not None and signalled[1] == self._signalled_port
+
+    @property
+    def target(self) -> Address | None:
+        """Where reports go; None = nowhere yet."""
+        media, signalled = self._latch.target, self._latch.signalled
+        if media is None or signalled is None or not self._signalled_port:
+            return None
+        if self._heard_from is not None and self._heard_from[0] == media[0]:
+            return self._heard_from
+        if media == signalled:
+            return signalled[0], self._signalled_port
+        # Behind NAT: the neighbour of the port that media comes from is the best guess (RFC 3550 section 11).
+        return (media[0], media[1] + 1) if media[1] < 0xFFFF else None
+
+    def receive(self, ssrc: int, now: float) -> bool:
+        """The socket is readable; False if it was not.  Only the far end's own hosts are listened to."""
+        try:
+            data, source = self._socket.recvfrom(_DATAGRAM)
+        except OSError:
+            return False
+        media, signalled = self._latch.target, self._latch.signalled
+        if media is not None and signalled is not None and source[0] in (media[0], signalled[0]):
+            self._heard_from = source[:2]
+            self.reporting.handle(data, ssrc, now)
+        return True
+
+    def send(
+        self,
+        sender: rtp.RtpSender,
+        reception: rtp.ReceptionStatistics,
+        now: float,
+        multiplexed: Callable[[bytes], object],
+    ) -> None:
+        """A report, if there is anything to tell and anybody to tell it."""
+        target = self.target
+        if target is None or not (sender.packets or reception.received):
+            return
+        packet = self.reporting.report(sender, reception, now)
+        try:
+            if self.is_multiplexed:
+                multiplexed(packet)
+            else:
+                self._socket.sendto(packet, target)
+        except OSError:
+            # The next report says the same and more.
+            return
