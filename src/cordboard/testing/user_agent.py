@@ -26,6 +26,8 @@ OnMessage = Callable[[str, bytes, Endpoint, float], None]
 """(direction `in` or `out`, the message, the peer, time in seconds of the event loop's clock)"""
 
 _KEPT_REPORTS = 1_000
+_KEPT_UNSEEN = 200
+"""Calls that came in and that nobody took with `next_call`."""
 _FAREWELL = 0.5
 _SIP_BUFFER = 4 << 20
 # What even a phone that is silent to callers does not ignore: the calls that it made itself.
@@ -58,7 +60,7 @@ class UserAgent:
         self._timers = timers or Timers()
         self._record = record
         self._sessions: dict[str, PhoneCall] = {}
-        self._incoming: deque[PhoneCall] = deque(maxlen=_KEPT_REPORTS)
+        self._incoming: deque[PhoneCall] = deque(maxlen=_KEPT_UNSEEN)
         self._came_in = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self.stack: SipStack
