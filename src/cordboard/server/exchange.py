@@ -21,6 +21,7 @@ from cordboard.legs import outputs as out
 from cordboard.legs.identity import is_sip_uri
 from cordboard.legs.sip_legs import SipLegs
 from cordboard.media import protocol as media_protocol
+from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
 from cordboard.server.javascript import JavaScript
 from cordboard.server.media_engine import MediaEngine
@@ -34,6 +35,8 @@ from cordboard.sip.events import SendMessage
 from cordboard.swml.script import Script
 
 _log = logging.getLogger(__name__)
+
+_LOOK_AGAIN = 0.02
 
 Route = Callable[[str], Routed | None]
 """What answers a dialled number or name."""
@@ -67,6 +70,7 @@ class Exchange:
         self._javascript = javascript
         self._route = route
         self._envs = envs
+        self._compiled = CompiledDocuments()
         self._new_id = new_id
         self._audio = audio
         self._loop = asyncio.get_running_loop()
@@ -98,6 +102,8 @@ class Exchange:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._documents.close()
+        await self._audio.close()
 
     def counts(self) -> dict[str, int]:
         """What is held for calls: all 0 at rest."""
@@ -110,6 +116,16 @@ class Exchange:
             "endpoints": self.media.endpoints(),
             **self.legs.stack.counts(),
         }
+
+    async def quiet(self) -> None:
+        """Wait until every far end has been seen off and every endpoint is closed."""
+        await self.switchboard.empty()
+        while self.legs.stack.counts()["sessions"] or self.media.endpoints():
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    def hang_up_saved(self, saved: bytes) -> None:
+        """BYE in a dialog that a server left behind when it died."""
+        self._carry(list(self.legs.stack.bye_saved_dialog(saved, now=self._loop.time())))
 
     # ------------------------------------------------------------ from the sockets
 
@@ -219,7 +235,12 @@ class Exchange:
             self._turn_away(offer, 503 if routed else 404)
             return
         script = Script(
-            routed.document, offer.info, url=routed.url, fallback_url=routed.fallback_url, envs=dict(self._envs)
+            routed.document,
+            offer.info,
+            url=routed.url,
+            fallback_url=routed.fallback_url,
+            envs=self._envs,
+            cache=self._compiled,
         )
         call = Call(info=offer.info, driver=script, new_id=self._new_id)
         self.recorder.begin(call)

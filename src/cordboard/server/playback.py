@@ -9,7 +9,7 @@ from typing import Any
 from cordboard.call.actions import PlayItem
 from cordboard.call.effects import PlayTo, StopPlay
 from cordboard.call.facts import PlayFinished
-from cordboard.media.protocol import PlayEnded, PlaySource, StartPlay
+from cordboard.media.protocol import PlayEnded, PlaySource, StartPlay, StopPlaying
 from cordboard.server.fetcher import AudioFetcher
 from cordboard.server.media_engine import MediaEngine
 
@@ -45,7 +45,7 @@ class Playback:
     def stop(self, call_id: str, effect: StopPlay) -> None:
         task = self._preparing.pop(effect.control_id, None)
         if task is None:
-            self._media.stop_play(call_id, effect.control_id)
+            self._media.stop_play(StopPlaying(endpoint_id=call_id, play_id=effect.control_id))
             return
         task.cancel()
         self._finished(call_id, PlayFinished(control_id=effect.control_id))

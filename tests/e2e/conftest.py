@@ -1,0 +1,136 @@
+"""Real servers, real phones, real web services, all on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from cordboard.server.config import Config
+from cordboard.server.server import Server
+
+INSTALL = {"sipp": "apt-get install sip-tester", "baresip": "apt-get install baresip-core"}
+
+StartServer = Callable[..., Awaitable[Server]]
+
+
+@pytest.fixture
+async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
+    """`await start_server(document, **sections)`: a server on free ports that answers every number.
+
+    `document` is the text of a SWML document, or a path.  Keyword arguments are sections of the
+    configuration, merged over what tests need.
+    """
+    async with AsyncExitStack() as stack:
+
+        async def start(document: str | Path, **sections: Any) -> Server:
+            path = document if isinstance(document, Path) else tmp_path / "document.yaml"
+            if isinstance(document, str):
+                path.write_text(document)
+            settings: dict[str, Any] = {
+                "server": {"data_directory": str(tmp_path / "data")},
+                "sip": {"port": 0},
+                "media": {"workers": 1, "port_min": free_ports(400), "port_max": 0},
+                "routes": {"*": str(path)},
+            }
+            for name, values in sections.items():
+                settings[name] = {**settings.get(name, {}), **values}
+            if not settings["media"]["port_max"]:
+                settings["media"]["port_max"] = settings["media"]["port_min"] + 399
+            server = Server(Config.model_validate(settings), directory=tmp_path)
+            return await stack.enter_async_context(server)
+
+        yield start
+
+
+def free_ports(count: int) -> int:
+    """The first of a run of UDP ports that nobody uses now; each test process has a block of its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    first = 20_000 + worker * 4_000
+    for start in range(first, first + 4_000 - count, count):
+        if all(_is_free(port) for port in range(start, start + count, 16)):
+            return start
+    raise RuntimeError("no run of free UDP ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def program(name: str) -> str:
+    """The path of a real peer; without it the test is skipped on a laptop and fails in CI."""
+    found = shutil.which(name)
+    if found:
+        return found
+    hint = f"{name} is not installed: {INSTALL[name]}"
+    if os.environ.get("CI"):
+        pytest.fail(hint)
+    pytest.skip(hint)
+
+
+class Receiver:
+    """A web service that keeps what is posted to it."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.headers: list[dict[str, str]] = []
+        self.url = ""
+        self._came = asyncio.Event()
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.events.append((request.path, await request.json()))
+        self.headers.append(dict(request.headers))
+        self._came.set()
+        return web.Response()
+
+    async def until(self, done: Callable[[Receiver], bool], within: float = 5.0) -> None:
+        """Wait until `done(self)`; TimeoutError if that does not happen."""
+        async with asyncio.timeout(within):
+            while not done(self):
+                self._came.clear()
+                await self._came.wait()
+
+    def states(self, path: str) -> list[str]:
+        """The states posted to a path, in order of arrival."""
+        bodies = [body["params"] for where, body in self.events if where == path]
+        return [params.get("connect_state") or params["call_state"] for params in bodies]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    taker = Receiver()
+    app = web.Application()
+    app.router.add_post("/{path:.*}", taker.take)
+    async with serving(app) as url:
+        taker.url = url
+        yield taker
+
+
+class serving:  # noqa: N801 - reads as a verb in `async with`
+    """Serve an aiohttp application on a free loopback port; the value is its base URL."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._runner = web.AppRunner(app)
+
+    async def __aenter__(self) -> str:
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._runner.cleanup()
