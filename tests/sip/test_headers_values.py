@@ -8,9 +8,12 @@ from cordboard.sip.headers import (
     CSeq,
     HeaderError,
     NameAddr,
+    Reason,
+    RetryAfter,
     Via,
     parse_name_addrs,
     parse_parameters,
+    parse_reasons,
     split_list,
     write_parameters,
 )
@@ -204,3 +207,42 @@ def test_what_is_no_cseq_is_refused(text: str) -> None:
 def test_what_is_no_number_in_range_is_refused(text: str) -> None:
     with pytest.raises(HeaderError):
         read_number(text, 255, "Max-Forwards")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "duration"),
+    [
+        ("18000", 18000, None),
+        ("18000;duration=3600", 18000, 3600),
+        ("120 (I'm in a meeting; sorry)", 120, None),
+    ],
+)
+def test_retry_after_is_read(text: str, seconds: int, duration: int | None) -> None:
+    assert RetryAfter.parse(text) == RetryAfter(seconds=seconds, duration=duration)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "9" * 30, "5 (open", "5;duration=x"])
+def test_what_is_no_retry_after_is_refused(text: str) -> None:
+    with pytest.raises(HeaderError):
+        RetryAfter.parse(text)
+
+
+def test_retry_after_is_written() -> None:
+    assert str(RetryAfter(seconds=5)) == "5"
+    assert str(RetryAfter(seconds=5, duration=60)) == "5;duration=60"
+
+
+def test_a_reason_has_a_protocol_a_cause_and_a_text() -> None:
+    reason = Reason(protocol="SIP", cause=200, text='Call "completed" elsewhere')
+    assert str(reason) == 'SIP;cause=200;text="Call \\"completed\\" elsewhere"'
+    assert Reason.parse(str(reason)) == reason
+    assert str(Reason(protocol="Q.850")) == "Q.850"
+
+
+def test_reasons_that_cannot_be_read_are_left_out() -> None:
+    values = ['Q.850;cause=16;text="Terminated, normally", SIP;cause=200', ";;", "SIP;cause=x", "Preemption"]
+    assert [(reason.protocol, reason.cause) for reason in parse_reasons(values)] == [
+        ("Q.850", 16),
+        ("SIP", 200),
+        ("Preemption", None),
+    ]

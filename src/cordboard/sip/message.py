@@ -10,14 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-import msgspec
-
 from cordboard.sip.headers.fields import Headers, check_sendable
 from cordboard.sip.headers.grammar import HeaderError, HeaderTooLargeError, is_token
 from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import parse_name_addr
 from cordboard.sip.headers.names import SPELLINGS, canonical_name
-from cordboard.sip.headers.typed import READERS, TypedHeaders
+from cordboard.sip.headers.typed import READERS, TypedHeaders, read_lines
 from cordboard.sip.headers.via import Via
 from cordboard.sip.status import reason_phrase
 from cordboard.sip.uri import MAX_URI_LENGTH, Uri, UriError
@@ -90,18 +88,22 @@ class Request(TypedHeaders):
         """Writes where the request came from into its topmost Via: `received` when sent-by says otherwise,
         and both `rport` and `received` when asked for (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
         top = self.via
-        stamps = {}
+        params = dict(top.params)
         if top.wants_rport:
-            stamps = {"rport": str(port), "received": address}
-        elif top.host != address or "received" in top.params:
-            stamps = {"received": address}
-        if stamps:
-            self._replace_top_via(msgspec.structs.replace(top, params={**top.params, **stamps}))
+            params["rport"] = str(port)
+            params["received"] = address
+        elif top.host != address or "received" in params:
+            params["received"] = address
+        else:
+            return
+        self._replace_top_via(Via(transport=top.transport, host=top.host, port=top.port, params=params))
 
     def _replace_top_via(self, top: Via) -> None:
         below = self.vias[1:]
-        elements = split_list(self.headers.get("Via") or "")
-        self.headers.set_first("Via", ", ".join([str(top), *elements[1:]]))
+        raw = self.headers.get("Via") or ""
+        # The first line may hold more than the topmost; they stay as they were sent.
+        others = split_list(raw)[1:] if "," in raw else ()
+        self.headers.set_first("Via", ", ".join([str(top), *others]))
         self.headers.parsed["Via"] = [top, *below]
 
     def __repr__(self) -> str:
@@ -169,6 +171,7 @@ class MessageError(ValueError):
 
 
 _MANDATORY = ("From", "To", "Call-ID", "CSeq", "Via")
+_ALL_MANDATORY = frozenset(_MANDATORY)
 _USUAL_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO", "UPDATE"})
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"[Ss][Ii][Pp]/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.DOTALL)
@@ -273,9 +276,9 @@ def _request_line_fault(uri: str, version: str) -> Fault | None:
 def _header_fault(names: list[str], headers: Headers) -> Fault | None:
     """Reads every typed header there is, so that it is known to be good, and remembered."""
     present = set(names)
-    for name in _MANDATORY:
-        if name not in present:
-            return (400, f"Missing {name}")
+    if not present >= _ALL_MANDATORY:
+        missing = next(name for name in _MANDATORY if name not in present)
+        return (400, f"Missing {missing}")
     alone = len(present) == len(names)
     parsed = headers.parsed
     for name, value in headers:
@@ -283,7 +286,7 @@ def _header_fault(names: list[str], headers: Headers) -> Fault | None:
         if read is None or name in parsed:
             continue
         try:
-            parsed[name] = read([value] if alone else headers.get_all(name))
+            parsed[name] = read(value) if alone else read_lines(name, headers.get_all(name))
         except HeaderTooLargeError as error:
             return (513, f"Too large {name}: {error}")
         except HeaderError as error:

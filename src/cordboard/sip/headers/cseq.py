@@ -12,6 +12,7 @@ from cordboard.sip.headers.grammar import TOKEN, HeaderError, read_number
 LARGEST_CSEQ = 2**32 - 1
 
 _CSEQ = re.compile(rf"([0-9]++)[ \t]++({TOKEN})")
+_USUAL = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO"})
 
 
 class CSeq(msgspec.Struct, frozen=True):
@@ -21,6 +22,13 @@ class CSeq(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Raises HeaderError."""
+        number, _, method = text.partition(" ")
+        if method in _USUAL and len(number) < 10 and number.isascii() and number.isdigit():
+            return cls(int(number), method)
+        return cls._parse_loosely(text)
+
+    @classmethod
+    def _parse_loosely(cls, text: str) -> CSeq:
         found = _CSEQ.fullmatch(text)
         if found is None:
             raise HeaderError("CSeq is not a number and a method")

@@ -31,12 +31,8 @@ def parse_parameters(text: str) -> Parameters:
 
     Raises HeaderError on anything that is not a parameter list.
     """
-    if _PLAIN.fullmatch(text) is not None:
-        return _split_plain(text)
-    return _parse_loosely(text)
-
-
-def _split_plain(text: str) -> Parameters:
+    if _PLAIN.fullmatch(text) is None:
+        return _parse_loosely(text)
     parameters: Parameters = {}
     for piece in text[1:].split(";") if text else ():
         name, _, value = piece.partition("=")

@@ -104,92 +104,113 @@ class TypedHeaders:
     def elements(self, name: str) -> list[str]:
         """The raw elements of a comma list such as Require, Supported, Allow or Accept; empty if there is
         none.  Raises HeaderError if a quote or an angle bracket in it is never closed."""
-        return _elements(self.headers.get_all(name))
+        return [element for value in self.headers.get_all(name) for element in split_list(value)]
 
     def _typed(self, name: str) -> Any:
         parsed = self.headers.parsed
         if name not in parsed:
-            parsed[name] = READERS[name](self.headers.get_all(name))
+            parsed[name] = read_lines(name, self.headers.get_all(name))
         return parsed[name]
 
 
-def _read_one(values: list[str], name: str) -> str:
-    """The only value: two would let two readers of one message see two callers (RFC 4475 section 3.3.9)."""
-    if len(values) != 1:
-        raise HeaderError("there is more than one" if values else f"there is no {name}")
-    return values[0]
+def read_lines(name: str, values: list[str]) -> object:
+    """The typed value of all the lines of one typed header; raises HeaderError."""
+    if len(values) == 1:
+        return READERS[name](values[0])
+    if not values:
+        return _when_absent(name)
+    if name in _LISTS:
+        return _read_lists(name, values)
+    # One may stand for all only where nothing depends on which: two values would let two readers of one
+    # message see two callers, or two bodies (RFC 4475 section 3.3.9).
+    read = READERS[name]
+    if name != "Content-Length" or len({read(value) for value in values}) != 1:
+        raise HeaderError("there is more than one")
+    return read(values[0])
 
 
-def _read_call_id(values: list[str]) -> str:
-    call_id = _read_one(values, "Call-ID")
-    if not call_id:
+def _when_absent(name: str) -> object:
+    if name in _MANDATORY:
+        raise HeaderError(f"there is no {name}")
+    return [] if name in _LISTS else None
+
+
+def _read_lists(name: str, values: list[str]) -> list[object]:
+    elements: list[object] = []
+    for value in values:
+        elements += cast(list[object], READERS[name](value))
+        _check_number(len(elements))
+    return elements
+
+
+def _read_call_id(value: str) -> str:
+    if not value:
         raise HeaderError("it is empty")
-    return call_id
+    return value
 
 
-def _read_vias(values: list[str]) -> list[Via]:
-    elements = _addresses(values)
-    if not elements:
-        raise HeaderError("there is no Via")
-    return [Via.parse(element) for element in elements]
+def _read_vias(value: str) -> list[Via]:
+    if "," not in value:
+        return [Via.parse(value)]
+    return [Via.parse(element) for element in _addresses(value)]
 
 
-def _read_contacts(values: list[str]) -> list[NameAddr]:
-    return [] if values == ["*"] else [parse_name_addr(element) for element in _addresses(values)]
+def _read_contacts(value: str) -> list[NameAddr]:
+    if value == "*":
+        return []
+    if "," not in value:
+        return [parse_name_addr(value)]
+    return [parse_name_addr(element) for element in _addresses(value)]
 
 
-def _read_routes(values: list[str]) -> list[str]:
+def _read_routes(value: str) -> list[str]:
     """Routes stay raw, since they are copied as they are; each is known to be readable."""
-    routes = _addresses(values)
+    routes = _addresses(value)
     for route in routes:
         parse_name_addr(route)
     return routes
 
 
-def _read_max_forwards(values: list[str]) -> int | None:
-    return read_number(_read_one(values, "Max-Forwards"), 255, "Max-Forwards") if values else None
+def _read_max_forwards(value: str) -> int:
+    return read_number(value, 255, "Max-Forwards")
 
 
-def _read_content_type(values: list[str]) -> str | None:
-    if not values:
-        return None
-    return _read_one(values, "Content-Type").partition(";")[0].replace(" ", "").replace("\t", "").lower()
+def _read_content_type(value: str) -> str:
+    return value.partition(";")[0].replace(" ", "").replace("\t", "").lower()
 
 
-def _read_content_length(values: list[str]) -> int | None:
-    """Repeated equal values are let through; values that differ would let two readers of one message
-    see two bodies."""
-    numbers = {read_number(value, LARGEST_CONTENT_LENGTH, "Content-Length") for value in values}
-    if len(numbers) > 1:
-        raise HeaderError("there are several, and they differ")
-    return numbers.pop() if numbers else None
+def _read_content_length(value: str) -> int:
+    return read_number(value, LARGEST_CONTENT_LENGTH, "Content-Length")
 
 
-def _addresses(values: list[str]) -> list[str]:
+def _addresses(value: str) -> list[str]:
     """Counted before any is read: reading is what costs."""
-    elements = _elements(values)
-    if len(elements) > MAX_ADDRESSES:
-        raise HeaderTooLargeError(f"there are more than {MAX_ADDRESSES}")
+    elements = split_list(value)
+    if not elements:
+        raise HeaderError("it is empty")
+    _check_number(len(elements))
     return elements
 
 
-def _elements(values: list[str]) -> list[str]:
-    if len(values) == 1:
-        return split_list(values[0])
-    return [element for value in values for element in split_list(value)]
+def _check_number(addresses: int) -> None:
+    if addresses > MAX_ADDRESSES:
+        raise HeaderTooLargeError(f"there are more than {MAX_ADDRESSES}")
 
 
-READERS: dict[str, Callable[[list[str]], object]] = {
+READERS: dict[str, Callable[[str], object]] = {
     "Call-ID": _read_call_id,
     "Contact": _read_contacts,
     "Content-Length": _read_content_length,
     "Content-Type": _read_content_type,
-    "CSeq": lambda values: CSeq.parse(_read_one(values, "CSeq")),
-    "From": lambda values: parse_name_addr(_read_one(values, "From")),
+    "CSeq": CSeq.parse,
+    "From": parse_name_addr,
     "Max-Forwards": _read_max_forwards,
     "Record-Route": _read_routes,
     "Route": _read_routes,
-    "To": lambda values: parse_name_addr(_read_one(values, "To")),
+    "To": parse_name_addr,
     "Via": _read_vias,
 }
-"""How the values of each typed header are read: all its lines in, the typed value out, or HeaderError."""
+"""How one line of each typed header is read: raw value in, typed value out, or HeaderError."""
+
+_LISTS = frozenset({"Contact", "Record-Route", "Route", "Via"})
+_MANDATORY = frozenset({"Call-ID", "CSeq", "From", "To", "Via"})
