@@ -34,10 +34,10 @@ class Caller:
         self.wire.run(0)
         self.invite = self.bob.requests[0]
 
-    def answers(self, status: int, tag: str | None = "b", *, after: float = 0, **more: bytes) -> None:
+    def answers(self, status: int, tag: str | None = "b", *, after: float = 0, body: bytes = b"") -> None:
         """Bob answers the INVITE."""
         self.wire.run(after)
-        self.bob.answer(self.invite, ALICE, status, tag=tag, **more)
+        self.bob.answer(self.invite, ALICE, status, tag=tag, body=body)
         self.wire.run(0)
 
     def answers_request(self, request: Request, status: int) -> None:

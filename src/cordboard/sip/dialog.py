@@ -123,9 +123,11 @@ class Dialog:
 
     def confirm(self, response: Response) -> None:
         """The 2xx has the last word about route set and target (RFC 3261 section 13.2.2.4)."""
-        self.routes = response.record_routes[::-1]
-        self.remote_target = contact_uri(response) or self.remote_target
-        self._find_route()
+        routes = response.record_routes[::-1]
+        target = contact_uri(response) or self.remote_target
+        if routes != self.routes or target != self.remote_target:
+            self.routes, self.remote_target = routes, target
+            self._find_route()
 
     def refresh_target(self, message: Request | Response) -> None:
         """A re-INVITE or UPDATE, or its 2xx, may move the far end (RFC 3261 section 12.2)."""

@@ -22,6 +22,18 @@ def reply_destination(request: Request, source: Endpoint) -> Endpoint:
     return source if port == source.port else Endpoint(source.transport, source.address, port)
 
 
+def _stamped_vias(request: Request, source: Endpoint) -> str:
+    """All Vias, the topmost with where the request came from."""
+    vias = request.headers.get_all("Via")
+    top = vias[0]
+    if top.endswith(";rport") and "," not in top and "received" not in top:  # nearly always
+        vias[0] = f"{top}={source.port};received={source.address}"
+    else:
+        request.stamp_source(source.address, source.port)
+        vias = request.headers.get_all("Via")
+    return f"Via: {vias[0]}\r\n" if len(vias) == 1 else "".join([f"Via: {via}\r\n" for via in vias])
+
+
 class ReplyWriter:
     """Writes all responses to one request; the repeated headers are put together once."""
 
@@ -30,9 +42,8 @@ class ReplyWriter:
     def __init__(self, request: Request, source: Endpoint, to_tag: str) -> None:
         """`to_tag` is added to To in all responses but 100, if the request has none."""
         self.destination = reply_destination(request, source)
-        request.stamp_source(source.address, source.port)
         headers = request.headers
-        self._vias = "".join([f"Via: {via}\r\n" for via in headers.get_all("Via")])
+        self._vias = _stamped_vias(request, source)
         self._from_on = (
             f"\r\nFrom: {headers.get('From')}\r\nCall-ID: {headers.get('Call-ID')}\r\n"
             f"CSeq: {headers.get('CSeq')}\r\n"

@@ -95,7 +95,7 @@ class ClientSession(Session):
             return
         if len(self._acks) >= MAX_FORKS:
             return
-        dialog = Dialog.of_response(transaction.request, self.id, response)
+        dialog = self._dialog_of(transaction, tag, response)
         ack = self.build(dialog, "ACK", "", cseq=transaction.request.cseq)
         self._acks[tag] = (ack.data, ack.destination)
         self.core.moment.send(ack.data, ack.destination)
@@ -105,6 +105,14 @@ class ClientSession(Session):
         self.send_bye(dialog, self._cancel_extra)
         if self.state is SessionState.CANCELLING:
             self._end_cancelled(response.status)
+
+    def _dialog_of(self, transaction: ClientTransaction, tag: str, response: Response) -> Dialog:
+        """The 2xx makes the dialog, or has the last word about the early one."""
+        dialog = self._forks.get(tag)
+        if dialog is None:
+            return Dialog.of_response(transaction.request, self.id, response)
+        dialog.confirm(response)
+        return dialog
 
     def _establish(self, dialog: Dialog, response: Response) -> None:
         self._forget_forks()

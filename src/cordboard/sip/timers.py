@@ -149,10 +149,12 @@ class TimerQueue:
 
     def pop_due(self, now: float) -> tuple[Waiting, Timer] | None:
         """Take out the first timer that is due at `now`."""
-        when = self.next_timeout()
-        if when is None or when > now:
-            return None
-        started = heapq.heappop(self._heap)
-        target, timer = started[2], started[3]
-        started[2] = None
-        return target, timer
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            started = heapq.heappop(heap)
+            target = started[2]
+            if target is not None:
+                started[2] = None
+                return target, started[3]
+            self._stopped -= 1
+        return None

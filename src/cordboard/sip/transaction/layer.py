@@ -18,7 +18,6 @@ from cordboard.sip.transaction.transaction import (
     ClientTransaction,
     ClientUser,
     ServerTransaction,
-    Transaction,
 )
 
 MergeKey = tuple[str, str, int]
@@ -46,12 +45,12 @@ class TransactionLayer:
     """RFC 3261 section 17."""
 
     __slots__ = (
-        "_durations",
-        "_reliable_durations",
         "clients",
+        "durations",
         "merged",
         "moment",
         "queue",
+        "reliable_durations",
         "servers",
         "timers",
     )
@@ -63,8 +62,8 @@ class TransactionLayer:
         self.clients: dict[str, ClientTransaction] = {}
         self.servers: dict[str, ServerTransaction] = {}
         self.merged: dict[MergeKey, ServerTransaction] = {}
-        self._durations = timers.durations(reliable=False)
-        self._reliable_durations = timers.durations(reliable=True)
+        self.durations = timers.durations(reliable=False)
+        self.reliable_durations = timers.durations(reliable=True)
 
     def __len__(self) -> int:
         return len(self.clients) + len(self.servers)
@@ -111,19 +110,5 @@ class TransactionLayer:
 
     # ------------------------------------------------------------ both
 
-    def duration(self, timer: Timer, destination: Endpoint) -> float | None:
-        """How long `timer` runs at first; None: not at all on this transport."""
-        return (self._reliable_durations if destination.reliable else self._durations).get(timer)
-
     def start_timer(self, seconds: float, target: Waiting, timer: Timer) -> Started:
         return self.queue.start(self.moment.now + seconds, target, timer)
-
-    def forget(self, transaction: Transaction) -> None:
-        """A transaction has reached its end."""
-        if isinstance(transaction, ServerTransaction):
-            self.servers.pop(transaction.key, None)
-            if transaction.merge_key is not None:
-                self.merged.pop(transaction.merge_key, None)
-        else:
-            self.clients.pop(transaction.key, None)
-        transaction.leave()

@@ -41,7 +41,18 @@ NOBODY = Nobody()
 class Transaction:
     """What clients and servers share: running the table."""
 
-    __slots__ = ("_again", "_end", "_interval", "destination", "key", "layer", "message", "state", "table")
+    __slots__ = (
+        "_again",
+        "_durations",
+        "_end",
+        "_interval",
+        "destination",
+        "key",
+        "layer",
+        "message",
+        "state",
+        "table",
+    )
 
     def __init__(self, layer: TransactionLayer, table: Table, key: str, destination: Endpoint) -> None:
         self.layer = layer
@@ -53,6 +64,7 @@ class Transaction:
         self._again: Started | None = None
         self._end: Started | None = None
         self._interval = 0.0
+        self._durations = layer.reliable_durations if destination.reliable else layer.durations
 
     def fire(self, timer: Timer) -> None:
         self.take(timer)
@@ -66,6 +78,8 @@ class Transaction:
             self.enter(step.state)
         for action in step.actions:
             self._perform(action, response)
+        if self.state is State.TERMINATED:
+            self.leave()
 
     def _perform(self, action: Action, response: Response | None) -> None:
         if action is Action.SEND:
@@ -91,36 +105,28 @@ class Transaction:
         after = self.table.timers.get(state, NO_TIMERS)
         self.state = state
         if after.again is not before.again:
-            self._set_again(after.again)
+            self._interval = self._durations.get(after.again, 0.0) if after.again else 0.0
+            self._again = self._exchange(self._again, after.again)
         if after.end is not before.end:
-            self._set_end(after.end)
-        if state is State.TERMINATED:
-            self.layer.forget(self)
+            self._end = self._exchange(self._end, after.end)
 
-    def _set_again(self, timer: Timer | None) -> None:
-        if self._again is not None:
-            self.layer.queue.stop(self._again)
-            self._again = None
-        interval = self.layer.duration(timer, self.destination) if timer is not None else None
-        if timer is not None and interval is not None:
-            self._interval = interval
-            self._again = self.layer.start_timer(interval, self, timer)
-
-    def _set_end(self, timer: Timer | None) -> None:
-        if self._end is not None:
-            self.layer.queue.stop(self._end)
-            self._end = None
-        duration = self.layer.duration(timer, self.destination) if timer is not None else None
-        if timer is not None and duration is not None:
-            self._end = self.layer.start_timer(duration, self, timer)
+    def _exchange(self, running: Started | None, timer: Timer | None) -> Started | None:
+        """Stop one timer, and start another if the transport wants it."""
+        if running is not None:
+            self.layer.queue.stop(running)
+        if timer is None or timer not in self._durations:
+            return None
+        return self.layer.start_timer(self._durations[timer], self, timer)
 
     def leave(self) -> None:
-        """Called by the layer when the transaction is over."""
+        """The transaction is over: forget it, and let go of its user."""
+        raise NotImplementedError
 
     def terminate(self) -> None:
         """Give up at once, without a word to anybody."""
         if self.state is not State.TERMINATED:
             self.enter(State.TERMINATED)
+            self.leave()
 
 
 class ClientTransaction(Transaction):
@@ -158,6 +164,10 @@ class ClientTransaction(Transaction):
             self.user.failed(self, 503)
         else:
             super()._perform(action, response)
+
+    def leave(self) -> None:
+        self.layer.clients.pop(self.key, None)
+        self.user = NOBODY
 
     def _acknowledge(self, response: Response | None) -> None:
         if not self._acknowledgement:
@@ -200,5 +210,9 @@ class ServerTransaction(Transaction):
         self.take(Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE)
 
     def leave(self) -> None:
+        self.layer.servers.pop(self.key, None)
+        if self.merge_key is not None:
+            self.layer.merged.pop(self.merge_key, None)
         if self.user is not None:
             self.user.transaction_over(self)
+            self.user = None
