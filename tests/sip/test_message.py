@@ -162,6 +162,11 @@ def test_the_version_is_read_without_case() -> None:
     assert request((b"SIP/2.0\r\n", b"sip/2.0\r\n")).method == "INVITE"
 
 
+def test_letters_that_only_look_like_ours_are_not_ours() -> None:
+    assert refusal(invite((b"SIP/2.0\r\n", "\u017fIP/2.0\r\n".encode()))).code == 400
+    assert refusal(invite((b"Max-Forwards", "\u212a".encode()))).code == 400
+
+
 def test_an_unknown_or_lower_case_method_is_for_the_stack_to_refuse() -> None:
     assert request((b"INVITE", b"invite")).method == "invite"
 

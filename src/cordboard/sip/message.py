@@ -173,7 +173,7 @@ class MessageError(ValueError):
 _MANDATORY = ("From", "To", "Call-ID", "CSeq", "Via")
 _ALL_MANDATORY = frozenset(_MANDATORY)
 _USUAL_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO", "UPDATE"})
-_VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
+_VERSION = re.compile(r"[Ss][Ii][Pp]/[0-9]+\.[0-9]+")
 _STATUS_LINE = re.compile(r"[Ss][Ii][Pp]/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.DOTALL)
 
 
@@ -261,7 +261,7 @@ def _read_status_line(line: str, headers: Headers) -> Response:
 
 
 def _request_line_fault(uri: str, version: str) -> Fault | None:
-    if version != "SIP/2.0" and version.upper() != "SIP/2.0":
+    if version != "SIP/2.0" and not (version.isascii() and version.upper() == "SIP/2.0"):
         known = _VERSION.fullmatch(version) is not None
         return (505, "Version Not Supported") if known else (400, "Malformed request line")
     if len(uri) > MAX_URI_LENGTH:

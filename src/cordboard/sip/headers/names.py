@@ -55,6 +55,8 @@ def canonical_name(name: str) -> str | None:
     White space before the colon (SP and HTAB only) may still be there.
     """
     trimmed = name.rstrip(" \t")
+    if not trimmed.isascii():
+        return None  # lower() would make a `k` of the Kelvin sign
     known = _BY_LOWER.get(trimmed.lower())
     if known is not None:
         return known
