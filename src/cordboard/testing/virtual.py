@@ -259,12 +259,13 @@ def run_call(
     *,
     caller: Caller | None = None,
     round_trip: float = 0.02,
+    until: float | None = None,
 ) -> VirtualShell:
-    """One call, `"a"`, through a list of steps, to the end of all that follows from it."""
+    """One call, `"a"`, through a list of steps: `until` a time, or to the end of all that follows."""
     time = VirtualTime()
     shell = VirtualShell(time, RecordingLegs(time, far_ends or {}, round_trip=round_trip))
     shell.call_in(ListDriver(steps), caller)
-    time.run()
+    time.run(until)
     return shell
 
 
