@@ -344,6 +344,17 @@ def test_a_caller_stays_when_the_media_of_its_peer_failed() -> None:
     assert len(results(shell)) == 2
 
 
+def test_a_call_knows_its_peer_while_they_are_bridged_and_no_longer() -> None:
+    call, _ = inbound(Answer(), TO_B1, Sleep(seconds=None))
+    call.start(0.0)
+    dial = only(Dial, call.handle(LegAnswered(), 0.0))
+    assert call.info.peer_call_id is None
+    call.handle(PeerAnswered(call_id=dial.call_id), 1.0)
+    assert call.info.peer_call_id == dial.call_id
+    call.handle(PeerEnded(call_id=dial.call_id, ending=ending("hangup_far_end")), 2.0)
+    assert call.info.peer_call_id is None
+
+
 def test_an_operator_ends_a_bridged_call_and_its_peer() -> None:
     shell, peer = connected_pair()
     shell.deliver("a", HangupRequested(ending=ending("hangup_operator", who="+1")))
@@ -359,6 +370,7 @@ def test_a_dead_peer_does_not_hold_the_end_of_a_bridge_up() -> None:
     call.handle(PeerAnswered(call_id=dial.call_id), 1.0)
     call.handle(LegEnded(ending=ending("hangup_far_end")), 2.0)
     assert not call.is_over
+    assert call.handle(LegEnded(ending=ending("hangup_far_end")), 2.1) == []
     due = call.next_timeout()
     assert due == 7.0
     assert call.handle_timeout(due)[-1] == CallOver()

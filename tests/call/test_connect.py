@@ -18,6 +18,7 @@ from cordboard.call.effects import (
     StopPlay,
     Unjoin,
 )
+from cordboard.call.facts import Fact, PeerAnswered, PeerRinging
 from cordboard.call.plan import ConnectPlan, Destination
 from cordboard.testing.virtual import Caller, FarEnd, ListDriver, VirtualShell, run_call
 
@@ -346,6 +347,19 @@ def test_the_end_of_the_peer_is_reported_before_disconnected_whoever_hung_up() -
 def test_a_second_connect_has_its_own_result() -> None:
     shell = answered(connect([b("b1")]), connect([b("b2")]), far_ends={"b1": BUSY, "b2": ANSWERS})
     assert [(r.connected, r.failed_reason) for r in results(shell)] == [(False, "busy"), (True, None)]
+
+
+def test_a_winner_that_answers_or_rings_again_changes_nothing() -> None:
+    far_ends = {"b1": FarEnd((0.1, 180), (1.0, 200))}
+    shell = run_call([Answer(), connect([b("b1")])], far_ends, until=5.0)
+    before = len(shell.effects)
+    again: list[Fact] = [
+        PeerAnswered(call_id=leg_of(shell, "b1")),
+        PeerRinging(call_id=leg_of(shell, "b1")),
+    ]
+    for fact in again:
+        shell.deliver("a", fact)
+    assert len(shell.effects) == before
 
 
 # ------------------------------------------------------------------ identity

@@ -172,14 +172,14 @@ class World:
 
 def _dump(value: Any) -> Any:
     """A hashable picture of a machine, through its slots; what never changes counts by its type."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in (str, int, float, bool, NoneType):
         return value
     if kind is list:
         return tuple([_dump(item) for item in value])
     if kind is Ending:
         return value.cause
-    return tuple([_dump(getattr(value, name)) for name in _changing(kind)])
+    return (kind.__name__, *[_dump(getattr(value, name)) for name in _changing(kind)])
 
 
 @cache

@@ -291,9 +291,7 @@ class Call:
         return self._end(self._ending("script_ended"), now)
 
     def _end(self, why: Ending, now: float) -> list[Effect]:
-        """The one door: abandon what runs, end the leg."""
-        if not self._leg.is_up:
-            return []
+        """The one door: abandon what runs, end the leg.  Both are done once, however often it is asked."""
         command = EndLeg(
             ending=why,
             sip_code=caller_code(why),
