@@ -1,4 +1,4 @@
-"""What `dest` of `execute` and `transfer` means: a section, a URL, or a document in the text (swml.md 1.4)."""
+"""What `dest` of `execute` and `transfer` means: a section, a URL, or a whole document (swml.md 1.4)."""
 
 from __future__ import annotations
 

@@ -41,50 +41,9 @@ SHAPE = Shape(
 _RING = re.compile(r"ring:\s?(?:([0-9.]+):\s?)?([A-Za-z]{2}(?:-old)?)\Z", re.IGNORECASE)
 _SILENCE = re.compile(r"silence:\s?([0-9]{1,6}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\Z", re.IGNORECASE)
 _DURATION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,6})?\Z|\.[0-9]{1,6}\Z")
-_COUNTRIES = frozenset(
-    [
-        "at",
-        "au",
-        "bg",
-        "br",
-        "be",
-        "ch",
-        "cl",
-        "cn",
-        "cz",
-        "de",
-        "dk",
-        "ee",
-        "es",
-        "fi",
-        "fr",
-        "gr",
-        "hu",
-        "il",
-        "in",
-        "it",
-        "lt",
-        "jp",
-        "mx",
-        "my",
-        "nl",
-        "no",
-        "nz",
-        "ph",
-        "pl",
-        "pt",
-        "ru",
-        "se",
-        "sg",
-        "th",
-        "uk",
-        "us",
-        "us-old",
-        "tw",
-        "ve",
-        "za",
-    ]
-)
+_CODES = """at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg
+    th uk us us-old tw ve za"""
+_COUNTRIES = frozenset(_CODES.split())
 _MAX_ITEMS = 100
 
 
