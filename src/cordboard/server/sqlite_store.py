@@ -36,6 +36,9 @@ _Row = tuple[Any, ...]
 
 MAX_BACKLOG = 200_000
 """Rows in memory that the disk has not taken; beyond it writes are counted and dropped."""
+SETTLE_DELAY = 0.1
+"""Seconds that the result of an attempt may wait for a commit to share.  What a crash loses of it is sent
+once more, with the same event id."""
 READ_TIMEOUT = 15.0
 READ_AGAIN = 1.0
 MAX_LISTED = 1000
@@ -53,6 +56,8 @@ class SqliteStore:
         self._loop = asyncio.get_running_loop()
         self._writer = Writer(connection, self._loop, self._committed)
         self._batch: Batch | None = None
+        self._is_urgent = False
+        self._hand_over_later: asyncio.TimerHandle | None = None
         self._backlog = 0
         self._dropped = 0
         self._is_closed = False
@@ -116,30 +121,45 @@ class SqliteStore:
     def settle(self, settlement: Settlement) -> None:
         s = settlement
         row = (s.state, s.attempts, s.next_try_at, s.status, s.error, s.at, s.number)
-        self._write(Write.SETTLED, row)
+        self._write(Write.SETTLED, row, delay=SETTLE_DELAY)
         if s.error:
             slot = s.attempts % schema.KEPT_ATTEMPTS
-            self._write(Write.ATTEMPT, (s.number, slot, s.attempts, s.at, s.took_ms, s.status, s.error))
+            attempt = (s.number, slot, s.attempts, s.at, s.took_ms, s.status, s.error)
+            self._write(Write.ATTEMPT, attempt, delay=SETTLE_DELAY)
 
-    def _write(self, kind: Write, row: _Row) -> bool:
+    def _write(self, kind: Write, row: _Row, *, delay: float = 0.0) -> bool:
         if self._backlog >= MAX_BACKLOG or self._is_closed:
             self._dropped += 1
             return False
-        batch = self._open_batch()
+        batch = self._open_batch(delay)
         batch.rows[kind].append(row)
         batch.size += 1
         self._backlog += 1
         return True
 
-    def _open_batch(self) -> Batch:
-        """All that one turn of the loop writes is one batch, and so one transaction."""
+    def _open_batch(self, delay: float = 0.0) -> Batch:
+        """All that one turn of the loop writes goes into one batch, and so into one transaction."""
         batch = self._batch
         if batch is None:
             batch = self._batch = Batch()
+            self._is_urgent = False
+        if self._is_urgent:
+            return batch
+        if not delay:
+            self._is_urgent = True
+            self._cancel_hand_over()
             self._loop.call_soon(self._hand_over)
+        elif self._hand_over_later is None:
+            self._hand_over_later = self._loop.call_later(delay, self._hand_over)
         return batch
 
+    def _cancel_hand_over(self) -> None:
+        if self._hand_over_later is not None:
+            self._hand_over_later.cancel()
+            self._hand_over_later = None
+
     def _hand_over(self) -> None:
+        self._cancel_hand_over()
         batch, self._batch = self._batch, None
         if batch is not None:
             self._writer.put(batch)
@@ -252,7 +272,7 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             for statement in schema.PRUNE:
-                connection.execute(statement, (older_than,) if "?" in statement else ())
+                connection.execute(statement, {"time": older_than} if ":time" in statement else {})
             connection.execute("COMMIT")
 
         await self._result(work)

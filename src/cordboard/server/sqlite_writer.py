@@ -26,7 +26,7 @@ Row = tuple[Any, ...]
 Work = Callable[[sqlite3.Connection], Any]
 Done = Callable[[Any], None]
 
-COMMIT_GAP = 0.005
+COMMIT_GAP = 0.01
 """Seconds from one commit to the next while there is always something to write."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 MAX_ROWS = 5000

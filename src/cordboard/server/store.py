@@ -238,7 +238,7 @@ class Store(Protocol):
         """Wait until all that was written before is committed (or was given up)."""
 
     async def prune(self, older_than: float) -> None:
-        """Forget calls that ended, and deliveries that were settled, before this time."""
+        """Forget calls that ended, and settled deliveries that were made, before this time."""
 
     async def close(self) -> None: ...
 

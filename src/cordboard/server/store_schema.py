@@ -27,7 +27,6 @@ CREATE TABLE deliveries (
   attempts INTEGER NOT NULL DEFAULT 0, last_status INTEGER, last_error TEXT NOT NULL DEFAULT '',
   last_at REAL);
 CREATE INDEX deliveries_pending ON deliveries (origin, number) WHERE state = 'pending';
-CREATE INDEX deliveries_by_call ON deliveries (call_number);
 CREATE INDEX deliveries_dead ON deliveries (number) WHERE state = 'dead';
 CREATE TABLE delivery_attempts (
   delivery_number INTEGER NOT NULL, slot INTEGER NOT NULL, attempt INTEGER NOT NULL, at REAL NOT NULL,
@@ -107,13 +106,20 @@ SELECT_ATTEMPTS = (
 )
 
 PRUNE: tuple[str, ...] = (
-    # A call goes only when nothing of it is still on its way.
-    "CREATE TEMP TABLE pruned AS SELECT number FROM calls c WHERE ended_at < ? AND connect IS NULL"
-    " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.call_number = c.number AND d.state = 'pending')",
-    "DELETE FROM delivery_attempts WHERE delivery_number IN"
-    " (SELECT number FROM deliveries WHERE call_number IN pruned)",
-    "DELETE FROM deliveries WHERE call_number IN pruned",
-    "DELETE FROM events WHERE call_number IN pruned",
-    "DELETE FROM calls WHERE number IN pruned",
-    "DROP TABLE pruned",
+    # Numbers rise with time: all before the first row that is young enough may go, but for what is pending.
+    "CREATE TEMP TABLE bounds AS SELECT"
+    " COALESCE((SELECT number FROM calls WHERE started_at >= :time ORDER BY number LIMIT 1), 1 << 62)"
+    " AS call,"
+    " COALESCE((SELECT number FROM deliveries WHERE created_at >= :time ORDER BY number LIMIT 1), 1 << 62)"
+    " AS delivery",
+    "CREATE TEMP TABLE kept AS SELECT DISTINCT call_number FROM deliveries WHERE state = 'pending'",
+    "DELETE FROM delivery_attempts WHERE delivery_number < (SELECT delivery FROM bounds) AND delivery_number"
+    " NOT IN (SELECT number FROM deliveries WHERE state = 'pending')",
+    "DELETE FROM deliveries WHERE number < (SELECT delivery FROM bounds) AND state <> 'pending'",
+    "DELETE FROM calls WHERE number < (SELECT call FROM bounds) AND ended_at < :time AND connect IS NULL"
+    " AND number NOT IN kept",
+    "DELETE FROM events WHERE call_number < (SELECT call FROM bounds)"
+    " AND call_number NOT IN (SELECT number FROM calls)",
+    "DROP TABLE kept",
+    "DROP TABLE bounds",
 )

@@ -1,0 +1,165 @@
+"""Bodies have exactly the members, in the order, of the published examples."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cordboard.call.actions import CallInfo, ScriptWarning
+from cordboard.call.effects import (
+    CallStateChanged,
+    ConnectStateChanged,
+    Happening,
+    PlayStateChanged,
+    ScriptWarned,
+)
+from cordboard.call.reasons import Ending, EndReason
+from cordboard.events.bodies import bare_address, envelope
+
+ID = "a1b2c3d4-0000-4000-8000-00000000000"
+AT = 1640000000.123
+
+
+def call(call_id: str, kind: str = "phone", **changes: Any) -> CallInfo:
+    phone = kind == "phone"
+    given: dict[str, Any] = {
+        "call_id": call_id,
+        "node_id": ID + "4@us-east",
+        "segment_id": ID + "5",
+        "project_id": ID + "1",
+        "space_id": ID + "2",
+        "session_id": ID + "0",
+        "call_state": "created",
+        "direction": "outbound",
+        "type": kind,
+        "from_": "+15551231234" if phone else "sip:alice@a.example.com",
+        "to": "+15553214321" if phone else "sip:bob@b.example.com;transport=udp",
+    }
+    return CallInfo(**(given | changes))
+
+
+def ended(reason: EndReason) -> Ending:
+    return Ending(reason=reason, cause="any")
+
+
+B_PHONE, B_SIP = call(ID + "6"), call(ID + "6", "sip")
+A = call(ID + "3", "sip", direction="inbound")
+
+
+def connect(state: str, ending: Ending | None = None) -> ConnectStateChanged:
+    return ConnectStateChanged(
+        state=state,
+        peer_call_id=ID + "6",
+        peer_device_type="phone",
+        peer_from="+15551231234",
+        peer_to="+15553214321",
+        ending=ending,
+    )
+
+
+PLAYED = {
+    f"play.{state}": (PlayStateChanged(control_id=ID + "7", state=state), A)
+    for state in ("playing", "paused", "finished", "error")
+}
+ENDED: dict[str, tuple[Happening, CallInfo]] = {
+    f"connect.call_state.ended.{reason.value}": (
+        CallStateChanged(state="ended", ending=ended(reason)),
+        B_PHONE if reason is EndReason.BUSY else B_SIP,
+    )
+    for reason in EndReason
+}
+CASES: dict[str, tuple[Happening, CallInfo]] = {
+    "connect.call_state.created.phone": (CallStateChanged(state="created"), B_PHONE),
+    "connect.call_state.ringing.sip": (CallStateChanged(state="ringing"), B_SIP),
+    "connect.call_state.answered.phone": (CallStateChanged(state="answered"), B_PHONE),
+    "connect.status.connecting": (connect("connecting"), A),
+    "connect.status.connected": (connect("connected"), A),
+    "connect.status.failed": (connect("failed", ended(EndReason.NO_ANSWER)), A),
+    "connect.status.disconnected": (connect("disconnected"), A),
+    **ENDED,
+    **PLAYED,
+}
+
+
+def published() -> dict[str, Any]:
+    here = Path(__file__).resolve().parents[2]
+    path = Path(os.environ.get("CORDBOARD_SPEC", here.parent / "shared" / "spec")) / "event-examples.json"
+    if not path.exists():
+        pytest.skip(f"the published examples are not at {path}")
+    examples: dict[str, Any] = json.loads(path.read_text())
+    return examples
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_body_equals_the_published_example(name: str) -> None:
+    happening, info = CASES[name]
+    assert json.dumps(envelope(happening, info, timestamp=AT)) == json.dumps(published()[name])
+
+
+def test_every_published_example_of_these_families_is_compared() -> None:
+    families = ("connect.call_state.", "connect.status.", "play.")
+    known = {name for name in published() if name.startswith(families)}
+    assert known - set(CASES) == {"connect.status.connected.queue"}  # queues are not built yet
+
+
+def test_a_dialled_call_names_its_parent() -> None:
+    info = call("b", parent_call_id="a")
+    params = envelope(CallStateChanged(state="created"), info, timestamp=AT)["params"]
+    assert params["parent"] == {"call_id": "a", "node_id": info.node_id}
+
+
+def test_a_tag_is_shown_only_when_it_is_set() -> None:
+    happening = CallStateChanged(state="created")
+    assert "tag" not in envelope(happening, call("a"), timestamp=AT)["params"]
+    assert envelope(happening, call("a", tag="vip"), timestamp=AT)["params"]["tag"] == "vip"
+
+
+def test_an_end_reason_is_left_out_before_the_end() -> None:
+    happening = CallStateChanged(state="answered", ending=ended(EndReason.ERROR))
+    assert "end_reason" not in envelope(happening, B_PHONE, timestamp=AT)["params"]
+
+
+def test_a_failed_connect_names_no_peer() -> None:
+    body = envelope(connect("failed", ended(EndReason.BUSY)), A, timestamp=AT)
+    assert "peer" not in body["params"]
+    assert body["params"]["failed_reason"] == "busy"
+
+
+def test_a_warning_says_where_in_the_script() -> None:
+    warning = ScriptWarning(
+        code="relay_script_js_eval_error", message="cond: no", section="main", step=3, method="cond", line=9
+    )
+    body = envelope(ScriptWarned(warning=warning), A, timestamp=AT)
+    assert body["event_type"] == "calling.script.warning"
+    assert body["params"] == {
+        "call_id": A.call_id,
+        "node_id": A.node_id,
+        "segment_id": A.segment_id,
+        "code": "relay_script_js_eval_error",
+        "message": "cond: no",
+        "section": "main",
+        "step": 3,
+        "method": "cond",
+        "line": 9,
+    }
+
+
+@pytest.mark.parametrize(
+    ("uri", "bare"),
+    [
+        ("sip:bob@b.example.com", "bob@b.example.com"),
+        ("SIPS:bob@b.example.com:5061;transport=tls?Subject=x", "bob@b.example.com"),
+        ("sip:bob:secret@b.example.com", "bob@b.example.com"),
+        ("sip:bob;day=tue@[2001:db8::1]:5060;lr", "bob;day=tue@[2001:db8::1]"),
+        ("sip:b.example.com:5060", "b.example.com"),
+        ("+15551231234", "+15551231234"),
+        ("anonymous", "anonymous"),
+        ("", ""),
+    ],
+)
+def test_a_sip_device_shows_user_and_host_only(uri: str, bare: str) -> None:
+    assert bare_address(uri) == bare
