@@ -116,6 +116,10 @@ class Call:
         """`CallOver` is out; nothing has an effect any more."""
         return self._over
 
+    def variables(self) -> dict[str, Any]:
+        """The driver's variables, for the call record; empty without a driver."""
+        return self._driver.variables() if self._driver is not None else {}
+
     # -------------------------------------------------- inputs
 
     def start(self, now: float) -> list[Effect]:

@@ -7,7 +7,7 @@ import msgspec
 from cordboard.call.actions import CallInfo
 from cordboard.call.facts import Fact
 from cordboard.call.plan import Destination
-from cordboard.media.protocol import Command
+from cordboard.media.protocol import SetRemote
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import Event, SendMessage
 
@@ -44,9 +44,9 @@ class OpenMedia(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MediaOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A command for the worker of an endpoint (`SetRemote`)."""
+    """A command for the worker of an endpoint."""
 
-    command: Command
+    command: SetRemote
 
 
 class CloseMedia(msgspec.Struct, frozen=True, kw_only=True):

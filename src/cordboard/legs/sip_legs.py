@@ -141,6 +141,10 @@ class SipLegs:
         effect = EndLeg(ending=leg.ending("no_port", event.sentence), sip_code=503)
         return self._settle(leg, leg.end(effect, now), now)
 
+    def hang_up_saved(self, saved: bytes, now: float) -> list[Output]:
+        """BYE in a dialog that another process has left behind."""
+        return self._digest(self.stack.bye_saved_dialog(saved, now=now), now)
+
     # ------------------------------------------------------------ the stack's events
 
     def _digest(self, outputs: Iterable[events.Output], now: float) -> list[Output]:

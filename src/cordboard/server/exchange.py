@@ -23,7 +23,7 @@ from cordboard.legs.sip_legs import SipLegs
 from cordboard.media import protocol as media_protocol
 from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
-from cordboard.server.javascript import JavaScript
+from cordboard.server.javascript import evaluate_aside, evaluate_at_once
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.playback import Playback
 from cordboard.server.recorder import Recorder
@@ -56,7 +56,6 @@ class Exchange:
         recorder: Recorder,
         documents: DocumentFetcher,
         audio: AudioFetcher,
-        javascript: JavaScript,
         route: Route,
         envs: dict[str, str],
         new_id: Callable[[], str],
@@ -67,7 +66,6 @@ class Exchange:
         self.taps: list[MessageTap] = []
         self._targets = targets
         self._documents = documents
-        self._javascript = javascript
         self._route = route
         self._envs = envs
         self._compiled = CompiledDocuments()
@@ -120,12 +118,12 @@ class Exchange:
     async def quiet(self) -> None:
         """Wait until every far end has been seen off and every endpoint is closed."""
         await self.switchboard.empty()
-        while self.legs.stack.counts()["sessions"] or self.media.endpoints():
+        while self.legs.stack.counts()["sessions"] or self.media.endpoints():  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
 
     def hang_up_saved(self, saved: bytes) -> None:
         """BYE in a dialog that a server left behind when it died."""
-        self._carry(list(self.legs.stack.bye_saved_dialog(saved, now=self._loop.time())))
+        self._carry(self.legs.hang_up_saved(saved, self._loop.time()))
 
     # ------------------------------------------------------------ from the sockets
 
@@ -329,7 +327,7 @@ class Exchange:
     def _ask(self, call: Call, effect: fx.AskShell) -> None:
         request = effect.request
         if isinstance(request, Evaluate):
-            reply = self._javascript.evaluate(request)
+            reply = evaluate_at_once(request.expression, request.bindings)
             if reply is not None:
                 self._reply(call.info.call_id, effect.ticket, reply)
             else:
@@ -341,7 +339,7 @@ class Exchange:
         self.switchboard.post(call_id, facts.DriverReply(ticket=ticket, result=result))
 
     async def _evaluate_aside(self, call_id: str, ticket: int, request: Evaluate) -> None:
-        self._reply(call_id, ticket, await self._javascript.evaluate_aside(request))
+        self._reply(call_id, ticket, await evaluate_aside(request.expression, request.bindings))
 
     async def _fetch(self, info: CallInfo, ticket: int, request: FetchDocument) -> None:
         result: DocumentFetched | DocumentFailed = await self._documents.fetch(request, info, self._envs)

@@ -35,9 +35,9 @@ USES = 10_000
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
 _WORDS = """arguments await break case catch class const continue debugger default delete do else enum eval
-    export extends false finally for function if implements import in instanceof interface let new null package
-    private protected public return static super switch this throw true try typeof undefined var void while
-    with yield NaN Infinity globalThis"""
+    export extends false finally for function if implements import in instanceof interface let new null
+    package private protected public return static super switch this throw true try typeof undefined var void
+    while with yield NaN Infinity globalThis"""
 _RESERVED = frozenset(_WORDS.split())
 
 _LOCK = r"""

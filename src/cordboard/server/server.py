@@ -16,7 +16,6 @@ from cordboard.server.address_rules import source_filter
 from cordboard.server.config import Config, Trunk, split_host
 from cordboard.server.exchange import Exchange
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
-from cordboard.server.javascript import JavaScript
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.recorder import Recorder
@@ -147,7 +146,6 @@ class Server:
             recorder=self.recorder,
             documents=DocumentFetcher(policy, signing_key=config.server.signing_key),
             audio=AudioFetcher(policy, self.data_directory / "audio", self._media_directory()),
-            javascript=JavaScript(),
             route=self.routes.find,
             envs=config.envs,
             new_id=new_id,
