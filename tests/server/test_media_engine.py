@@ -9,10 +9,12 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from cordboard.media import rtcp
 from cordboard.media.codecs import g711
 from cordboard.media.protocol import (
     DigitHeard,
@@ -21,9 +23,13 @@ from cordboard.media.protocol import (
     EndpointRefused,
     Event,
     Format,
+    PlayEnded,
+    PlaySource,
     Pong,
     SendDigits,
     SetRemote,
+    StartPlay,
+    StopPlaying,
 )
 from cordboard.server.media_engine import MediaEngine
 
@@ -76,19 +82,30 @@ class Phone:
             except BlockingIOError:
                 return packets
 
-    async def hear(self, count: int = 1) -> list[bytes]:
+    async def hear(self, count: int = 1, *, patience: float = 5) -> list[bytes]:
         packets: list[bytes] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(patience):
             while len(packets) < count:
                 packets += self.heard()
                 await asyncio.sleep(0.002)
         return packets
 
 
+def steps(packets: list[bytes]) -> list[tuple[int, int]]:
+    """By how much sequence number and timestamp grow from packet to packet."""
+    numbers = [struct.unpack_from("!HI", packet, 2) for packet in packets]
+    return [
+        ((after[0] - before[0]) & 0xFFFF, (after[1] - before[1]) & 0xFFFFFFFF)
+        for before, after in pairwise(numbers)
+    ]
+
+
 class House:
     """An engine and all that it said."""
 
-    def __init__(self, directory: Path, *, workers: int, ports: tuple[int, int]) -> None:
+    def __init__(
+        self, directory: Path, *, workers: int, ports: tuple[int, int], port_quiet: float = 5.0
+    ) -> None:
         self.serial = 0
         self.changed = asyncio.Event()
         self.events: list[Event] = []
@@ -99,6 +116,7 @@ class House:
             port_range=ports,
             directory=str(directory),
             on_event=self._heard,
+            port_quiet=port_quiet,
             on_worker_died=lambda ids, sentence: self.deaths.append((ids, sentence)),
         )
 
@@ -140,6 +158,7 @@ class House:
         assert isinstance(opened, EndpointOpened)
         phone.server = (opened.address, opened.port)
         self.engine.set_remote(phone.remote(endpoint_id))
+        await self.settled()
 
     async def close(self, endpoint_id: str) -> EndpointClosed:
         self.engine.close(endpoint_id)
@@ -148,13 +167,15 @@ class House:
         return closed
 
 
-_next_port = iter(range(31000, 32700, 100))
+_next_port = iter(range(25000, 32700, 100))
 
 
 @asynccontextmanager
-async def house(directory: Path, *, workers: int = 1, pairs: int = 40) -> AsyncIterator[House]:
+async def house(
+    directory: Path, *, workers: int = 1, pairs: int = 40, port_quiet: float = 5.0
+) -> AsyncIterator[House]:
     first = next(_next_port)
-    one = House(directory, workers=workers, ports=(first, first + 2 * pairs - 1))
+    one = House(directory, workers=workers, ports=(first, first + 2 * pairs - 1), port_quiet=port_quiet)
     await one.engine.start()
     try:
         yield one
@@ -263,3 +284,303 @@ async def test_digits_can_be_sent(tmp_path: Path, phones: Callable[..., Phone]) 
         one.engine.send_digits(SendDigits(endpoint_id="a", digits="1#", duration_ms=60))
         packets = await a.hear(12)
         assert [packet[12] for packet in packets] == [1] * 6 + [11] * 6
+
+
+# ------------------------------------------------------------------ whose packets are believed
+
+
+async def test_an_empty_datagram_gets_no_answer_and_a_stranger_no_audio(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        a, b, stranger = phones(), phones(ssrc=0x5678), phones(ssrc=0x9999)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.join("a", "b")
+        for data in (b"", b"\r\n", b"\x00" * 20, b"\x80\xc8\x00\x06" + bytes(24)):
+            stranger.socket.sendto(data, a.server)
+            stranger.socket.sendto(data, (a.server[0], a.server[1] + 1))
+        a.send(b"\x11" * 160)
+        b.send(b"\x22" * 160)
+        await a.hear(1)
+        stranger.server = a.server
+        for _ in range(50):
+            stranger.send(b"\x66" * 160)
+        await one.settled()
+        a.send(b"\x11" * 160)
+        b.send(b"\x22" * 160)
+        assert {packet[12] for packet in await b.hear(2)} == {0x11}
+        assert {packet[12] for packet in await a.hear(1)} == {0x22}
+        assert stranger.heard() == []
+        assert (await one.close("a")).statistics.packets_refused == 50
+
+
+async def test_media_from_behind_a_nat_is_followed_and_answered(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        a, b = phones(), phones(ssrc=0x5678)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        one.engine.set_remote(a.remote("a", address="127.0.0.9", port=9))
+        await one.join("a", "b")
+        for _ in range(8):
+            a.send(b"\x11" * 160)
+            b.send(b"\x22" * 160)
+        assert len(await b.hear(4)) == 4
+        b.send(b"\x22" * 160)
+        await a.hear(1)
+        statistics = (await one.close("a")).statistics
+        assert statistics.latched_to == f"127.0.0.1:{a.port}"
+
+
+async def test_a_phone_that_comes_from_a_new_port_is_found_again(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        a, b, moved = phones(), phones(ssrc=0x5678), phones()
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.join("a", "b")
+        a.send(b"\x11" * 160)
+        await b.hear(1)
+        moved.server, moved.sequence = a.server, a.sequence
+        await asyncio.sleep(1.1)
+        for _ in range(6):
+            moved.send(b"\x33" * 160)
+        assert {packet[12] for packet in await b.hear(2)} == {0x33}
+        b.send(b"\x22" * 160)
+        await moved.hear(1)
+
+
+async def test_the_next_call_never_hears_the_last_ones_far_end(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path, pairs=2, port_quiet=0.3) as one:
+        old, b, new = phones(), phones(ssrc=0x5678), phones(ssrc=0x7777)
+        await one.open(old, "old")
+        await one.open(b, "b")
+        await one.join("old", "b")
+        old.send(b"\x11" * 160)
+        await b.hear(1)
+        await one.close("old")
+        for attempt in range(10):
+            old.send(b"\x11" * 160)
+            await asyncio.sleep(0.1)
+            one.engine.open(f"early-{attempt}")
+            await one.event(EndpointRefused, f"early-{attempt}")
+        await asyncio.sleep(1)
+        await one.open(new, "new")
+        assert new.server == old.server
+        await one.join("new", "b")
+        old.send(b"\x11" * 160)
+        new.send(b"\x77" * 160)
+        assert {packet[12] for packet in await b.hear(1)} == {0x77}
+
+
+# ------------------------------------------------------------------ hold, plays, reports
+
+
+async def test_on_hold_nothing_flows_and_afterwards_all_does(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        a, b = phones(), phones(ssrc=0x5678)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.join("a", "b")
+        one.engine.set_remote(a.remote("a", sending=False, receiving=False))
+        await one.settled()
+        for _ in range(5):
+            a.send(b"\x11" * 160)
+            b.send(b"\x22" * 160)
+        await one.settled()
+        assert (a.heard(), b.heard()) == ([], [])
+        one.engine.set_remote(a.remote("a"))
+        await one.settled()
+        a.send(b"\x11" * 160)
+        b.send(b"\x22" * 160)
+        await a.hear(1)
+        await b.hear(1)
+
+
+async def test_a_play_takes_the_place_of_the_peer_and_gives_it_back(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        a, b = phones(), phones(PCMA, ssrc=0x5678)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.join("a", "b")
+        sources = (
+            PlaySource(kind="silence", duration_ms=100),
+            PlaySource(kind="audio", path="/no/such/file"),
+            PlaySource(kind="tone", frequencies=(400.0,), duration_ms=100),
+        )
+        one.engine.play(StartPlay(endpoint_id="b", play_id="p", sources=sources))
+        await one.settled()
+        a.send(b"\x11" * 160)
+        b.send(b"\xd5" * 160)
+        packets = await b.hear(10)
+        ended = await one.event(PlayEnded, "b")
+        assert isinstance(ended, PlayEnded)
+        assert len(ended.errors) == 1
+        assert {packet[1] & 0x7F for packet in packets} == {PCMA}
+        assert {packet[12:] for packet in packets[:5]} == {g711.encode("PCMA", bytes(320))}
+        numbers = [struct.unpack_from("!HI", packet, 2) for packet in packets]
+        assert [(n - numbers[0][0], t - numbers[0][1]) for n, t in numbers] == [
+            (i, 160 * i) for i in range(10)
+        ]
+        assert len(await a.hear(1)) == 1
+        a.send(b"\x11" * 160)
+        (packet,) = await b.hear(1)
+        assert packet[12:] == (b"\x11" * 160).translate(g711.PCMU_TO_PCMA)
+        assert steps([packets[-1], packet])[0][0] == 1
+
+
+async def test_a_play_can_be_stopped_and_replaced(tmp_path: Path, phones: Callable[..., Phone]) -> None:
+    async with house(tmp_path) as one:
+        a = phones()
+        await one.open(a, "a")
+        ring = (PlaySource(kind="ring", duration_ms=60_000),)
+        one.engine.play(StartPlay(endpoint_id="a", play_id="first", sources=ring, loop=0))
+        one.engine.play(StartPlay(endpoint_id="a", play_id="second", sources=ring, loop=0))
+        await a.hear(5)
+        one.engine.stop_play(StopPlaying(endpoint_id="a", play_id="first"))
+        one.engine.stop_play(StopPlaying(endpoint_id="a", play_id="second"))
+        await one.settled()
+        ends = [event.play_id for event in one.events if isinstance(event, PlayEnded)]
+        assert ends == ["first", "second"]
+
+
+async def test_reports_go_both_ways_and_make_the_statistics(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        a = phones()
+        rtcp_phone = phones()
+        await one.open(a, "a")
+        one.engine.set_remote(a.remote("a", rtcp_port=rtcp_phone.port))
+        ring = (PlaySource(kind="ring", duration_ms=60_000),)
+        one.engine.play(StartPlay(endpoint_id="a", play_id="p", sources=ring))
+        for _ in range(5):
+            a.send(b"\xff" * 160)
+        a.sequence += 5
+        a.send(b"\xff" * 160)
+        (report,) = await rtcp_phone.hear(1, patience=8)
+        parsed = rtcp.parse(report)[0]
+        assert isinstance(parsed, rtcp.Report)
+        assert parsed.sender is not None
+        assert parsed.blocks[0].ssrc == a.ssrc
+        assert parsed.blocks[0].cumulative == 5
+        answer = rtcp.ReportBlock(parsed.ssrc, 25, 3, 0, 80, parsed.sender.ntp >> 16 & 0xFFFFFFFF, 0)
+        server = (a.server[0], a.server[1] + 1)
+        rtcp_phone.socket.sendto(rtcp.build(rtcp.Report(a.ssrc, None, (answer,)), "phone"), server)
+        await one.settled()
+        statistics = (await one.close("a")).statistics
+        assert (statistics.packets_lost, statistics.remote_lost, statistics.remote_jitter_ms) == (5, 3, 10.0)
+        assert statistics.round_trip_ms is not None
+        assert 0 <= statistics.round_trip_ms < 1000
+        assert statistics.mos is not None
+        assert 1 < statistics.mos < 3
+
+
+# ------------------------------------------------------------------ workers
+
+
+async def test_a_link_ends_with_the_worker_at_its_other_end(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path, workers=2) as one:
+        a, b, c = phones(), phones(ssrc=0x5678), phones(ssrc=0x7777)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.join("a", "b")
+        first, second = one.engine.worker_pids()
+        os.kill(second, signal.SIGKILL)
+        await one.until(lambda: one.deaths)
+        assert one.deaths[0][0] == ["b"]
+        await one.open(c, "c", near="a")
+        await one.join("a", "c")
+        a.send(b"\x11" * 160)
+        await c.hear(1)
+        assert first in one.engine.worker_pids()
+
+
+async def test_a_joined_pair_can_be_joined_anew_across_workers(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path, workers=2) as one:
+        a, b, c = phones(), phones(ssrc=0x5678), phones(ssrc=0x7777)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.open(c, "c", near="a")
+        await one.join("a", "b")
+        await one.join("a", "c")
+        a.send(b"\x11" * 160)
+        b.send(b"\x22" * 160)
+        c.send(b"\x33" * 160)
+        assert {packet[12] for packet in await c.hear(1)} == {0x11}
+        assert {packet[12] for packet in await a.hear(1)} == {0x33}
+        await one.join("c", "b")
+        b.send(b"\x22" * 160)
+        assert {packet[12] for packet in await c.hear(1)} == {0x22}
+        one.engine.unjoin("b", "c")
+        await one.settled()
+        b.send(b"\x22" * 160)
+        await one.settled()
+        assert (a.heard(), b.heard(), c.heard()) == ([], [], [])
+
+
+async def test_workers_end_when_the_engine_stops(tmp_path: Path) -> None:
+    async with house(tmp_path, workers=2) as one:
+        pids = one.engine.worker_pids()
+        assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert one.deaths == []
+
+
+async def test_commands_for_endpoints_that_are_not_there_do_nothing(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        one.engine.join("x", "y")
+        one.engine.unjoin("x", "y")
+        one.engine.close("x")
+        one.engine.set_remote(phones().remote("x"))
+        one.engine.send_digits(SendDigits(endpoint_id="x", digits="1"))
+        one.engine.open("a")
+        one.engine.open("a")
+        refused = await one.event(EndpointRefused, "a")
+        assert isinstance(refused, EndpointRefused)
+        assert refused.sentence == "the id is taken"
+        await one.event(EndpointOpened, "a")
+        assert one.engine.endpoints() == 1
+
+
+async def test_before_it_is_started_the_engine_refuses(tmp_path: Path) -> None:
+    one = House(tmp_path, workers=1, ports=(32800, 32899))
+    one.engine.open("a")
+    refused = await one.event(EndpointRefused, "a")
+    assert refused == EndpointRefused(endpoint_id="a", sentence="no media worker is running")
+
+
+async def test_a_listener_that_raises_does_not_stop_the_events(
+    tmp_path: Path, phones: Callable[..., Phone], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house(tmp_path) as one:
+        heard = one.events.append
+
+        def raise_once(event: Event) -> None:
+            heard(event)
+            if len(one.events) == 1:
+                raise RuntimeError("a listener's defect")
+
+        one.engine._on_event = raise_once
+        one.engine.open("a")
+        await one.event(EndpointOpened, "a")
+        one.engine.open("b")
+        await one.event(EndpointOpened, "b")
+        assert "could not be taken" in caplog.text

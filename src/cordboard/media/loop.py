@@ -89,31 +89,33 @@ class Loop:
             return 0.0
         return sorted(self._late)[len(self._late) * 99 // 100] * 1000
 
-    def guard(self, handler: Callable[[], None]) -> None:
-        """The last line of defence: what nobody foresaw ends one event, not all calls."""
+    def guard(self, handler: Callable[[], None]) -> bool:
+        """The last line of defence: what nobody foresaw ends one event, not all calls.  False = it raised."""
         try:
             handler()
         except Exception:
             self._defect()
+            return False
+        return True
 
     def _turn(self) -> None:
         clock = self._clock
-        wait = _IDLE if self._is_idle() else max(0.0, self._next_tick - time.monotonic())
+        idle = self._is_idle()
+        wait = _IDLE if idle else max(0.0, self._next_tick - time.monotonic())
         ready = self._epoll.poll(wait, _MOST_READY)
         clock.now = time.monotonic()
         handlers = self._handlers
-        try:
-            for number, _ in ready:
-                # It may have been closed by a handler of this very turn.
-                handler = handlers.get(number)
-                if handler is not None:
+        for number, _ in ready:
+            # It may have been closed by a handler of this very turn.
+            handler = handlers.get(number)
+            if handler is not None:
+                try:
                     handler()
-        except Exception:
-            # What was not served in this turn is still readable in the next.
-            self._defect()
+                except Exception:
+                    self._defect()
         self._handled += len(ready)
         if clock.now >= self._next_tick:
-            self._do_ticks()
+            self._do_ticks(idle)
         self.guard(self._after)
         if self._busy:
             rest = min(_REST, self._next_tick - time.monotonic())
@@ -125,10 +127,10 @@ class Loop:
         if self.defects <= _MOST_LOGGED:
             _logger.exception("a defect in the media worker (number %d)", self.defects)
 
-    def _do_ticks(self) -> None:
+    def _do_ticks(self, idle: bool) -> None:
         now = self._clock.now
         due = int((now - self._next_tick) / TICK) + 1
-        self._late.append(now - self._next_tick if not self._is_idle() else 0.0)
+        self._late.append(0.0 if idle else now - self._next_tick)
         if len(self._late) > _TICKS_REMEMBERED:
             del self._late[: _TICKS_REMEMBERED // 2]
         self._busy = self._handled >= _BUSY * due

@@ -5,8 +5,10 @@ It lives as long as its control socket: when that closes, for whatever reason, t
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+import os
 import random
 import resource
 import signal
@@ -21,6 +23,7 @@ import msgspec
 from cordboard.media import protocol
 from cordboard.media.channel import ChannelError, command_reader, frame
 from cordboard.media.clock import Clock
+from cordboard.media.codecs import resample
 from cordboard.media.endpoint import Endpoint
 from cordboard.media.graph import Graph
 from cordboard.media.latching import LatchingPolicy
@@ -33,6 +36,7 @@ from cordboard.media.rtcp import INTERVAL
 from cordboard.media.rtp import RtpSender
 
 _READ = 1 << 18
+_NICENESS = -10
 _MOST_UNSENT = 64 << 20
 """Bytes of events that the control process may leave unread before it counts as gone."""
 _TICKS_BETWEEN_COLLECTIONS = 250
@@ -140,7 +144,16 @@ class Worker:
             self._loop.stop()
 
     def _obey(self, command: protocol.Command) -> None:
-        self._loop.guard(lambda: self._do(command))
+        if not self._loop.guard(lambda: self._do(command)):
+            self._answer_for(command)
+
+    def _answer_for(self, command: protocol.Command) -> None:
+        """Somebody waits for the reply, even if it could not be carried out for a reason nobody foresaw."""
+        if isinstance(command, protocol.OpenEndpoint):
+            self._refuse(command, "the media worker has a defect; its log says more")
+        elif isinstance(command, protocol.StartPlay):
+            ids = {"endpoint_id": command.endpoint_id, "play_id": command.play_id}
+            self._report(protocol.PlayEnded(**ids, errors=("The media worker has a defect.",)))
 
     def _report(self, event: protocol.Event) -> None:
         self._outbox += frame(event)
@@ -304,12 +317,13 @@ class Worker:
     def _tick(self) -> None:
         self._ticks += 1
         for endpoint in list(self._speaking):
-            endpoint.speaker.tick()
+            if not self._loop.guard(endpoint.speaker.tick):
+                endpoint.speaker.end()
             self._review_speaking(endpoint)
         for incoming in list(self._keys_down):
-            incoming.check_key()
+            self._loop.guard(incoming.check_key)
         for endpoint in self._report_rounds[self._ticks % _TICKS_BETWEEN_REPORTS]:
-            endpoint.report()
+            self._loop.guard(endpoint.report)
         self._pool.tend(self._clock.now)
         if self._ticks % _TICKS_BETWEEN_COLLECTIONS == 0:
             gc.collect(1)
@@ -329,12 +343,22 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _go_first() -> None:
+    """A late packet is heard, a late document is not; where the system does not allow it, so be it."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+
+
 def main(arguments: list[str], *, start: Callable[[Worker], None] = Worker.run) -> None:
     """The process."""
     # Control-C goes to the whole group of processes; the control process decides when a worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(format="%(asctime)s media worker: %(levelname)s %(message)s")
     _raise_file_limit()
+    _go_first()
+    # Its import takes longer than any tick may: not when the first file is played.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    resample.load()
     start(Worker(msgspec.json.decode(arguments[0], type=WorkerSettings)))
 
 
