@@ -328,6 +328,34 @@ def test_connect_reports_name_the_peer_and_go_to_the_status_url() -> None:
     assert urls == ["http://h/status"] * 3
 
 
+def status_urls(shell: VirtualShell) -> list[tuple[str, str | None]]:
+    return [
+        (told.report.happening.state, told.report.callback_url)
+        for told in shell.reports
+        if isinstance(told.report.happening, ConnectStateChanged)
+    ]
+
+
+def test_what_names_a_peer_goes_to_the_status_url_of_its_destination() -> None:
+    to = connect([b("b1")], [b("b2", status_url="http://h/b2")], status_url="http://h/all")
+    won = answered(to, far_ends={"b1": BUSY, "b2": ANSWERS})
+    assert status_urls(won) == [
+        ("connecting", "http://h/all"),
+        ("connected", "http://h/b2"),
+        ("disconnected", "http://h/b2"),
+    ]
+    lost = answered(to, far_ends={"b1": BUSY, "b2": BUSY})
+    assert status_urls(lost) == [("connecting", "http://h/all"), ("failed", "http://h/all")]
+
+
+def test_without_a_status_url_for_all_the_destinations_own_is_told_of_the_beginning_and_the_failure() -> None:
+    to = connect([b("b1", status_url="http://h/b1")])
+    failed = answered(to, far_ends={"b1": BUSY})
+    assert status_urls(failed) == [("connecting", "http://h/b1"), ("failed", "http://h/b1")]
+    left = answered(to, far_ends={"b1": RINGS_FOR_EVER}, caller=Caller(hangs_up_at=1.0))
+    assert status_urls(left) == [("connecting", "http://h/b1"), ("failed", "http://h/b1")]
+
+
 def test_a_failed_connect_reports_no_disconnected() -> None:
     shell = answered(connect([b("b1")]), far_ends={"b1": BUSY})
     assert [report.state for report in connect_reports(shell)] == ["connecting", "failed"]

@@ -96,6 +96,8 @@ OTHER_ROWS = [
     ("no_sdp", "error", "error", 488),
     ("bad_sdp", "error", "error", 488),
     ("no_ack", "error", "error", 503),
+    ("dialog_timeout", "error", "error", 503),
+    ("transport_unsupported", "error", "error", 503),
     ("session_expired", "error", "error", 503),
     ("media_worker_died", "error", "error", 503),
     ("server_restarted", "error", "error", 503),

@@ -317,6 +317,13 @@ _FAILURES = (
         "{who} was not dialled because the `from` number is not one of yours{detail}: use an owned number.",
     ),
     Cause(
+        "transport_unsupported",
+        ERROR,
+        503,
+        "{who} was not dialled because this server does not speak its transport{detail}: "
+        "write `;transport=udp` in the SIP URI.",
+    ),
+    Cause(
         "no_trunk",
         ERROR,
         503,
@@ -352,6 +359,12 @@ _FAILURES = (
         503,
         "{who} never confirmed the answer (no ACK in 32 seconds): check that the address in our Contact, "
         "and any proxy on the way, can be reached from there.",
+    ),
+    Cause(
+        "dialog_timeout",
+        ERROR,
+        503,
+        "{who} stopped responding during the call{detail}: check the network between.",
     ),
     Cause(
         "session_expired",

@@ -91,7 +91,7 @@ class ConnectMachine:
 
     def start(self, now: float) -> list[Effect]:
         """Say `connecting`, make the caller ring or answer, dial."""
-        connecting = self._report("connecting")
+        connecting = self._report("connecting", about=_first(self._plan))
         problem = _problem(self._plan)
         if problem is not None:
             return [connecting, *self._fail(ending("bad_plan", who=self._own.from_, detail=problem))]
@@ -143,7 +143,9 @@ class ConnectMachine:
             effects += self._dial_group(group, now)
             if any(branch.is_live for branch in self._branches):
                 return effects
-        return [*effects, *self._fail(_group_failure(self._branches, self._last_out))]
+        spokesman = _spokesman(self._branches, self._last_out)
+        assert spokesman.ending is not None
+        return [*effects, *self._fail(spokesman.ending, spokesman.destination)]
 
     def _dial_group(self, group: Iterable[Destination], now: float) -> list[Effect]:
         """An empty group is skipped; it does not count as the last one tried."""
@@ -203,7 +205,7 @@ class ConnectMachine:
         """The caller is answered and joined first: of all that is to do, that is what people wait for."""
         self._state = "bridged"
         self._own.peer_call_id = winner.call_id
-        self._bridge = Bridge(self._own.call_id, self._peer(winner), self._plan.status_url)
+        self._bridge = Bridge(self._own.call_id, self._peer(winner), self._status_url(winner))
         return [
             *self._ringback.stop(),
             *self._leg.answer(),
@@ -232,7 +234,7 @@ class ConnectMachine:
 
     # -------------------------------------------------- the end
 
-    def _fail(self, why: Ending) -> list[Effect]:
+    def _fail(self, why: Ending, about: Destination | None = None) -> list[Effect]:
         self._state = "over"
         self.failure = why
         self.result = ConnectDone(
@@ -242,7 +244,7 @@ class ConnectMachine:
             sip_reason=why.sip_reason,
             sentence=why.sentence,
         )
-        return [*self._ringback.stop(), self._report("failed", why)]
+        return [*self._ringback.stop(), self._report("failed", why, about)]
 
     def _after_bridge(self, effects: list[Effect]) -> list[Effect]:
         """The connect has done its job when its bridge is over."""
@@ -261,7 +263,7 @@ class ConnectMachine:
                 branch.ending = gone
                 effects += [*self._ringback.far_end_gone(branch.call_id), _hang_up(branch, gone)]
         why = ending_for_peer(own, who="The connect", bridged=False)
-        return [*effects, self._report("failed", why)]
+        return [*effects, self._report("failed", why, _first(self._plan))]
 
     def _peer(self, branch: Branch) -> Peer:
         destination = branch.destination
@@ -272,10 +274,13 @@ class ConnectMachine:
             to=destination.to,
         )
 
-    def _report(self, state: str, why: Ending | None = None) -> Effect:
-        return Report(
-            happening=ConnectStateChanged(state=state, ending=why), callback_url=self._plan.status_url
-        )
+    def _status_url(self, winner: Branch) -> str | None:
+        return winner.destination.status_url or self._plan.status_url
+
+    def _report(self, state: str, why: Ending | None = None, about: Destination | None = None) -> Effect:
+        """A report without a peer: to the plan's URL, or to that of a destination if only those have one."""
+        url = self._plan.status_url or (about.status_url if about is not None else None)
+        return Report(happening=ConnectStateChanged(state=state, ending=why), callback_url=url)
 
 
 def _hang_up(branch: Branch, why: Ending) -> Effect:
@@ -293,9 +298,12 @@ def _problem(plan: ConnectPlan) -> str | None:
     return None if None in problems else problems[0]
 
 
-def _group_failure(branches: list[Branch], last_out: Branch | None) -> Ending:
+def _first(plan: ConnectPlan) -> Destination | None:
+    return next((destination for group in plan.groups for destination in group), None)
+
+
+def _spokesman(branches: list[Branch], last_out: Branch | None) -> Branch:
     """The last group speaks for the connect: its timeout if that ended it, else its first destination."""
     if last_out is not None and last_out.ending is not None and last_out.ending.cause == "ring_timeout":
-        return last_out.ending
-    first = branches[0].ending if branches else None
-    return first or ending("bad_plan", detail="the connect names no destination.")
+        return last_out
+    return branches[0]
