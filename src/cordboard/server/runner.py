@@ -15,9 +15,7 @@ class Runner:
 
     __slots__ = ("_due", "_loop", "_timer", "_wake", "call")
 
-    def __init__(
-        self, call: Call, loop: asyncio.AbstractEventLoop, wake: Callable[[str], None]
-    ) -> None:
+    def __init__(self, call: Call, loop: asyncio.AbstractEventLoop, wake: Callable[[str], None]) -> None:
         self.call = call
         self._loop = loop
         self._wake = wake

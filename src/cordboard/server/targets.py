@@ -23,9 +23,7 @@ _DEFAULT_PORT = 5060
 class Targets:
     """Finds the target of a destination: at once where no name has to be looked up."""
 
-    def __init__(
-        self, policy: OutboundPolicy, trunks: Mapping[str, Trunk], ports: Mapping[str, int]
-    ) -> None:
+    def __init__(self, policy: OutboundPolicy, trunks: Mapping[str, Trunk], ports: Mapping[str, int]) -> None:
         """`ports`: of host names that have a fixed one; they hold where a URI names none."""
         self._policy = policy
         self._trunks = trunks
