@@ -135,10 +135,10 @@ def test_every_cause_of_the_table_has_a_row_here() -> None:
     assert set(CAUSES) == {row[1] for row in STATUS_ROWS} | {row[0] for row in OTHER_ROWS}
 
 
-@pytest.mark.parametrize("status", range(300, 700))
-def test_no_final_status_is_without_a_cause_or_a_sane_code(status: int) -> None:
-    assert cause_of_status(status).key in CAUSES
-    assert 400 <= caller_code(ending_of_status(status)) < 700
+def test_no_final_status_is_without_a_cause_or_a_sane_code() -> None:
+    for status in range(300, 700):
+        assert cause_of_status(status).key in CAUSES
+        assert 400 <= caller_code(ending_of_status(status)) < 700
 
 
 @pytest.mark.parametrize("status", [401, 407])
