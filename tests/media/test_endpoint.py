@@ -1,0 +1,239 @@
+"""One leg's media with real sockets on loopback, its loop driven by hand."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cordboard.media.clock import Clock
+from cordboard.media.endpoint import Endpoint, reachable
+from cordboard.media.latching import DEFAULT_POLICY
+from cordboard.media.ports import bind_pair
+from cordboard.media.protocol import DigitHeard, Event, Format, SetRemote
+from cordboard.media.relay import Incoming
+from cordboard.media.rtp import RtpSender
+
+
+class ByHand:
+    """Serves what is readable when it is asked to."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[socket.socket, Callable[[], None]] = {}
+
+    def watch(self, readable: socket.socket, handler: Callable[[], None]) -> None:
+        self.handlers[readable] = handler
+
+    def forget(self, readable: socket.socket) -> None:
+        del self.handlers[readable]
+
+    def serve(self) -> None:
+        for _ in range(500):
+            ready, _, _ = select.select(list(self.handlers), [], [], 0)
+            if not ready:
+                return
+            for one in ready:
+                if one in self.handlers:
+                    self.handlers[one]()
+
+
+class Leg:
+    """An endpoint and its phone."""
+
+    def __init__(self, port: int) -> None:
+        pair = bind_pair("127.0.0.1", port)
+        assert pair is not None
+        self.clock = Clock(50.0)
+        self.loop = ByHand()
+        self.events: list[Event] = []
+        self.keys_down: set[Incoming] = set()
+        self.endpoint = Endpoint(
+            "leg",
+            address="127.0.0.1",
+            ports=pair,
+            sender=RtpSender(ssrc=1),
+            clock=self.clock,
+            readiness=self.loop,
+            report=self.events.append,
+            policy=DEFAULT_POLICY,
+            keys_down=self.keys_down,
+            report_tick=0,
+        )
+        self.server = ("127.0.0.1", port)
+        self.phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.phone.bind(("127.0.0.1", 0))
+        self.phone.setblocking(False)
+
+    def set_remote(self, **changes: object) -> None:
+        fields: dict[str, object] = {
+            "endpoint_id": "leg",
+            "address": "127.0.0.1",
+            "port": self.phone.getsockname()[1],
+            "rtcp_port": 9,
+            "send": Format(name="PCMU", payload_type=0),
+            "accepted": ((0, "PCMU"), (8, "PCMA")),
+            "dtmf_send_type": 101,
+            "dtmf_receive_type": 101,
+        }
+        self.endpoint.set_remote(SetRemote(**(fields | changes)))  # type: ignore[arg-type]
+
+    def send(self, *datagrams: bytes) -> None:
+        for data in datagrams:
+            self.phone.sendto(data, self.server)
+            self.loop.serve()
+            self.clock.now += 0.02
+
+    def heard(self) -> list[bytes]:
+        packets = []
+        while select.select([self.phone], [], [], 0)[0]:
+            packets.append(self.phone.recv(2048))
+        return packets
+
+    def close(self) -> None:
+        self.endpoint.close()
+        self.endpoint.ports.close()
+        self.phone.close()
+
+
+def rtp(sequence: int, payload: bytes = b"\xff" * 160, payload_type: int = 0) -> bytes:
+    return struct.pack("!BBHII", 0x80, payload_type, sequence & 0xFFFF, sequence * 160, 7) + payload
+
+
+@pytest.fixture
+def leg() -> Iterator[Leg]:
+    made = Leg(33200)
+    yield made
+    made.close()
+
+
+def test_every_packet_is_counted_whichever_socket_it_comes_by(leg: Leg) -> None:
+    leg.set_remote()
+    leg.send(*(rtp(n) for n in range(50)))
+    statistics = leg.endpoint.statistics()
+    assert (statistics.packets_received, statistics.bytes_received) == (50, 50 * 172)
+    assert statistics.packets_lost == 0
+    assert statistics.mos is not None
+    assert statistics.mos > 4
+
+
+def test_a_burst_that_arrives_while_the_far_end_is_latched_stays_in_order(leg: Leg) -> None:
+    leg.set_remote()
+    for n in range(30):
+        leg.phone.sendto(rtp(n), leg.server)
+    leg.loop.serve()
+    for n in range(30, 60):
+        leg.phone.sendto(rtp(n), leg.server)
+    leg.loop.serve()
+    statistics = leg.endpoint.statistics()
+    assert (statistics.packets_received, statistics.packets_lost) == (60, 0)
+
+
+def test_a_closed_endpoint_leaves_no_socket_watched() -> None:
+    leg = Leg(33210)
+    leg.set_remote()
+    leg.send(rtp(1), rtp(2))
+    leg.close()
+    assert leg.loop.handlers == {}
+
+
+def test_the_far_end_moves_by_a_new_description(leg: Leg) -> None:
+    leg.set_remote()
+    leg.send(rtp(1), rtp(2))
+    leg.endpoint.outgoing.say(b"\xff" * 160)
+    assert len(leg.heard()) == 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as moved:
+        moved.bind(("127.0.0.1", 0))
+        leg.set_remote(port=moved.getsockname()[1])
+        leg.endpoint.outgoing.say(b"\xff" * 160)
+        assert leg.heard() == []
+        assert len(moved.recv(2048)) == 172
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [("0.0.0.0", 4000), ("127.0.0.1", 0), ("224.0.0.1", 4000), ("nowhere", 4000), ("::", 1)],
+)
+def test_where_nothing_may_be_sent_nothing_is(leg: Leg, address: str, port: int) -> None:
+    leg.set_remote()
+    leg.set_remote(address=address, port=port)
+    assert not leg.endpoint.may_be_told
+    leg.endpoint.outgoing.say(b"\xff" * 160)
+    assert leg.heard() == []
+
+
+def test_addresses_are_spelt_as_sockets_spell_them() -> None:
+    assert reachable("2001:DB8:0::1") == "2001:db8::1"
+    assert reachable("fe80::1%eth0") in ("fe80::1%eth0", None)
+
+
+def test_rtcp_from_elsewhere_is_not_listened_to(leg: Leg) -> None:
+    leg.set_remote()
+    goodbye = struct.pack("!BBHI", 0x80, 201, 1, 7) + struct.pack("!BBHI", 0x81, 203, 1, 7)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        stranger.sendto(goodbye, (leg.server[0], leg.server[1] + 1))
+        leg.loop.serve()
+        assert not leg.endpoint.reports.reporting.goodbye
+    leg.phone.sendto(goodbye, (leg.server[0], leg.server[1] + 1))
+    leg.loop.serve()
+    assert leg.endpoint.reports.reporting.goodbye
+
+
+def test_rtcp_on_the_port_of_rtp_is_understood_and_answered_there(leg: Leg) -> None:
+    leg.set_remote(rtcp_port=leg.phone.getsockname()[1])
+    leg.send(rtp(1), rtp(2))
+    leg.send(struct.pack("!BBHI", 0x80, 201, 1, 7) + struct.pack("!BBHI", 0x81, 203, 1, 7))
+    assert leg.endpoint.reports.reporting.goodbye
+    leg.endpoint.report()
+    (report,) = leg.heard()
+    assert report[1] == 201
+
+
+def test_a_silent_leg_sends_no_report(leg: Leg) -> None:
+    leg.set_remote(rtcp_port=leg.phone.getsockname()[1])
+    leg.endpoint.report()
+    assert leg.heard() == []
+
+
+def test_a_key_is_heard_once_however_often_its_end_comes(leg: Leg) -> None:
+    leg.set_remote()
+    pressed = [rtp(1 + n, struct.pack("!BBH", 9, 10, 160 * n), 101) for n in range(1, 4)]
+    same_time = [packet[:4] + struct.pack("!I", 160) + packet[8:] for packet in pressed]
+    end = struct.pack("!BBHIIBBH", 0x80, 101, 5, 160, 7, 9, 0x8A, 800)
+    leg.send(rtp(1), *same_time, end, end, end)
+    assert leg.events == [DigitHeard(endpoint_id="leg", digit="9", duration_ms=100)]
+
+
+_DATAGRAMS = st.lists(
+    st.one_of(
+        st.binary(max_size=64),
+        st.sampled_from([b"", b"\x80", b"\x80" * 1500, rtp(5)[:12], rtp(5)[:13]]),
+        st.builds(
+            lambda first, second, rest: bytes((first, second)) + rest,
+            st.sampled_from([0x80, 0x8F, 0x90, 0xA0, 0xBF]),
+            st.sampled_from([0, 8, 101, 0x80, 200, 201, 72]),
+            st.binary(min_size=10, max_size=60),
+        ),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_DATAGRAMS)
+def test_whatever_the_far_end_sends_its_next_good_packets_are_heard(leg: Leg, datagrams: list[bytes]) -> None:
+    leg.set_remote()
+    leg.send(*datagrams)
+    before = leg.endpoint.statistics().packets_received
+    leg.send(*(rtp(20_000 + n) for n in range(5)))
+    assert leg.endpoint.statistics().packets_received == before + 5
+    for data in datagrams:
+        leg.phone.sendto(data, (leg.server[0], leg.server[1] + 1))
+        leg.loop.serve()
+    leg.endpoint.report()
+    assert all(0 <= d.duration_ms <= 8192 for d in leg.events if isinstance(d, DigitHeard))

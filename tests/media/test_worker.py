@@ -1,0 +1,130 @@
+"""The worker process by itself: its control socket, and what ends it."""
+
+from __future__ import annotations
+
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cordboard.media.channel import event_reader, frame
+from cordboard.media.protocol import (
+    CloseEndpoint,
+    EndpointClosed,
+    EndpointOpened,
+    Event,
+    OpenEndpoint,
+    Ping,
+    PlayEnded,
+    PlaySource,
+    Pong,
+    StartPlay,
+)
+from cordboard.media.worker import WorkerSettings
+
+
+class Process:
+    """A worker, spoken to over its socket."""
+
+    def __init__(self, directory: Path) -> None:
+        self.socket, theirs = socket.socketpair()
+        settings = WorkerSettings(
+            control_fd=theirs.fileno(),
+            link_path=str(directory / "link"),
+            address="127.0.0.1",
+            public_address="192.0.2.1",
+            first_port=33301,
+            last_port=33399,
+        )
+        with theirs:
+            command = [sys.executable, "-m", "cordboard.media.worker", msgspec.json.encode(settings).decode()]
+            self.process = subprocess.Popen(
+                command, pass_fds=(theirs.fileno(),), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+            )
+        self._reader = event_reader()
+        self.socket.settimeout(10)
+
+    def events(self, count: int) -> list[Event]:
+        events: list[Event] = []
+        while len(events) < count:
+            events += list(self._reader.feed(self.socket.recv(1 << 16)))
+        return events
+
+    def close(self) -> None:
+        self.socket.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Process]:
+    process = Process(tmp_path)
+    yield process
+    process.close()
+
+
+def test_commands_are_carried_out_in_order_and_told(worker: Process) -> None:
+    commands = [OpenEndpoint(endpoint_id="a"), CloseEndpoint(endpoint_id="a"), Ping(serial=5)]
+    worker.socket.sendall(b"".join(frame(command) for command in commands))
+    opened, closed, pong = worker.events(3)
+    assert isinstance(opened, EndpointOpened)
+    assert opened.address == "192.0.2.1"
+    assert opened.port in range(33302, 33399, 2)
+    assert isinstance(closed, EndpointClosed)
+    assert isinstance(pong, Pong)
+    assert (pong.serial, pong.endpoints) == (5, 0)
+    assert pong.resident_kib > 1000
+
+
+def test_it_ends_when_its_control_socket_closes(worker: Process) -> None:
+    worker.socket.sendall(frame(OpenEndpoint(endpoint_id="a")))
+    worker.events(1)
+    worker.socket.close()
+    assert worker.process.wait(5) == 0
+
+
+def test_it_ends_when_the_channel_is_broken(worker: Process) -> None:
+    worker.socket.sendall(b"\x00\x00\x00\x02\xc1\xc1")
+    assert worker.process.wait(5) == 0
+    assert worker.process.stderr is not None
+    assert b"control channel is broken" in worker.process.stderr.read()
+
+
+def test_what_cannot_be_played_is_answered(worker: Process) -> None:
+    sources = (PlaySource(kind="audio", path="/dev/null"), PlaySource(kind="nonsense"))
+    worker.socket.sendall(
+        frame(OpenEndpoint(endpoint_id="a"))
+        + frame(StartPlay(endpoint_id="a", play_id="p", sources=sources, loop=0))
+    )
+    _, ended = worker.events(2)
+    assert isinstance(ended, PlayEnded)
+    assert len(ended.errors) == 2
+
+
+def test_a_parent_that_does_not_read_does_not_block_it(worker: Process) -> None:
+    pings = b"".join(frame(Ping(serial=n)) for n in range(20_000))
+    worker.socket.settimeout(20)
+    worker.socket.sendall(pings)
+    assert [event.serial for event in worker.events(20_000) if isinstance(event, Pong)] == list(range(20_000))
+
+
+def test_without_calls_it_takes_next_to_no_time(worker: Process) -> None:
+    worker.socket.sendall(frame(Ping(serial=1)))
+    worker.events(1)
+    time.sleep(1.5)
+    before = _cpu_seconds(worker.process.pid)
+    time.sleep(1.0)
+    assert _cpu_seconds(worker.process.pid) - before <= 0.03
+    assert not select.select([worker.socket], [], [], 0)[0]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
