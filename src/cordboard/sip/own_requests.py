@@ -100,8 +100,7 @@ class OwnRequests:
     @property
     def patience(self) -> float:
         """How long an INVITE may get provisional responses only, in seconds."""
-        over = self._session.state == "ended"
-        return self._session.core.timers.patience if over else REINVITE_PATIENCE
+        return self._session.core.timers.patience if self._session.over else REINVITE_PATIENCE
 
     @property
     def offering(self) -> bool:

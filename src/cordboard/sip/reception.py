@@ -36,7 +36,15 @@ _SPARE_TRANSACTIONS = 1024
 class Reception:
     """The entrance of the stack.  `ignored` and `defects` count what was dropped, and our own faults."""
 
-    __slots__ = ("_core", "_max_sessions", "_max_transactions", "_secret", "defects", "ignored")
+    __slots__ = (
+        "_core",
+        "_max_sessions",
+        "_max_transactions",
+        "_secret",
+        "defects",
+        "ignored",
+        "last_defect",
+    )
 
     def __init__(self, core: UserAgentCore, max_sessions: int) -> None:
         self._core = core
@@ -45,14 +53,15 @@ class Reception:
         self._max_transactions = 2 * max_sessions + _SPARE_TRANSACTIONS
         self._secret = core.token()
         self.defects = 0
+        self.last_defect: Exception | None = None
         self.ignored = 0
 
     def receive(self, data: bytes, source: Endpoint) -> None:
         """One message."""
         try:
             self._receive(data, source)
-        except Exception:  # the last guard: one message must not take the server down
-            self.defects += 1
+        except Exception as defect:  # the last guard: one message must not take the server down
+            self._note(defect)
 
     def run_timers(self, now: float) -> None:
         """All timers that are due; those that are started meanwhile wait for the next call."""
@@ -63,8 +72,12 @@ class Reception:
                 return
             try:
                 due[0].fire(due[1])
-            except Exception:  # as above
-                self.defects += 1
+            except Exception as defect:  # as above
+                self._note(defect)
+
+    def _note(self, defect: Exception) -> None:
+        self.defects += 1
+        self.last_defect = defect
 
     def _receive(self, data: bytes, source: Endpoint) -> None:
         if not data.strip(b"\r\n\0"):
@@ -176,7 +189,7 @@ class Reception:
                 self.ignored += 1
             else:
                 found[0].acknowledged(request)
-        elif found is None:
+        elif found is None or (found[0].over and request.method != "BYE"):
             self._refuse(request, source, NO_DIALOG)
         else:
             self._receive_from_peer(key, request, source, *found)
@@ -187,7 +200,8 @@ class Reception:
         """A new request from the far end of a dialog (section 12.2.2)."""
         layer = self._core.layer
         # New calls are turned away at the limit, the ends of those that are, not before twice as many.
-        if len(layer.servers) >= 2 * self._max_transactions or session.busy:
+        full = len(layer.servers) >= 2 * self._max_transactions
+        if full or (session.busy and request.method != "BYE"):
             self._refuse(request, source, OVERLOADED)
             return
         if not dialog.accepts(request.cseq.number):

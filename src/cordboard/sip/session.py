@@ -70,6 +70,11 @@ class Session:
         return self._their
 
     @property
+    def over(self) -> bool:
+        """`SessionEnded` has been reported; a dialog that is still there waits for an ACK only."""
+        return self.state is SessionState.ENDED
+
+    @property
     def busy(self) -> bool:
         """The far end has more transactions inside the dialog than one session may have."""
         return self._their is not None and self._their.full

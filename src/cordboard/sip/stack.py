@@ -246,6 +246,11 @@ class SipStack:
         return self._reception.defects
 
     @property
+    def last_defect(self) -> Exception | None:
+        """The latest of them, with its traceback, for the log."""
+        return self._reception.last_defect
+
+    @property
     def ignored(self) -> int:
         """Messages that got no answer: strays, keep-alives, what is no SIP."""
         return self._reception.ignored
