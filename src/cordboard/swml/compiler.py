@@ -16,7 +16,7 @@ from cordboard.swml.conditions import Condition, compile_condition
 from cordboard.swml.limits import MAX_NESTING
 from cordboard.swml.methods import METHODS, UNBUILT
 from cordboard.swml.methods.method import Method
-from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, below, plain
+from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, below, key_position, plain
 from cordboard.swml.problems import DocumentError, Finding, MethodError, Note, nearest, shown
 from cordboard.swml.program import Argument, Block, Branches, Document, Step, Switch
 from cordboard.swml.properties import STRUCTURE, Kind, Property, Shape
@@ -336,7 +336,7 @@ class Compiler:
 
     def _report(self, node: Node, place: Place, notes: list[Note], fault: MethodError | None) -> None:
         for note in notes:
-            self._warn(note.code, note.message, below(node, note.path).position, place.path)
+            self._warn(note.code, note.message, key_position(node, note.path), place.path)
         if fault is not None:
             position = below(node, fault.path).position
             finding = Finding(

@@ -22,7 +22,14 @@ from cordboard.call.actions import (
 from cordboard.swml import codes
 from cordboard.swml.conditions import Condition, Hole, fill
 from cordboard.swml.expressions import Expression, ListTemplate, Lookup, MapTemplate, Template
-from cordboard.swml.limits import MAX_NESTING, MAX_STEPS, MAX_STEPS_WITHOUT_PAUSE, MAX_TRANSFERS
+from cordboard.swml.limits import (
+    EVALUATION_COST,
+    MAX_NESTING,
+    MAX_STEPS,
+    MAX_STEPS_WITHOUT_PAUSE,
+    MAX_TRANSFERS,
+    MAX_VALUE,
+)
 from cordboard.swml.problems import DocumentError, MethodError, Note, ScriptStopped
 from cordboard.swml.program import (
     Block,
@@ -37,7 +44,7 @@ from cordboard.swml.program import (
     Target,
 )
 from cordboard.swml.scopes import Scopes
-from cordboard.swml.values import bounded, to_text, truth
+from cordboard.swml.values import size, to_text, truth
 
 T = TypeVar("T")
 Parse = Callable[[bytes, str], Document]
@@ -151,6 +158,14 @@ class Interpreter:
         if self._steps > MAX_STEPS or self._steps_since_pause > MAX_STEPS_WITHOUT_PAUSE:
             raise ScriptStopped(codes.INTERNAL_ERROR, "the script runs in an endless loop")
 
+    def bounded(self, value: Any) -> Any:
+        """The value itself, paid for as steps; raises `MethodError` if it is too large."""
+        cost = size(value)
+        if cost > MAX_VALUE:
+            raise MethodError(codes.PARAMETER_INVALID, "a value of this step is larger than 1 MiB")
+        self._steps_since_pause += cost >> 10
+        return value
+
     def paused(self) -> None:
         """An action on the call came in between."""
         self._steps_since_pause = 0
@@ -191,9 +206,9 @@ class Interpreter:
                 self.warn(note.code, note.message)
 
     def set(self, name: str, value: Any) -> None:
-        """Write a variable; a refusal (too large) is a warning."""
+        """Write the output of a method: there is room for it beyond what `set` may use."""
         try:
-            self.scopes.vars.set(name, value)
+            self.scopes.vars.set(name, value, limit=2 * MAX_VALUE)
         except MethodError as error:
             self.warn(error.code, error.message)
 
@@ -208,7 +223,7 @@ class Interpreter:
         argument = step.argument
         if argument.is_constant:
             return dict(argument.template)
-        resolved: dict[str, Any] = bounded((yield from self.resolve(argument.template)))
+        resolved: dict[str, Any] = self.bounded((yield from self.resolve(argument.template)))
         return resolved
 
     def prepare(self, step: Step, values: dict[str, Any]) -> Any:
@@ -269,6 +284,7 @@ class Interpreter:
     def _ask(self, source: str, problem: str | None) -> Asking[Evaluated]:
         if problem is not None:
             return Evaluated(error=problem)
+        self._steps_since_pause += EVALUATION_COST
         result = yield Evaluate(expression=source, bindings=self.scopes.bindings(source))
         return expect(result, Evaluated)
 

@@ -19,5 +19,7 @@ MAX_VALUE = 1_048_576
 MAX_STEPS = 1_000_000
 MAX_STEPS_WITHOUT_PAUSE = 50_000
 """Steps without an action on the call in between: bounds what one turn of a script can cost."""
+EVALUATION_COST = 5
+"""Steps that one evaluation counts as."""
 MAX_GROUP = 10
 MAX_DESTINATIONS = 50

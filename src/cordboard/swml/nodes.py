@@ -60,3 +60,12 @@ def below(node: Node, path: tuple[str | int, ...]) -> Node:
         else:
             break
     return node
+
+
+def key_position(node: Node, path: tuple[str | int, ...]) -> Position:
+    """Where the key at the end of `path` stands; where its value stands if it has none (a list item)."""
+    holder = below(node, path[:-1]) if path else node
+    key = path[-1] if path else None
+    if isinstance(holder, Mapping) and isinstance(key, str) and key in holder.keys:
+        return holder.keys[key]
+    return below(node, path).position

@@ -33,11 +33,11 @@ class Variables:
         for name, value in values.items():
             self.set(name, value)
 
-    def set(self, name: str, value: Any) -> None:
-        """Raises `MethodError` when all variables together would be larger than 1 MiB."""
+    def set(self, name: str, value: Any, limit: int = MAX_VALUE) -> None:
+        """Raises `MethodError` when all variables together would be larger than `limit`."""
         new = len(name) + size(value)
         total = self._total - self._sizes.get(name, 0) + new
-        if total > MAX_VALUE:
+        if total > limit:
             raise MethodError(codes.PARAMETER_INVALID, f"set: `{name[:80]}` makes the variables exceed 1 MiB")
         self._total = total
         self._sizes[name] = new

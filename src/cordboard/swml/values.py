@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from cordboard.swml import codes
 from cordboard.swml.limits import MAX_VALUE
-from cordboard.swml.problems import MethodError
 
+_MEMBER = 64
 _json = msgspec.json.Encoder()
 
 
@@ -60,28 +59,19 @@ def stringified(value: Any) -> Any:
 
 
 def size(value: Any, limit: int = MAX_VALUE) -> int:
-    """Characters and members of a value; stops counting soon after `limit`."""
+    """Characters of a value, and 64 for each member; stops counting soon after `limit`."""
     if isinstance(value, str):
         return len(value) + 1
-    total = 1
+    total = 0
     stack = [value]
     while stack and total <= limit:
         item = stack.pop()
+        total += _MEMBER
         if isinstance(item, str):
-            total += len(item) + 1
+            total += len(item)
         elif isinstance(item, dict):
-            total += sum(map(len, item)) + len(item) + 1
+            total += sum(map(len, item))
             stack.extend(item.values())
         elif isinstance(item, list):
-            total += len(item) + 1
             stack.extend(item)
-        else:
-            total += 8
     return total
-
-
-def bounded(value: Any) -> Any:
-    """The value itself; raises `MethodError` if it is too large."""
-    if size(value) > MAX_VALUE:
-        raise MethodError(codes.PARAMETER_INVALID, "a value of this step is larger than 1 MiB")
-    return value

@@ -19,7 +19,7 @@ from cordboard.swml.problems import DocumentError, Finding
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _BOOLEAN = re.compile(r"(?:[Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)\Z")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\Z")
-_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?\Z")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]{1,3})?|[eE][-+]?[0-9]{1,3})\Z")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _PREFIX = "tag:yaml.org,2002:"
 _MERGE = "<<"

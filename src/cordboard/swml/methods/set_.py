@@ -10,7 +10,6 @@ from cordboard.swml.methods.method import Method
 from cordboard.swml.problems import MethodError, Note, shown
 from cordboard.swml.program import Step, Steps
 from cordboard.swml.properties import Shape
-from cordboard.swml.values import bounded
 
 if TYPE_CHECKING:
     from cordboard.swml.interpreter import Interpreter
@@ -26,7 +25,8 @@ def _prepare(values: dict[str, Any], _: list[Note]) -> tuple[tuple[str, Any], ..
 
 def _run(step: Step, interpreter: Interpreter) -> Steps:
     for name, template in _items(step, interpreter):
-        interpreter.scopes.vars.set(name, bounded((yield from interpreter.resolve(template))))
+        value = interpreter.bounded((yield from interpreter.resolve(template)))
+        interpreter.scopes.vars.set(name, value)
     return None
 
 
