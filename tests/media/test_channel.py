@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cordboard.media.channel import ChannelError, command_reader, event_reader, frame
 from cordboard.media.protocol import (
     MAX_MESSAGE,
+    Command,
     DigitHeard,
     JoinEndpoints,
     OpenEndpoint,
@@ -16,7 +17,7 @@ from cordboard.media.protocol import (
     StartPlay,
 )
 
-COMMANDS = [
+COMMANDS: list[Command] = [
     OpenEndpoint(endpoint_id="a"),
     JoinEndpoints(a="a", b="b"),
     StartPlay(endpoint_id="a", play_id="p", sources=(PlaySource(kind="ring", country="de"),), loop=0),

@@ -104,7 +104,7 @@ def test_a_dead_worker_at_the_other_side_costs_packets_only(sides: tuple[Side, S
     assert a.links.lost == 1
 
 
-def test_what_the_other_side_cannot_take_yet_waits_and_then_arrives_in_order(
+def test_what_the_other_side_cannot_take_yet_arrives_later_in_order(
     sides: tuple[Side, Side],
 ) -> None:
     a, b = sides
