@@ -65,12 +65,14 @@ class AudioFetcher:
         max_bytes: int = MAX_AUDIO,
         total_timeout: float = TOTAL_TIMEOUT,
         max_cache: int = MAX_CACHE,
+        kept_at_least: float = KEPT_AT_LEAST,
     ) -> None:
         self._policy = policy
         self._cache = cache
         self._media = media
         self._max_bytes = max_bytes
         self._max_cache = max_cache
+        self._kept_at_least = kept_at_least
         self._total = total_timeout
         self._limits = aiohttp.ClientTimeout(total=total_timeout, sock_connect=CONNECT_TIMEOUT)
         self._session: aiohttp.ClientSession | None = None
@@ -179,7 +181,7 @@ class AudioFetcher:
 
     async def _make_room(self) -> None:
         total = sum(entry.size for entry in self._entries.values())
-        oldest = time.monotonic() - KEPT_AT_LEAST
+        oldest = time.monotonic() - self._kept_at_least
         for url, entry in sorted(self._entries.items(), key=lambda pair: pair[1].used_at):
             if total <= self._max_cache or entry.used_at > oldest:
                 return

@@ -7,6 +7,7 @@ that what is connected to is what was checked, also for addresses in URLs that a
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -157,9 +158,18 @@ def _reason(error: BaseException) -> str:
         return "not a URL that can be requested"
     if isinstance(root, TimeoutError | asyncio.TimeoutError):
         return "no answer in time"
+    if isinstance(root, aiohttp.ClientResponseError):
+        return "what it answered is not HTTP"
     if isinstance(root, OSError):
-        return root.strerror or str(root) or type(root).__name__
+        return _of_system(root)
     return str(root) or type(root).__name__
+
+
+def _of_system(error: OSError) -> str:
+    """The system's words: event loops put their own into `strerror`."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _root(error: BaseException) -> BaseException:

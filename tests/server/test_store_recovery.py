@@ -1,0 +1,120 @@
+"""What a server that died left open is closed and reported at the next start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cordboard.server.outbound_policy import OutboundPolicy
+from cordboard.server.recovery import recover
+from cordboard.server.sqlite_store import SqliteStore
+from cordboard.server.store import CallEnd, NewCall, NewEvent, OpenConnect
+from cordboard.server.webhook_sender import WebhookSender
+
+STATUS, STATE = "http://127.0.0.1:1/status", "http://127.0.0.1:1/state"
+
+
+def new_call(name: str, *, parent: str | None = None, events: str = "ended") -> NewCall:
+    direction = "outbound" if parent else "inbound"
+    return NewCall(
+        name, "session", "segment", "node", "project", "space", direction, "phone",
+        "+1555", "+1666", None, parent, 10.0, STATE if parent else None, events,
+    )  # fmt: skip
+
+
+def died(path: Path) -> SqliteStore:
+    return SqliteStore.open(path / "s")
+
+
+async def bodies(store: SqliteStore, call_id: str) -> list[dict[str, Any]]:
+    return [json.loads(event.body) for event in await store.events(call_id)]
+
+
+async def recovered(path: Path) -> tuple[SqliteStore, list[bytes], int]:
+    store = died(path)
+    sender = WebhookSender(store, OutboundPolicy(allow_private=True), signing_key="k")
+    hung_up: list[bytes] = []
+    return store, hung_up, await recover(store, sender, hung_up.append)
+
+
+async def test_a_bridged_pair_gets_its_last_events_the_dialled_call_first(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    a = store.add_call(new_call("a"))
+    b = store.add_call(new_call("b", parent="a"))
+    store.add_event(NewEvent(a, 1, "e1", "t", 1.0, b'{"params":{}}'))
+    store.connect_changed(a, OpenConnect("connected", STATUS, "b", "phone", "+1555", "+1666"))
+    store.save_dialog(a, b"dialog a")
+    store.save_dialog(b, b"dialog b")
+    await store.close()
+
+    store, hung_up, count = await recovered(tmp_path)
+    assert count == 2
+    assert sorted(hung_up) == [b"dialog a", b"dialog b"]
+    (last_of_b,) = await bodies(store, "b")
+    assert last_of_b["event_type"] == "calling.call.state"
+    assert last_of_b["params"]["call_state"] == "ended"
+    assert last_of_b["params"]["end_reason"] == "error"
+    assert last_of_b["params"]["parent"]["call_id"] == "a"
+    _, disconnected, ended = await bodies(store, "a")
+    assert disconnected["params"]["connect_state"] == "disconnected"
+    assert disconnected["params"]["peer"]["call_id"] == "b"
+    assert ended["params"]["call_state"] == "ended"
+    deliveries = [(record.url, record.number) for record in reversed(await store.deliveries())]
+    assert [url for url, _ in deliveries] == [STATE, STATUS]
+    record = await store.call("b")
+    assert record is not None
+    assert record.end is not None
+    assert (record.end.reason, record.end.cause) == ("error", "server_restarted")
+    assert "restarted" in record.end.sentence
+    assert record.dialog is None
+    await store.close()
+
+
+async def test_a_connect_that_was_dialling_has_failed(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    a = store.add_call(new_call("a"))
+    store.connect_changed(a, OpenConnect("connecting", STATUS))
+    await store.close()
+    store, _, _ = await recovered(tmp_path)
+    failed, _ = await bodies(store, "a")
+    assert failed["params"]["connect_state"] == "failed"
+    assert failed["params"]["failed_reason"] == "error"
+    assert "peer" not in failed["params"]
+    await store.close()
+
+
+async def test_a_call_whose_end_was_stored_does_not_end_twice(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    a = store.add_call(new_call("a"))
+    store.connect_changed(a, OpenConnect("connecting", STATUS))
+    store.call_ended(a, CallEnd(12.0, "hangup", "x", None, "", "Bye."))
+    await store.close()
+    store, _, count = await recovered(tmp_path)
+    assert count == 1
+    assert [body["event_type"] for body in await bodies(store, "a")] == ["calling.call.connect"]
+    record = await store.call("a")
+    assert record is not None
+    assert record.end == CallEnd(12.0, "hangup", "x", None, "", "Bye.")
+    await store.close()
+
+
+async def test_a_callback_that_did_not_ask_for_the_end_gets_none(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    store.add_call(new_call("b", parent="a", events="answered ringing"))
+    await store.close()
+    store, _, _ = await recovered(tmp_path)
+    assert await store.deliveries() == []
+    assert len(await bodies(store, "b")) == 1
+    await store.close()
+
+
+async def test_a_second_start_finds_nothing_to_close(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    store.add_call(new_call("a"))
+    await store.close()
+    store, _, first = await recovered(tmp_path)
+    await store.close()
+    store, hung_up, second = await recovered(tmp_path)
+    assert (first, second, hung_up) == (1, 0, [])
+    await store.close()
