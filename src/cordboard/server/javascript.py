@@ -51,6 +51,8 @@ _LOCK = r"""
     (function () { "use strict"; return arguments; })(), (function () { return arguments; })(), /a/,
     new Date(0), Symbol.prototype, BigInt.prototype, new Error(""), [], {}, "", 0, true,
   ];
+  delete Error.stackTraceLimit;
+  delete Error.prepareStackTrace;
   const makers = [function () {}, function* () {}, async function () {}, async function* () {}];
   for (const made of makers)
     Object.defineProperty(Object.getPrototypeOf(made), "constructor", { value: undefined });
