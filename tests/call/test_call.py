@@ -213,6 +213,15 @@ def test_a_stale_reply_is_ignored() -> None:
     assert len(driver.results) == 1
 
 
+def test_a_reply_that_comes_twice_does_not_wake_a_sleeper() -> None:
+    call, driver = inbound(FETCH, Sleep(seconds=None), Answer())
+    ask = only(AskShell, call.start(0.0))
+    reply = DriverReply(ticket=ask.ticket, result=DocumentFailed(url="u", sentence="no"))
+    call.handle(reply, 0.1)
+    assert call.handle(reply, 0.2) == []
+    assert len(driver.results) == 1
+
+
 def test_a_reply_after_the_caller_has_left_is_ignored() -> None:
     call, driver = inbound(FETCH, Answer())
     ask = only(AskShell, call.start(0.0))

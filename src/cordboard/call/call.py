@@ -171,8 +171,6 @@ class Call:
         return [*self._leg.answered(), *self._tell_parent(PeerAnswered(call_id=self.info.call_id))]
 
     def _leg_ended(self, fact: LegEnded, now: float) -> list[Effect]:
-        if self._leg.is_ended:
-            return []
         self._deadline = None
         abandoned = self._abandon(fact.ending, now)
         gone = PeerEnded(call_id=self.info.call_id, ending=fact.ending)
