@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,7 +14,8 @@ from aiohttp import web
 from cordboard.server.config import Config
 from cordboard.server.server import Server
 
-INSTALL = {"sipp": "apt-get install sip-tester", "baresip": "apt-get install baresip-core"}
+from .peers import Sipps, free_ports
+from .peers import program as program
 
 StartServer = Callable[..., Awaitable[Server]]
 
@@ -49,36 +47,6 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
             return await stack.enter_async_context(server)
 
         yield start
-
-
-def free_ports(count: int) -> int:
-    """The first of a run of UDP ports that nobody uses now; each test process has a block of its own."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    first = 20_000 + worker * 4_000
-    for start in range(first, first + 4_000 - count, count):
-        if all(_is_free(port) for port in range(start, start + count, 16)):
-            return start
-    raise RuntimeError("no run of free UDP ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def program(name: str) -> str:
-    """The path of a real peer; without it the test is skipped on a laptop and fails in CI."""
-    found = shutil.which(name)
-    if found:
-        return found
-    hint = f"{name} is not installed: {INSTALL[name]}"
-    if os.environ.get("CI"):
-        pytest.fail(hint)
-    pytest.skip(hint)
 
 
 class Receiver:
@@ -134,3 +102,12 @@ class serving:  # noqa: N801 - reads as a verb in `async with`
 
     async def __aexit__(self, *exc: object) -> None:
         await self._runner.cleanup()
+
+
+@pytest.fixture
+async def sipps(tmp_path: Path) -> AsyncIterator[Sipps]:
+    running = Sipps(tmp_path)
+    try:
+        yield running
+    finally:
+        await running.stop()

@@ -1,0 +1,269 @@
+"""Real SIP programs as far ends: SIPp and baresip, each with ports and a directory of its own.
+
+They are children of the test: each is ended by its process id, whatever happens.  SIPp also gives up by
+itself after `PATIENCE` seconds, so that none outlives a test run that was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import os
+import re
+import shutil
+import signal
+import socket
+from asyncio.subprocess import DEVNULL, Process
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+INSTALL = {"sipp": "apt-get install sip-tester", "baresip": "apt-get install baresip-core"}
+
+PATIENCE = 90
+"""Seconds; far longer than anything here takes on a slow machine."""
+
+NUMBER = "+15551230000"
+"""What callers dial."""
+
+
+class Tally(NamedTuple):
+    """What a SIPp process says of its calls at the end."""
+
+    successful: int
+    failed: int
+    retransmissions: int
+    unexpected: int
+
+
+class Sipp:
+    """One running SIPp."""
+
+    def __init__(self, name: str, process: Process, directory: Path, port: int, host: str) -> None:
+        self.name = name
+        self.port = port
+        self.host = host
+        self._process = process
+        self._directory = directory
+
+    @property
+    def uri(self) -> str:
+        """How it is dialled."""
+        return f"sip:{self.name}@{self.host}:{self.port}"
+
+    # ------------------------------------------------------------ the end
+
+    async def finished(self, calls: int = 1, *, within: float = PATIENCE) -> Tally:
+        """Wait until it has had all its calls; the test fails if one did not go as its scenario says."""
+        code = await asyncio.wait_for(self._process.wait(), within)
+        tally = self.tally()
+        if code != 0 or tally.successful != calls or tally.failed:
+            raise AssertionError(f"SIPp {self.name}: exit code {code}, {tally}\n{self._story()}")
+        return tally
+
+    async def saw(self, *ladder: str, within: float = PATIENCE) -> None:
+        """Wait until it has received exactly these, in order: `INVITE`, `ACK`, `200 INVITE`, …"""
+        wanted = list(ladder)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self.received()[: len(wanted)] != wanted and not self._has_ended():
+                    await asyncio.sleep(0.02)  # noqa: ASYNC110 - another process's file
+        if self.received() != wanted:
+            raise AssertionError(
+                f"SIPp {self.name} received {self.received()}, not {wanted}\n{self._story()}"
+            )
+
+    async def stop(self) -> None:
+        """End it now."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+
+    def _has_ended(self) -> bool:
+        return self._process.returncode is not None
+
+    # ------------------------------------------------------------ what it saw
+
+    def tally(self) -> Tally:
+        with (self._directory / "statistics.csv").open(newline="") as file:
+            *_, last = csv.DictReader(file, delimiter=";")
+        return Tally(
+            int(last["SuccessfulCall(C)"]),
+            int(last["FailedCall(C)"]),
+            int(last["Retransmissions(C)"]),
+            int(last["FailedUnexpectedMessage(C)"]),
+        )
+
+    def received(self) -> list[str]:
+        """What came in, without repetitions: `INVITE`, `ACK`, `180 INVITE`, `200 BYE` …"""
+        return _without_repetitions(self._lines("R"))
+
+    def sent(self) -> list[str]:
+        return _without_repetitions(self._lines("S"))
+
+    def times(self, what: str) -> list[float]:
+        """When `what` came in, repetitions included; seconds since the epoch."""
+        return [at for at, direction, line in self._short() if direction == "R" and line == what]
+
+    def messages(self, method: str) -> list[str]:
+        """The whole text of the requests of a method that came in."""
+        found = []
+        for block in self._read("messages.log").split("-" * 47)[1:]:
+            head, _, text = block.partition("\n\n")
+            if "received" in head and text.startswith(method + " "):
+                found.append(text)
+        return found
+
+    def _lines(self, direction: str) -> list[str]:
+        return [line for _, way, line in self._short() if way == direction]
+
+    def _short(self) -> list[tuple[float, str, str]]:
+        rows = [row.split("\t") for row in self._read("short.log").splitlines()]
+        return [(float(row[2]), row[3], _named(row[6], row[5])) for row in rows if len(row) == 7]
+
+    def _read(self, name: str) -> str:
+        path = self._directory / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _story(self) -> str:
+        return f"{self._read('errors.log')}\n{self._read('messages.log')[-12_000:]}"
+
+
+def _named(start_line: str, cseq: str) -> str:
+    if start_line.startswith("SIP/2.0 "):
+        return f"{start_line[8:11]} {cseq.rpartition(' ')[2]}"
+    return start_line.partition(" ")[0]
+
+
+def _without_repetitions(lines: list[str]) -> list[str]:
+    return [line for index, line in enumerate(lines) if index == 0 or lines[index - 1] != line]
+
+
+class Sipps:
+    """Starts SIPps, and ends them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running: list[Sipp] = []
+
+    async def callee(self, name: str, scenario: str = "uas", *, calls: int = 1, traced: bool = True) -> Sipp:
+        """A SIPp that is called `calls` times; `scenario` is XML, or the name of a built-in one."""
+        return await self._start(name, scenario, calls, [], "127.0.0.1", traced)
+
+    async def caller(
+        self,
+        server: str,
+        scenario: str = "uac",
+        *,
+        calls: int = 1,
+        rate: int = 10,
+        talk_ms: int = 100,
+        dial: str = NUMBER,
+        source: str = "127.0.0.1",
+        traced: bool = True,
+    ) -> Sipp:
+        """A SIPp that calls `server` (`address:port`); `talk_ms` is how long a pause without a number is."""
+        rest = [server, "-s", dial, "-r", str(rate), "-d", str(talk_ms), "-l", str(calls)]
+        return await self._start("caller", scenario, calls, rest, source, traced)
+
+    async def stop(self) -> None:
+        for sipp in self._running:
+            await sipp.stop()
+
+    async def _start(
+        self, name: str, scenario: str, calls: int, rest: list[str], host: str, traced: bool
+    ) -> Sipp:
+        directory = self._directory / f"sipp-{len(self._running)}-{name}"
+        directory.mkdir(parents=True)
+        port = free_ports(8)
+        arguments = [*rest, *_scenario(scenario, directory), *_options(host, port, calls, directory)]
+        if traced:
+            arguments += ["-trace_msg", "-message_file", str(directory / "messages.log")]
+            arguments += ["-trace_shortmsg", "-shortmessage_file", str(directory / "short.log")]
+        process = await asyncio.create_subprocess_exec(
+            program("sipp"), *arguments, cwd=directory, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+        )
+        sipp = Sipp(name, process, directory, port, host)
+        self._running.append(sipp)
+        if not rest:
+            await bound(port, process)
+        return sipp
+
+
+def _scenario(scenario: str, directory: Path) -> list[str]:
+    if not scenario.startswith("<"):
+        return ["-sn", scenario]
+    path = directory / "scenario.xml"
+    path.write_text(scenario)
+    return ["-sf", str(path)]
+
+
+def _options(host: str, port: int, calls: int, directory: Path) -> list[str]:
+    return [
+        *("-i", host, "-p", str(port), "-mi", host, "-mp", str(port + 2), "-cp", str(port + 6)),
+        *("-m", str(calls), "-nostdin", "-timeout", str(PATIENCE), "-timeout_error"),
+        *("-trace_stat", "-stf", str(directory / "statistics.csv"), "-fd", "5"),
+        *("-trace_err", "-error_file", str(directory / "errors.log")),
+    ]
+
+
+async def bound(port: int, process: Process, within: float = 20.0) -> None:
+    """Wait until a program listens on a UDP port."""
+    async with asyncio.timeout(within):
+        while not _is_bound(port):
+            if process.returncode is not None:
+                raise AssertionError(f"the program ended with {process.returncode} before it listened")
+            await asyncio.sleep(0.01)
+
+
+def _is_bound(port: int) -> bool:
+    # Binding it to see would be in the way of the program.
+    return re.search(rf":{port:04X} ", Path("/proc/net/udp").read_text()) is not None
+
+
+_BLOCK = 4_000
+_taken = os.getpid() * 16 % _BLOCK
+"""Ports of this process's block that were given out; the count starts again at the end of the block."""
+
+
+def free_ports(count: int) -> int:
+    """The first of a run of UDP ports that nobody uses now; each worker of a test run has a block of its own.
+
+    No run is given out twice in a row, because a server takes the ports of its range only when it needs them.
+    """
+    global _taken  # noqa: PLW0603 - one count a process is what is meant
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    block = 20_000 + worker % 10 * _BLOCK
+    for _ in range(2 * _BLOCK):
+        if _taken + count > _BLOCK:
+            _taken = 0
+        start = block + _taken
+        busy = next((port for port in range(start, start + count) if not _is_free(port)), None)
+        if busy is None:
+            _taken += count
+            return start
+        _taken = (busy - block) // 2 * 2 + 2
+    raise RuntimeError(f"no run of {count} free UDP ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def program(name: str) -> str:
+    """The path of a real peer; without it the test is skipped on a laptop and fails in CI."""
+    found = shutil.which(name)
+    if found:
+        return found
+    hint = f"{name} is not installed: {INSTALL[name]}"
+    if os.environ.get("CI"):
+        pytest.fail(hint)
+    pytest.skip(hint)
