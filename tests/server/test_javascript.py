@@ -63,7 +63,8 @@ def test_headers_are_found_by_position_and_by_name_in_any_case(expression: str, 
 
 @pytest.mark.parametrize(
     "expression",
-    ["nope", "1 +", "n.x.y", "", "while(1){}", "return 1", "1); globalThis.q = 1; (2", "1; 2", "let a = 1", "10n",
+    ["nope", "1 +", "n.x.y", "", "while(1){}", "return 1", "1); globalThis.q = 1; (2", "1; 2", "let a = 1",
+     "10n",
      "(() => { throw 1 })()", "(() => { const o = {}; o.o = o; return o })()", "x" * 1025, "1\0", "'\\ud800'",
      "JSON.parse('[')", "/(/"],
 )  # fmt: skip
@@ -185,7 +186,8 @@ def test_no_setter_is_left_that_could_keep_something() -> None:
 
 def test_every_object_that_can_be_reached_without_a_binding_is_frozen() -> None:
     walk = """(() => {
-      const seen = new Set(), open = [globalThis, ()=>{}, function*(){}, async()=>{}, [].values(), /a/, ''.matchAll(/a/g)];
+      const seen = new Set(), open = [globalThis, ()=>{}, function*(){}, async()=>{}, [].values(), /a/,
+        ''.matchAll(/a/g)];
       const loose = [];
       while (open.length) {
         const o = open.pop();
@@ -203,8 +205,8 @@ def test_every_object_that_can_be_reached_without_a_binding_is_frozen() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["eval", "Function", "Proxy", "Reflect", "Promise", "Atomics", "SharedArrayBuffer", "WeakRef", "queueMicrotask",
-     "Uint8Array", "performance", "setTimeout", "require", "process", "std", "os"],
+    ["eval", "Function", "Proxy", "Reflect", "Promise", "Atomics", "SharedArrayBuffer", "WeakRef",
+     "queueMicrotask", "Uint8Array", "performance", "setTimeout", "require", "process", "std", "os"],
 )  # fmt: skip
 def test_only_the_documented_globals_exist(name: str) -> None:
     assert evaluate(f"typeof {name}", {}).value == "undefined"

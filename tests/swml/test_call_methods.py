@@ -100,8 +100,18 @@ def test_an_item_that_could_not_be_played_is_a_failure_of_the_step(drive: Any) -
     assert ran.names == ["play", "answer"]
 
 
-@pytest.mark.parametrize("argument", ["{}", "{urls: []}", "{url: a, urls: [b]}", "{url: 'ring:us', volume: 41}",
-                                      "{url: 'ring:us', loop: -1}", "{urls: 'ring:us'}", "{url: 'ring:us', status_url: x}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "{}",
+        "{urls: []}",
+        "{url: a, urls: [b]}",
+        "{url: 'ring:us', volume: 41}",
+        "{url: 'ring:us', loop: -1}",
+        "{urls: 'ring:us'}",
+        "{url: 'ring:us', status_url: x}",
+    ],
+)
 def test_a_play_with_bad_properties_plays_nothing(drive: Any, argument: str) -> None:
     ran = drive(f"- play: {argument}")
     assert ran.names == []

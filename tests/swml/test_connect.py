@@ -186,7 +186,7 @@ def test_headers_have_no_effect_on_phone_numbers(drive: Any) -> None:
 def test_bad_input_dials_nobody_sets_the_variables_and_the_script_goes_on(
     drive: Any, argument: Any, code: str
 ) -> None:
-    result = {"case": {"failed": [{"answer": {}}]}}
+    result: dict[str, Any] = {"case": {"failed": [{"answer": {}}]}}
     ran = connect(drive, {**argument, "result": result})
     assert ran.names == ["answer"]
     assert ran.codes == [code]

@@ -23,7 +23,8 @@ def test_nothing_runs_after_hangup(drive: Any) -> None:
 
 def test_cond_runs_the_first_true_branch_only(drive: Any) -> None:
     ran = drive(
-        "- cond: [{when: 'false', then: [{set: {r: 1}}]}, {when: 'true', then: [{set: {r: 2}}]}, {when: 'true', then: [{set: {r: 3}}]}]"
+        "- cond: [{when: 'false', then: [{set: {r: 1}}]}, {when: 'true', "
+        "then: [{set: {r: 2}}]}, {when: 'true', then: [{set: {r: 3}}]}]"
     )
     assert ran.vars["r"] == 2
 
@@ -46,7 +47,8 @@ def test_cond_without_a_match_goes_on(drive: Any) -> None:
 @pytest.mark.parametrize(("value", "expected"), [(5, "five"), ("5", "five"), ("x", "other"), (True, "yes")])
 def test_switch_compares_as_text(drive: Any, value: Any, expected: str) -> None:
     ran = drive(
-        '- switch: {variable: vars.v, case: {"5": [set: {r: five}], "true": [set: {r: "yes"}]}, default: [set: {r: other}]}',
+        '- switch: {variable: vars.v, case: {"5": [set: {r: five}], '
+        '"true": [set: {r: "yes"}]}, default: [set: {r: other}]}',
         vars={"v": value},
     )
     assert ran.vars["r"] == expected
@@ -75,14 +77,16 @@ def test_goto_with_a_false_condition_falls_through(drive: Any) -> None:
 
 def test_goto_leaves_a_cond_for_a_label_of_its_section(drive: Any) -> None:
     ran = drive(
-        "- set: {n: 0}\n- label: a\n- set: {n: '${n + 1}'}\n- cond: [{when: n < 3, then: [{goto: a}]}]\n- answer"
+        "- set: {n: 0}\n- label: a\n- set: {n: '${n + 1}'}\n"
+        "- cond: [{when: n < 3, then: [{goto: a}]}]\n- answer"
     )
     assert (ran.vars["n"], ran.names) == (3, ["answer"])
 
 
 def test_goto_never_leaves_its_section_or_a_result(drive: Any) -> None:
     ran = drive(
-        "sections:\n  main: [{label: a}, {execute: sub}, {execute: {dest: empty, result: [{else: [{goto: a}]}]}}]\n"
+        "sections:\n"
+        "  main: [{label: a}, {execute: sub}, {execute: {dest: empty, result: [{else: [{goto: a}]}]}}]\n"
         "  sub: [{goto: a}]\n  empty: []"
     )
     assert ran.codes == ["method_parameter_invalid_value"] * 2
@@ -99,7 +103,10 @@ def test_the_count_of_a_goto_is_that_of_one_run_of_its_section(drive: Any) -> No
 def test_execute_passes_params_as_text_and_restores_the_callers(drive: Any) -> None:
     ran = drive("""sections:
   main:
-    - execute: {dest: sub, params: {a: 1, b: true, c: {d: [2.5, null]}}, on_return: [{set: {after: "${params}"}}]}
+    - execute:
+        dest: sub
+        params: {a: 1, b: true, c: {d: [2.5, null]}}
+        on_return: [{set: {after: "${params}"}}]
   sub:
     - set: {inside: "${params}", sum: "${params.a+params.a}"}
     - execute: {dest: deeper, params: {a: "${params.a}x"}}
@@ -128,14 +135,16 @@ def test_return_gives_its_value_then_on_return_then_result(drive: Any) -> None:
 
 def test_a_switch_as_result_of_execute_looks_at_return_value(drive: Any) -> None:
     ran = drive(
-        "sections:\n  main: [{execute: {dest: sub, result: {case: {ok: [{set: {r: 1}}]}}}}]\n  sub: [{return: ok}]"
+        "sections:\n  main: [{execute: {dest: sub, result: {case: {ok: [{set: {r: 1}}]}}}}]\n"
+        "  sub: [{return: ok}]"
     )
     assert ran.vars["r"] == 1
 
 
 def test_a_section_that_falls_off_its_end_returns_no_value(drive: Any) -> None:
     ran = drive(
-        "sections:\n  main: [{set: {return_value: old}}, {execute: sub}, {set: {r: 'x${return_value}'}}]\n  sub: []"
+        "sections:\n"
+        "  main: [{set: {return_value: old}}, {execute: sub}, {set: {r: 'x${return_value}'}}]\n  sub: []"
     )
     assert ran.vars["r"] == "x"
 
@@ -147,7 +156,8 @@ def test_return_at_the_top_ends_the_script(drive: Any) -> None:
 
 def test_transfer_never_comes_back(drive: Any) -> None:
     ran = drive(
-        "sections:\n  main: [{execute: a}, answer]\n  a: [{transfer: {dest: b, params: {x: 1}}}, answer]\n  b: [{set: {r: '${params.x}'}}]"
+        "sections:\n  main: [{execute: a}, answer]\n"
+        "  a: [{transfer: {dest: b, params: {x: 1}}}, answer]\n  b: [{set: {r: '${params.x}'}}]"
     )
     assert (ran.names, ran.vars["r"]) == ([], "1")
 
@@ -180,7 +190,8 @@ def test_other_sleeps_are_errors_and_the_script_goes_on(drive: Any, argument: st
 
 def test_a_warning_says_section_step_method_and_line(drive: Any) -> None:
     ran = drive(
-        "sections:\n  main:\n    - execute: sub\n  sub:\n    - set: {a: 1}\n    - cond:\n      - when: 'true'\n        then:\n          - sleep: 0\n"
+        "sections:\n  main:\n    - execute: sub\n  sub:\n    - set: {a: 1}\n"
+        "    - cond:\n      - when: 'true'\n        then:\n          - sleep: 0\n"
     )
     (warning,) = ran.warnings
     assert (warning.section, warning.step, warning.method, warning.line) == ("sub", 1, "sleep", 9)

@@ -88,11 +88,18 @@ def test_any_steps_load_or_are_refused_and_run_to_an_end(
 ) -> None:
     document = {"sections": {"main": main, "sub": sub}}
     text = json.dumps(document) if as_json else yaml.safe_dump(document, allow_unicode=True)
-    try:
-        load(text, source="a")
-    except DocumentError as error:
-        assert error.line >= 1
-        assert "\n" not in str(error)
+    refusal = refused(text)
+    if refusal is not None:
+        assert refusal.line >= 1
+        assert "\n" not in str(refusal)
         return
     ran = drive(text, vars={"a": 1})
     assert ran.finished is not None or ran.names[-1] == "hangup"
+
+
+def refused(text: str) -> DocumentError | None:
+    try:
+        load(text, source="a")
+    except DocumentError as error:
+        return error
+    return None

@@ -13,7 +13,8 @@ from cordboard.swml.expressions import Expression, Lookup, split
 
 def test_a_whole_placeholder_keeps_the_type_and_a_part_becomes_text(drive: Any) -> None:
     ran = drive(
-        '- set: {n: 5, t: true, l: [1, {a: 2}]}\n- set: {m: "${n}", s: "%{t}", k: "${l}", x: "is ${n} ${t} ${l}"}'
+        "- set: {n: 5, t: true, l: [1, {a: 2}]}\n"
+        '- set: {m: "${n}", s: "%{t}", k: "${l}", x: "is ${n} ${t} ${l}"}'
     )
     assert ran.vars["m"] == 5
     assert ran.vars["s"] is True
@@ -40,7 +41,8 @@ def test_a_bare_name_is_looked_for_in_vars_then_envs_then_call_and_never_in_para
 
 def test_the_call_scope_has_the_documented_members_and_the_state_alias(drive: Any, info: Any) -> None:
     ran = drive(
-        '- set: {a: "${call.from}", b: "${call.state}", c: "${call.call_state}", d: "${call.headers[0].name}", '
+        '- set: {a: "${call.from}", b: "${call.state}", c: '
+        '"${call.call_state}", d: "${call.headers[0].name}", '
         'e: "${call.headers.x-account}", f: "${call[\'to\']}", g: "${(call.from_number)}"}',
         info=info(type="phone", from_="+15550001111"),
     )
@@ -51,7 +53,8 @@ def test_the_call_scope_has_the_documented_members_and_the_state_alias(drive: An
 
 def test_headers_in_expressions_are_found_by_position_and_by_any_case_of_the_name(drive: Any) -> None:
     ran = drive(
-        """- set: {a: "${(call.headers['x-ACCOUNT'])}", b: "${(call.headers[0].value)}", c: "${(call.headers.length)}"}"""
+        """- set: {a: "${(call.headers['x-ACCOUNT'])}"}
+- set: {b: "${(call.headers[0].value)}", c: "${(call.headers.length)}"}"""
     )
     assert (ran.vars["a"], ran.vars["b"], ran.vars["c"]) == ("42", "42", 1)
 
@@ -68,7 +71,8 @@ def test_length_is_a_lookup_unless_in_parentheses(drive: Any) -> None:
 
 def test_documented_helpers_work(drive: Any) -> None:
     ran = drive(
-        '- set: {n: [3, 1, 2], s: " Hello ", a: "${n.reduce((a,b)=>a+b,0)}", b: "${s.trim().toUpperCase()}", c: "%{call.to.replace(/^sip:/i, \'\')}"}'
+        '- set: {n: [3, 1, 2], s: " Hello ", a: "${n.reduce((a,b)=>a+b,0)}", b: '
+        '"${s.trim().toUpperCase()}", c: "%{call.to.replace(/^sip:/i, \'\')}"}'
     )
     assert (ran.vars["a"], ran.vars["b"], ran.vars["c"]) == (6, "HELLO", "support@example.com")
 
@@ -142,9 +146,8 @@ def test_conditions_are_javascript_with_placeholders_as_text(drive: Any, when: s
         "code": "1 + 1 == 2",
     }
     ran = drive(
-        f"- cond:\n  - when: {when!r}\n    then: [{{set: {{r: true}}}}]\n  - else: [{{set: {{r: false}}}}]".replace(
-            '"', '"'
-        ),
+        f"- cond:\n  - when: {when!r}\n    then: [{{set: {{r: true}}}}]\n"
+        f"  - else: [{{set: {{r: false}}}}]".replace('"', '"'),
         vars=variables,
     )
     assert ran.vars["r"] is holds
