@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
+
+from aiohttp import web
+from msgspec import structs
 
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.recovery import recover
@@ -118,3 +123,40 @@ async def test_a_second_start_finds_nothing_to_close(tmp_path: Path) -> None:
     store, hung_up, second = await recovered(tmp_path)
     assert (first, second, hung_up) == (1, 0, [])
     await store.close()
+
+
+async def test_the_last_events_reach_the_receiver_after_what_was_left_before_them(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    async def take(request: web.BaseRequest) -> web.Response:
+        params = (await request.json())["params"]
+        seen.append(params["call_state"])
+        return web.Response()
+
+    runner = web.ServerRunner(web.Server(take), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/state"
+
+    store = died(tmp_path)
+    b = store.add_call(structs.replace(new_call("b", parent="a"), call_state_url=url))
+    for seq, state in enumerate(("created", "ringing", "answered"), 1):
+        left = NewEvent(
+            b, seq, f"e{seq}", "t", time.time(), b'{"params":{"call_state":"%s"}}' % state.encode()
+        )
+        store.add_event(left)
+        store.add_delivery(left, "session", origin=url.removesuffix("/state"), url=url, method="POST")
+    await store.close()
+
+    store = died(tmp_path)
+    sender = WebhookSender(store, OutboundPolicy(allow_private=True), signing_key="k")
+    await recover(store, sender, lambda dialog: None)
+    await sender.start()
+    async with asyncio.timeout(10):
+        while sender.delivered < 4:
+            await sender.idle()
+    assert seen == ["created", "ringing", "answered", "ended"]
+    assert sender.failed_tries == 0
+    await sender.stop()
+    await store.close()
+    await runner.cleanup()

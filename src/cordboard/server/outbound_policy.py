@@ -10,6 +10,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 
@@ -20,6 +22,7 @@ Lookup = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_ADDRESSES = 16
 LOOKUP_TIMEOUT = 5.0
+LOOKUPS_AT_ONCE = 32
 
 
 class PolicyError(OSError):
@@ -51,7 +54,7 @@ class OutboundPolicy:
         self._allow_private = allow_private
         self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in allowed_networks)
         self._hosts = {_key(name): address for name, address in (hosts or {}).items()}
-        self._lookup = lookup or _system_lookup
+        self._lookup = lookup or SystemLookup()
 
     def check_address(self, address: str) -> Verdict:
         """Check an IP address in any spelling.  A text that is no address is refused."""
@@ -108,10 +111,20 @@ class OutboundPolicy:
         )
 
 
-async def _system_lookup(host: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+class SystemLookup:
+    """The system's resolver, in threads of its own: a name server that hangs takes no others."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, _addresses, host, port)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
+    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 def _key(name: str) -> str:

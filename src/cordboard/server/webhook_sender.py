@@ -100,9 +100,10 @@ class WebhookSender:
             await asyncio.wait(self._tasks)
 
     async def start(self) -> None:
-        """Pick up what an earlier run of the server left.  Raises `StoreError`."""
+        """Pick up all that is pending in the store.  Raises `StoreError`."""
+        origins = await self._store.pending_origins()
         self._session = open_session(self._policy)
-        for origin in await self._store.pending_origins():
+        for origin in origins:
             self._feed(Stored(origin))
 
     async def stop(self, *, drain: float = 0.0) -> None:
@@ -119,9 +120,15 @@ class WebhookSender:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+            self._session = None
 
     def stored(self, deliveries: Sequence[Delivery]) -> None:
-        """Newly committed deliveries: the store's `on_stored`."""
+        """Newly committed deliveries: the store's `on_stored`.
+
+        Before the start they are left to it: what an earlier run left behind goes first.
+        """
+        if self._session is None:
+            return
         for delivery in deliveries:
             self._feed(Offered(self._item(delivery)))
 
