@@ -58,8 +58,11 @@ class Switchboard:
         runner = Runner(call, self._loop, self._timer_due)
         self._runners[call.info.call_id] = runner
         self._empty.clear()
+        outermost, self._draining = not self._draining, True
         self._guarded(runner, runner.start)
-        self._drain()
+        if outermost:
+            self._draining = False
+            self._drain()
 
     def post(self, call_id: str, fact: Fact) -> None:
         """A fact for a call; dropped if the call is gone."""
