@@ -20,6 +20,7 @@ from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, belo
 from cordboard.swml.problems import DocumentError, Finding, MethodError, Note, nearest, shown
 from cordboard.swml.program import Argument, Block, Branches, Document, Step, Switch
 from cordboard.swml.properties import STRUCTURE, Kind, Property, Shape
+from cordboard.swml.shorthand import as_mapping, labels_of, text_of
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -31,7 +32,15 @@ class Place(msgspec.Struct, frozen=True):
     depth: int = 0
     labels: frozenset[str] = frozenset()
 
+    shorthand: bool = False
+    """The next property is not written in the document."""
+
+    def shortened(self) -> Place:
+        return msgspec.structs.replace(self, shorthand=True)
+
     def at(self, suffix: str) -> Place:
+        if self.shorthand:
+            return msgspec.structs.replace(self, shorthand=False)
         return msgspec.structs.replace(self, path=self.path + suffix)
 
 
@@ -110,7 +119,7 @@ class Compiler:
         if place.depth > MAX_NESTING:
             message = f"steps are nested deeper than {MAX_NESTING} levels"
             self._refuse(codes.NESTED_TOO_DEEP, message, node.position, place.path)
-        labels = _labels(node)
+        labels = labels_of(node)
         inner = msgspec.structs.replace(place, labels=place.labels | labels.keys(), depth=place.depth + 1)
         steps = tuple(self._step(item, index, inner) for index, item in enumerate(node.items))
         return Block(steps, labels)
@@ -168,7 +177,9 @@ class Compiler:
             if method.whole:
                 values["value"] = plain(node)
             else:
-                self._properties(self._mapping(node, method.shape), method.shape, place, values, parts, notes)
+                full = as_mapping(node, method.shape)
+                inner = place if full is node else place.shortened()
+                self._properties(full, method.shape, inner, values, parts, notes)
         except MethodError as error:
             fault = error
         return self._prepared(node, method, place, (values, parts, notes, fault))
@@ -201,19 +212,6 @@ class Compiler:
             notes=tuple(notes),
             fault=fault,
         )
-
-    def _mapping(self, node: Node, shape: Shape) -> Mapping:
-        """The argument as a mapping, whatever shorthand it is written in (swml.md 1.2)."""
-        if isinstance(node, Mapping):
-            return node
-        if isinstance(node, Scalar) and node.value is None:
-            return Mapping({}, {}, node.position)
-        name = shape.main_list if isinstance(node, Sequence) else shape.main
-        if name is None:
-            found = shown(plain(node))
-            message = f"{shape.method}: the argument must be a mapping, not {found}"
-            raise MethodError(codes.WRONG_TYPE, message, found=found, allowed="a mapping")
-        return Mapping({name: node}, {name: node.position}, node.position)
 
     def _properties(
         self,
@@ -327,7 +325,7 @@ class Compiler:
             raise MethodError(codes.PARAMETER_MISSING, "`case` is required")
         default = node.entries.get("default")
         return Switch(
-            switch_variable(_text(node.entries.get("variable")) or str(declared.default)),
+            expressions.variable_named(text_of(node.entries.get("variable")) or str(declared.default)),
             self.cases(node.entries["case"], place.at(".case")) if "case" in node.entries else {},
             None if default is None else self.block(default, place.at(".default")),
         )
@@ -402,32 +400,6 @@ def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> 
         f"; nearest: `{near}`" if near else ""
     )
     return MethodError(codes.PARAMETER_INVALID, message, path=("label",), found=shown(label))
-
-
-def switch_variable(text: str) -> Any:
-    """What `switch.variable` names: a look-up; a placeholder there gives the value itself."""
-    compiled = expressions.compile_text(text)
-    if isinstance(compiled, str):
-        return expressions.Lookup(expressions.parse_path(text.strip()) or (text,), text)
-    return compiled
-
-
-def _text(node: Node | None) -> str | None:
-    if isinstance(node, Scalar) and node.value is not None:
-        return node.text or str(node.value)
-    return None
-
-
-def _labels(node: Sequence) -> dict[str, int]:
-    """Label names of a block and the index of the step after each; the first of equal names counts."""
-    labels: dict[str, int] = {}
-    for index, item in enumerate(node.items):
-        if isinstance(item, Mapping) and "label" in item.entries:
-            argument = item.entries["label"]
-            name = _text(argument.entries.get("label") if isinstance(argument, Mapping) else argument)
-            if name is not None:
-                labels.setdefault(name, index + 1)
-    return labels
 
 
 def _undefined(name: str, method: str, known: tuple[str, ...]) -> Note:

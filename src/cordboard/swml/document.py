@@ -18,7 +18,11 @@ def load(text: bytes | str, *, source: str) -> Document:
     The result is immutable and can be shared by any number of scripts.  Raises `DocumentError`, and
     nothing else.
     """
-    return Compiler(source).document(_tree(_decoded(text, source), source))
+    try:
+        return Compiler(source).document(_tree(_decoded(text, source), source))
+    except RecursionError:  # the caller's own stack was nearly used up
+        message = "the document is nested too deep"
+        raise DocumentError(Finding(code=codes.NESTED_TOO_DEEP, message=message, source=source)) from None
 
 
 def _decoded(text: bytes | str, source: str) -> str:

@@ -96,6 +96,12 @@ def expression(source: str) -> Expression:
     return Expression(source, f"`{word.group(1)}` cannot be used in an expression" if word else None)
 
 
+def variable_named(text: str) -> Any:
+    """What `switch.variable` names: a look-up; a placeholder there gives the value itself."""
+    compiled = compile_text(text)
+    return Lookup(parse_path(text.strip()) or (text,), text) if isinstance(compiled, str) else compiled
+
+
 def compile_text(text: str) -> Any:
     """The text itself if it has no placeholder, else a template."""
     if "{" not in text:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cordboard.swml import codes
 from cordboard.swml.checking import check
-from cordboard.swml.expressions import Lookup, parse_path
+from cordboard.swml.expressions import variable_named
 from cordboard.swml.methods.method import Method
 from cordboard.swml.problems import MethodError, Note
 from cordboard.swml.program import Step, Steps, Switch
@@ -35,7 +35,7 @@ def _run(step: Step, interpreter: Interpreter) -> Steps:
     if "case" not in parts:
         raise MethodError(codes.PARAMETER_MISSING, "switch: `case` is required")
     # A placeholder as `variable` has given the value itself: no variable is named.
-    variable = Lookup(parse_path(name.strip()) or (name,), name) if step.argument.is_constant else name
+    variable = variable_named(name) if step.argument.is_constant else name
     matched, block = yield from interpreter.case(Switch(variable, parts["case"], parts.get("default")))
     if not matched:
         raise MethodError(codes.NO_MATCH, f"switch: no case matches the value of `{name[:80]}`")
