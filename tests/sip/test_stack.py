@@ -35,7 +35,8 @@ def message(
 ) -> bytes:
     return (
         f"{method} {uri} {version}\r\nVia: {via}\r\nFrom: <sip:a@x>;tag=1\r\nTo: {to}\r\n"
-        f"Call-ID: {call_id}\r\nCSeq: {cseq or f'1 {method}'}\r\n{contact}{extra}Content-Length: {len(body)}\r\n\r\n{body}"
+        f"Call-ID: {call_id}\r\nCSeq: {cseq or f'1 {method}'}\r\n"
+        f"{contact}{extra}Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.headers.grammar import HeaderError
+from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import parse_name_addr
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
@@ -226,10 +227,21 @@ def _text(octets: bytes) -> str:
 
 def contact_uri(message: Request | Response) -> str | None:
     """The Contact as a Request-URI, or None.  Its headers must not be sent (RFC 3261 section 19.1.1)."""
-    contact = message.contact
-    if contact is None or not contact.uri.is_sip:
+    raw = message.headers.get("Contact")
+    if raw is None or message.contact is None:
         return None
-    return _without_headers(contact.uri)
+    return _remembered_target(raw) if len(raw) <= 256 else _target(raw)
+
+
+def _target(raw: str) -> str | None:
+    try:
+        uri = parse_name_addr(split_list(raw)[0]).uri
+    except (HeaderError, IndexError):
+        return None
+    return _without_headers(uri) if uri.is_sip else None
+
+
+_remembered_target = lru_cache(maxsize=4096)(_target)
 
 
 def _without_headers(uri: Uri) -> str:

@@ -49,12 +49,12 @@ def refuse_invite(request: Request) -> Refusal | None:
 
 def refuse_extensions(request: Request) -> Refusal | None:
     """420 with the option tags that we do not know, which are all (section 8.2.2.3)."""
+    if request.headers.get("Require") is None:
+        return None
     try:
         wanted = [tag for line in request.headers.get_all("Require") for tag in split_list(line)]
     except HeaderError:
         return Refusal(400, "Malformed Require")
-    if not wanted:
-        return None
     return Refusal(420, None, f"Unsupported: {', '.join(wanted)}\r\n")
 
 

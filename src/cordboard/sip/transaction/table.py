@@ -55,6 +55,13 @@ class Action(StrEnum):
     AGAIN = "same interval"
 
 
+# Python 3.11 looks an enumeration's members up ten times slower than a module's names, and these are
+# looked up for each message.
+TRYING, PROCEEDING, TERMINATED = State.TRYING, State.PROCEEDING, State.TERMINATED
+PROVISIONAL, SUCCESS, FAILURE = Input.PROVISIONAL, Input.SUCCESS, Input.FAILURE
+SEND, PASS_UP, ACKNOWLEDGE = Action.SEND, Action.PASS_UP, Action.ACKNOWLEDGE
+
+
 class Step(NamedTuple):
     """The consequence of one input in one state."""
 

@@ -9,7 +9,22 @@ from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
 from cordboard.sip.replies import ReplyWriter
 from cordboard.sip.timers import Started, Timer
-from cordboard.sip.transaction.table import NO_TIMERS, Action, Input, State, Table
+from cordboard.sip.transaction.table import (
+    ACKNOWLEDGE,
+    FAILURE,
+    NO_TIMERS,
+    PASS_UP,
+    PROCEEDING,
+    PROVISIONAL,
+    SEND,
+    SUCCESS,
+    TERMINATED,
+    TRYING,
+    Action,
+    Input,
+    State,
+    Table,
+)
 
 if TYPE_CHECKING:
     from cordboard.sip.transaction.layer import TransactionLayer
@@ -60,7 +75,7 @@ class Transaction:
         self.key = key
         self.destination = destination
         self.message = b""
-        self.state = State.TERMINATED
+        self.state = TERMINATED
         self._again: Started | None = None
         self._end: Started | None = None
         self._interval = 0.0
@@ -74,15 +89,16 @@ class Transaction:
         step = self.table.rows.get((self.state, cause))
         if step is None:
             return
-        if step.state is not self.state:
-            self.enter(step.state)
-        for action in step.actions:
+        state, actions = step
+        if state is not self.state:
+            self.enter(state)
+        for action in actions:
             self._perform(action, response)
-        if self.state is State.TERMINATED:
+        if state is TERMINATED:
             self.leave()
 
     def _perform(self, action: Action, response: Response | None) -> None:
-        if action is Action.SEND:
+        if action is SEND:
             self.layer.moment.send(self.message, self.destination)
         elif action is Action.DOUBLE:
             self._repeat(self._interval * 2)
@@ -101,22 +117,24 @@ class Transaction:
 
     def enter(self, state: State) -> None:
         """Change the state, and start and stop the timers that the two states do not share."""
-        before = self.table.timers.get(self.state, NO_TIMERS)
-        after = self.table.timers.get(state, NO_TIMERS)
+        timers = self.table.timers
+        again_before, end_before = timers.get(self.state, NO_TIMERS)
+        again, end = timers.get(state, NO_TIMERS)
         self.state = state
-        if after.again is not before.again:
-            self._interval = self._durations.get(after.again, 0.0) if after.again else 0.0
-            self._again = self._exchange(self._again, after.again)
-        if after.end is not before.end:
-            self._end = self._exchange(self._end, after.end)
+        if again is not again_before:
+            self._interval = self._durations.get(again, 0.0) if again else 0.0
+            self._again = self._exchange(self._again, again)
+        if end is not end_before:
+            self._end = self._exchange(self._end, end)
 
     def _exchange(self, running: Started | None, timer: Timer | None) -> Started | None:
         """Stop one timer, and start another if the transport wants it."""
         if running is not None:
             self.layer.queue.stop(running)
-        if timer is None or timer not in self._durations:
+        if timer is None:
             return None
-        return self.layer.start_timer(self._durations[timer], self, timer)
+        duration = self._durations.get(timer)
+        return None if duration is None else self.layer.start_timer(duration, self, timer)
 
     def leave(self) -> None:
         """The transaction is over: forget it, and let go of its user."""
@@ -124,8 +142,8 @@ class Transaction:
 
     def terminate(self) -> None:
         """Give up at once, without a word to anybody."""
-        if self.state is not State.TERMINATED:
-            self.enter(State.TERMINATED)
+        if self.state is not TERMINATED:
+            self.enter(TERMINATED)
             self.leave()
 
 
@@ -146,17 +164,17 @@ class ClientTransaction(Transaction):
     def receive(self, response: Response) -> None:
         status = response.status
         if status < 200:
-            self.take(Input.PROVISIONAL, response)
+            self.take(PROVISIONAL, response)
         elif status < 300:
-            self.take(Input.SUCCESS, response)
+            self.take(SUCCESS, response)
         else:
-            self.take(Input.FAILURE, response)
+            self.take(FAILURE, response)
 
     def _perform(self, action: Action, response: Response | None) -> None:
-        if action is Action.PASS_UP:
+        if action is PASS_UP:
             assert response is not None
             self.user.received_response(self, response)
-        elif action is Action.ACKNOWLEDGE:
+        elif action is ACKNOWLEDGE:
             self._acknowledge(response)
         elif action is Action.REPORT_TIMEOUT:
             self.user.failed(self, 408)
@@ -200,14 +218,14 @@ class ServerTransaction(Transaction):
     @property
     def answered(self) -> bool:
         """A final response has been sent."""
-        return self.state is not State.TRYING and self.state is not State.PROCEEDING
+        return self.state is not TRYING and self.state is not PROCEEDING
 
     def respond(self, status: int, reason: str | None = None, extra: str = "", body: bytes = b"") -> None:
         """Send a response.  After a final one, further ones are ignored."""
         if self.answered:
             return
         self.message = self.reply.write(status, reason, extra, body)
-        self.take(Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE)
+        self.take(PROVISIONAL if status < 200 else SUCCESS if status < 300 else FAILURE)
 
     def leave(self) -> None:
         self.layer.servers.pop(self.key, None)
