@@ -56,11 +56,18 @@ class Book:
 
     def ends(self) -> dict[str, str]:
         """Called far end → cause of its end (a key of the reasons table)."""
-        return {
-            info.to: happening.ending.cause
+        return {info.to: cause for info, cause in self._causes() if info.direction == "outbound"}
+
+    def caller_ends(self) -> list[str]:
+        """The causes of the ends of the calls that came in, in order."""
+        return [cause for info, cause in self._causes() if info.direction == "inbound"]
+
+    def _causes(self) -> list[tuple[CallInfo, str]]:
+        return [
+            (info, happening.ending.cause)
             for info, happening in self.events
             if isinstance(happening, CallStateChanged) and happening.state == "ended" and happening.ending
-        }
+        ]
 
     def calls(self) -> list[CallInfo]:
         """All calls that ended, each as often as it did."""

@@ -68,8 +68,9 @@ class Sipp:
         wanted = list(ladder)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self.received()[: len(wanted)] != wanted and not self._has_ended():
-                    await asyncio.sleep(0.02)  # noqa: ASYNC110 - another process's file
+                # Another process writes the file: there is nothing to be woken by.
+                while self.received()[: len(wanted)] != wanted and not self._has_ended():  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
         if self.received() != wanted:
             raise AssertionError(
                 f"SIPp {self.name} received {self.received()}, not {wanted}\n{self._story()}"

@@ -5,9 +5,23 @@ from __future__ import annotations
 import pytest
 
 from .book import Book
-from .conftest import StartServer
+from .conftest import Receiver, StartServer
 from .peers import Sipp, Sipps
-from .scenario import ANSWERED, CANCELLED, SDP, callee, invited, receive, reply
+from .scenario import (
+    ANSWERED,
+    CANCELLED,
+    SDP,
+    ack_refusal,
+    callee,
+    caller,
+    invite,
+    invited,
+    pause,
+    provisionals,
+    receive,
+    reply,
+    response,
+)
 
 pytestmark = pytest.mark.real_peer
 
@@ -58,3 +72,92 @@ async def test_the_built_in_scenarios_complete_a_call(
     assert book.connects() == ["connecting", "connected", "disconnected"]
     assert book.peers() == [answering.uri]
     assert book.ends()[answering.uri] == "hangup_peer"
+
+
+# ---------------------------------------------------------------- how groups go on
+
+
+async def test_serial_goes_on_past_busy_and_declined(start_server: StartServer, sipps: Sipps) -> None:
+    busy = await sipps.callee("busy", BUSY)
+    declining = await sipps.callee("declining", DECLINE)
+    answering = await sipps.callee("answering", ANSWER)
+    never = await sipps.callee("never", ANSWER)
+    server = await start_server(
+        connect(f"{{answer_on_bridge: true, serial: [{to(busy, declining, answering, never)}]}}")
+    )
+    book = Book(server)
+    await (await sipps.caller(server.socket.local.host_port)).finished()
+    for one in (busy, declining, answering):
+        await one.finished()
+    assert never.received() == []
+    assert busy.times("ACK")[0] <= declining.times("INVITE")[0]
+    assert declining.times("ACK")[0] <= answering.times("INVITE")[0]
+    await book.rest()
+    assert book.connects() == ["connecting", "connected", "disconnected"]
+    assert book.ends()[busy.uri] == "user_busy"
+    assert book.ends()[declining.uri] == "call_rejected"
+
+
+async def test_parallel_goes_on_while_one_is_left(start_server: StartServer, sipps: Sipps) -> None:
+    busy = await sipps.callee("busy", BUSY)
+    ringing = await sipps.callee("ringing", RING)
+    late = await sipps.callee("late", callee(invited(), reply(180), pause(600), reply(200, SDP), *ANSWERED))
+    server = await start_server(connect(f"{{answer_on_bridge: true, parallel: [{to(busy, ringing, late)}]}}"))
+    book = Book(server)
+    await (await sipps.caller(server.socket.local.host_port)).finished()
+    for one in (busy, ringing, late):
+        await one.finished()
+    await book.rest()
+    assert book.peers() == [late.uri]
+    assert book.ends()[ringing.uri] == "lost_race"
+
+
+async def test_the_next_group_waits_for_the_last_of_this_one(start_server: StartServer, sipps: Sipps) -> None:
+    busy = await sipps.callee("busy", BUSY)
+    slow = await sipps.callee("slow", callee(invited(), reply(180), pause(500), reply(480), receive("ACK")))
+    answering = await sipps.callee("answering", ANSWER)
+    server = await start_server(
+        connect(f"{{answer_on_bridge: true, serial_parallel: [[{to(busy, slow)}], [{to(answering)}]]}}"),
+    )
+    book = Book(server)
+    await (await sipps.caller(server.socket.local.host_port)).finished()
+    for one in (busy, slow, answering):
+        await one.finished()
+    assert answering.times("INVITE")[0] >= slow.times("ACK")[0] >= slow.times("INVITE")[0] + 0.4
+    await book.rest()
+    assert book.ends() == {
+        busy.uri: "user_busy",
+        slow.uri: "unavailable",
+        answering.uri: "hangup_peer",
+    }
+    assert book.caller_ends() == ["hangup_far_end"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reason"),
+    [
+        ('to: "{uri}"', "busy"),
+        ("serial: [{first}, {second}]", "declined"),
+        ("parallel: [{first}, {second}]", "busy"),
+        ("serial_parallel: [[{first}], [{second}]]", "declined"),
+    ],
+)
+async def test_when_nobody_takes_the_call_the_caller_gets_the_code_and_the_script_the_reason(
+    strategy: str, reason: str, start_server: StartServer, sipps: Sipps, receiver: Receiver
+) -> None:
+    busy, declining = await sipps.callee("busy", BUSY), await sipps.callee("declining", DECLINE)
+    strategy = strategy.format(first=to(busy), second=to(declining), uri=busy.uri)
+    server = await start_server(
+        connect(f"{{answer_on_bridge: true, status_url: '{receiver.url}/status', {strategy}}}")
+    )
+    book = Book(server)
+    code = 486 if reason == "busy" else 603
+    refused = caller(invite(), provisionals(), response(code), ack_refusal())
+    await (await sipps.caller(server.socket.local.host_port, refused)).finished()
+    await busy.finished()
+    await book.rest()
+    assert book.connects() == ["connecting", f"failed {reason}"]
+    assert (await book.variables())["connect_result"] == "failed"
+    assert (await book.variables())["connect_failed_reason"] == reason
+    await receiver.until(lambda seen: len(seen.events) >= 2)
+    assert receiver.states("/status") == ["connecting", "failed"]
