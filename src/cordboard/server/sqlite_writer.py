@@ -1,8 +1,8 @@
 """The one thread that touches the database: group commit, and work in between, in order.
 
 Batches come in from the loop; all that wait are committed together.  When nothing happened for a while a
-batch is committed at once; under load a commit is made every few milliseconds, so that the cost of reaching
-the disk is shared.  A disk that fails stops nothing but this thread: it tries again until it succeeds.
+batch is committed at once; under load a commit is made every twenty milliseconds, so that the cost of getting
+to the disk is shared.  A disk that fails stops only this thread: it tries again until it succeeds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Row = tuple[Any, ...]
 Work = Callable[[sqlite3.Connection], Any]
 Done = Callable[[Any], None]
 
-COMMIT_GAP = 0.01
+COMMIT_GAP = 0.02
 """Seconds from one commit to the next while there is always something to write."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 MAX_ROWS = 5000
