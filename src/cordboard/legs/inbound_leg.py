@@ -7,7 +7,8 @@ from cordboard.call.effects import EndLeg
 from cordboard.legs.outputs import FromLeg
 from cordboard.legs.sip_leg import OUR_CODECS, SipLeg
 from cordboard.media.protocol import EndpointOpened
-from cordboard.sdp import SdpError, SessionDescription, parse, read_answer
+from cordboard.sdp import SdpError, SessionDescription
+from cordboard.sip.events import SessionEnded
 from cordboard.sip.stack import SipStack
 
 
@@ -27,8 +28,9 @@ class InboundLeg(SipLeg):
         who: str,
         session: str,
         offer: SessionDescription | None,
+        hops: int,
     ) -> None:
-        super().__init__(call_id, stack, dialog_id, who)
+        super().__init__(call_id, stack, dialog_id, who, hops)
         self.session = session
         self._offer = offer
         self._our_sdp: bytes | None = None
@@ -43,8 +45,7 @@ class InboundLeg(SipLeg):
         try:
             self._our_sdp = self._accept_offer(self._offer) if self._offer else self.offer(OUR_CODECS)
         except SdpError as error:
-            mismatch = self.ending("codec_mismatch", str(error))
-            return self.end(EndLeg(ending=mismatch, sip_code=488), now)
+            return self.fail(self.ending("codec_mismatch", str(error)), now)
         outputs = self.set_remote()
         if self._wants_answer:
             return [*outputs, *self.answer(now)]
@@ -53,11 +54,15 @@ class InboundLeg(SipLeg):
         return outputs
 
     def ring(self, early_media: bool, now: float) -> list[FromLeg]:
-        """180, or 183 with our SDP so that early media can be heard."""
+        """180, or 183 with our SDP so that early media can be heard.
+
+        Without an offer of theirs there is nobody to send early media to: ours goes with the 200, because
+        nothing acknowledges a 183 (RFC 3261 section 13.2.1).
+        """
         if self.answered or self._early_sent or self.over:
             return []
         assert self.session is not None
-        if not early_media:
+        if not early_media or self._offer is None:
             return list(self.stack.ring(self.session, status=180, now=now))
         if self._our_sdp is None:
             self._wants_early = True
@@ -74,19 +79,16 @@ class InboundLeg(SipLeg):
             return []
         assert self.session is not None
         self.answered = True
+        if self._offer is None:
+            self.awaited = self._our_sdp
         outputs = list(self.stack.accept(self.session, body=self._our_sdp, now=now))
         return [*outputs, self.tell(facts.LegAnswered())]
 
-    def acknowledged(self, body: bytes, now: float) -> list[FromLeg]:
-        """The ACK; it carries the answer when our 200 carried the offer."""
-        saved = self.save_dialog()
-        if self.media is not None or self._our_sdp is None:
-            return saved
-        try:
-            self.media = read_answer(self._our_sdp, parse(body))
-        except SdpError as error:
-            return self.end(EndLeg(ending=self.ending("bad_sdp", str(error))), now)
-        return [*saved, *self.set_remote()]
+    def session_ended(self, event: SessionEnded) -> list[FromLeg]:
+        """A caller may also take back an unanswered call with BYE (RFC 3261 section 15)."""
+        if event.cause == "bye_received" and not self.answered:
+            return self.finish(self.ending("caller_cancelled"))
+        return super().session_ended(event)
 
     def _leave_dialog(self, effect: EndLeg, now: float) -> list[FromLeg]:
         if self.answered:

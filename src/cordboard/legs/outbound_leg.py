@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from cordboard.call import facts
 from cordboard.call.effects import Dial, EndLeg
-from cordboard.call.reasons import Ending, ending_of_status
+from cordboard.call.reasons import ending_of_status
 from cordboard.legs.identity import from_header, safe_headers
 from cordboard.legs.outputs import FromLeg, Target
-from cordboard.legs.sip_leg import SipLeg, preferred_first
+from cordboard.legs.sip_leg import MAX_HOPS, SipLeg, preferred_first
 from cordboard.media.protocol import EndpointOpened
-from cordboard.sdp import Codec, NoCommonCodec, SdpError, parse, read_answer
+from cordboard.sdp import Codec
 from cordboard.sip.events import Answered, Provisional, Refused
 from cordboard.sip.headers import HeaderError
 from cordboard.sip.stack import SipStack
+from cordboard.sip.uri import UriError
 
 _ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
 
@@ -20,17 +21,26 @@ _ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
 class OutboundLeg(SipLeg):
     """Sends the INVITE as soon as both the target is known and the endpoint is open."""
 
-    __slots__ = ("_dial", "_domain", "_offer_body", "_parent_codec", "_target")
+    __slots__ = ("_dial", "_domain", "_early_tag", "_offer_body", "_parent_codec", "_target")
 
     def __init__(
-        self, dial: Dial, stack: SipStack, dialog_id: int, *, domain: str, parent_codec: Codec | None
+        self,
+        dial: Dial,
+        stack: SipStack,
+        dialog_id: int,
+        *,
+        domain: str,
+        parent_codec: Codec | None,
+        hops: int = MAX_HOPS,
     ) -> None:
-        super().__init__(dial.call_id, stack, dialog_id, dial.destination.to)
+        super().__init__(dial.call_id, stack, dialog_id, dial.destination.to, hops)
         self._dial = dial
         self._domain = domain
         self._parent_codec = parent_codec
         self._target: Target | None = None
         self._offer_body = b""
+        self._early_tag: str | None = None
+        """The fork whose early media is heard."""
 
     def media_opened(self, event: EndpointOpened, now: float) -> list[FromLeg]:
         self.local = event
@@ -53,44 +63,47 @@ class OutboundLeg(SipLeg):
                 from_=from_header(self._dial.from_, name, self._domain),
                 destination=target.endpoint,
                 body=self._offer_body,
-                headers=[] if target.is_phone else safe_headers(self._dial.destination.headers),
+                headers=self._headers(target),
                 now=now,
             )
-        except HeaderError as error:
+        except (HeaderError, UriError) as error:
             return self.finish(self.ending("bad_destination", str(error)))
         return list(outputs)
+
+    def _headers(self, target: Target) -> list[tuple[str, str]]:
+        hops = [("Max-Forwards", str(self.hops))] if self.hops < MAX_HOPS else []
+        return hops if target.is_phone else [*hops, *safe_headers(self._dial.destination.headers)]
 
     # ------------------------------------------------------------ responses
 
     def progressed(self, event: Provisional) -> list[FromLeg]:
-        """180 rings; 183 rings too, and with SDP brings early media (RFC 3261 section 13.2.2.1)."""
+        """180 rings; 183 rings too, and either brings early media with SDP (RFC 3261 section 13.2.2.1).
+
+        Of several forks the first with early media is heard, until one of them answers.
+        """
         if self.over or event.status not in (180, 183):
             return []
-        early = bool(event.body) and self._negotiate(event.body) is None
+        early = self._early_tag in (None, event.dialog_tag) and self._early_media(event)
         outputs = self.set_remote() if early else []
         return [*outputs, self.tell(facts.LegRinging(early_media=early))]
+
+    def _early_media(self, event: Provisional) -> bool:
+        if not event.body or self._negotiate(self._offer_body, event.body) is not None:
+            return False
+        self._early_tag = event.dialog_tag
+        return True
 
     def answered_by(self, event: Answered, now: float) -> list[FromLeg]:
         """The call is up, unless the answer cannot be spoken: then it is hung up with the reason why."""
         if self.over:
             return []
         self.answered = True
-        problem = self._negotiate(event.body) if event.body or self.media is None else None
+        # A 200 that repeats nothing stands by what its own 183 said.
+        settled = not event.body and self._early_tag == (event.response.to.tag or "")
+        problem = None if settled else self._negotiate(self._offer_body, event.body)
         if problem is not None:
-            return self.end(EndLeg(ending=problem), now)
+            return self.fail(problem, now)
         return [*self.set_remote(), *self.save_dialog(), self.tell(facts.LegAnswered())]
-
-    def _negotiate(self, body: bytes) -> Ending | None:
-        """Read the far end's SDP; the ending of the leg if it cannot be used."""
-        if not body:
-            return self.ending("no_sdp")
-        try:
-            self.media = read_answer(self._offer_body, parse(body))
-        except NoCommonCodec as error:
-            return self.ending("codec_mismatch", str(error))
-        except SdpError as error:
-            return self.ending("bad_sdp", str(error))
-        return None
 
     def refused(self, event: Refused) -> list[FromLeg]:
         if event.cause == "timeout":

@@ -7,6 +7,7 @@ import msgspec
 from cordboard.call.actions import CallInfo
 from cordboard.call.facts import Fact
 from cordboard.call.plan import Destination
+from cordboard.call.reasons import Ending
 from cordboard.media.protocol import SetRemote
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import Event, SendMessage
@@ -20,6 +21,14 @@ class CallOffered(msgspec.Struct, frozen=True, kw_only=True):
     dialled: str
     """User part of the Request-URI, unescaped: what routes are matched with."""
     source: Endpoint
+
+
+class CallRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """An INVITE was turned away before it became a call.  For the log: nothing is left of it."""
+
+    source: Endpoint
+    status: int
+    ending: Ending
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +81,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Output = (
-    SendMessage | CallOffered | Happened | ResolveTarget | OpenMedia | MediaOrder | CloseMedia | DialogSaved
+    SendMessage
+    | CallOffered
+    | CallRefused
+    | Happened
+    | ResolveTarget
+    | OpenMedia
+    | MediaOrder
+    | CloseMedia
+    | DialogSaved
 )
 
 FromLeg = Output | Event

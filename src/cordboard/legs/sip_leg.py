@@ -6,9 +6,11 @@ leg is over for its call as soon as the call has asked for its end; the stack st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cordboard.call import facts
 from cordboard.call.effects import EndLeg
-from cordboard.call.reasons import Ending, ending
+from cordboard.call.reasons import Ending, ending, q850_cause
 from cordboard.legs.outputs import CloseMedia, DialogSaved, FromLeg, Happened, MediaOrder
 from cordboard.media.protocol import EndpointOpened, Format, SetRemote
 from cordboard.sdp import (
@@ -16,11 +18,13 @@ from cordboard.sdp import (
     PCMU,
     Codec,
     MediaParameters,
+    NoCommonCodec,
     SdpError,
     SessionDescription,
     answer_offer,
     make_offer,
     parse,
+    read_answer,
 )
 from cordboard.sip.events import ReinviteReceived, RequestReceived, SessionEnded
 from cordboard.sip.stack import SipStack
@@ -29,12 +33,16 @@ OUR_CODECS = (PCMU, PCMA)
 
 _ENDED_BY = {
     "bye_received": "hangup_far_end",
-    "bye_sent": "hangup_script",
     "cancelled": "caller_cancelled",
     "no_ack": "no_ack",
     "timeout": "dialog_timeout",
     "transport": "transport_failed",
 }
+"""Causes of sessions that end without our having asked; what is not here is a lost dialog."""
+
+MAX_HOPS = 70
+_TRY_AGAIN = [("Retry-After", "1")]
+_NO_BODY_BUT_SDP = [("Accept", "application/sdp")]
 
 
 class SipLeg:
@@ -42,8 +50,10 @@ class SipLeg:
 
     __slots__ = (
         "answered",
+        "awaited",
         "call_id",
         "dialog_id",
+        "hops",
         "local",
         "media",
         "over",
@@ -53,15 +63,20 @@ class SipLeg:
         "who",
     )
 
-    def __init__(self, call_id: str, stack: SipStack, dialog_id: int, who: str) -> None:
+    def __init__(self, call_id: str, stack: SipStack, dialog_id: int, who: str, hops: int = MAX_HOPS) -> None:
         self.call_id = call_id
         self.stack = stack
+        self.hops = hops
+        """Max-Forwards of the INVITE: what a call that this leg makes dial has one less of."""
         self.dialog_id = dialog_id
         """The `sess-id` of our SDP."""
         self.session: str | None = None
         self.local: EndpointOpened | None = None
         self.media: MediaParameters | None = None
+        self.awaited: bytes | None = None
+        """Our offer in a 200; its answer comes with the ACK."""
         self.sdp_version = 1
+        """Of the next description (RFC 3264 section 8)."""
         self.who = who
         """How sentences name the far end."""
         self.answered = False
@@ -100,24 +115,67 @@ class SipLeg:
 
     def reinvited(self, event: ReinviteReceived, now: float) -> list[FromLeg]:
         """Hold, resume, a moved port, a new codec order (RFC 3261 section 14, RFC 3264 section 8)."""
-        if self.local is None or not self.answered:
-            return self._respond(event.transaction, 500, now)
+        if event.request.body or not self.answered:
+            return self._offered(event, now)
+        # A late offer: ours is what holds already; the answer is in the ACK.
+        self.awaited = self.offer(preferred_first(self.media.codec if self.media else None))
+        return self._respond(event.transaction, 200, now, self.awaited)
+
+    def requested(self, event: RequestReceived, now: float) -> list[FromLeg]:
+        """UPDATE may bring an offer (RFC 3311); of INFO this leg understands nothing yet."""
         if not event.request.body:
-            # A late offer: ours is what holds already; the answer is in the ACK.
-            return self._respond(event.transaction, 200, now, self._current_offer())
+            return self._respond(event.transaction, 200, now)
+        if event.request.method == "UPDATE":
+            return self._offered(event, now)
+        return self._respond(event.transaction, 415, now, headers=_NO_BODY_BUT_SDP)
+
+    def _offered(self, event: ReinviteReceived | RequestReceived, now: float) -> list[FromLeg]:
+        if not self.answered:
+            return self._respond(event.transaction, 500, now, headers=_TRY_AGAIN)
         try:
             body = self._accept_offer(parse(event.request.body))
         except SdpError:
             return self._respond(event.transaction, 488, now)
         return [*self._respond(event.transaction, 200, now, body), *self.set_remote()]
 
-    def requested(self, event: RequestReceived, now: float) -> list[FromLeg]:
-        """An in-dialog request that this leg does not take part in yet."""
-        status = 415 if event.request.body else 200
-        return self._respond(event.transaction, status, now)
+    def acknowledged(self, body: bytes, now: float) -> list[FromLeg]:
+        """The ACK; it carries the answer where our 200 carried the offer."""
+        offer, self.awaited = self.awaited, None
+        saved = self.save_dialog()
+        if offer is None:
+            return saved
+        spoken = self.media is not None
+        problem = self._negotiate(offer, body)
+        if problem is None:
+            return [*saved, *self.set_remote()]
+        # A call whose media are settled goes on with them.
+        return saved if spoken else self.fail(problem, now)
 
-    def _respond(self, transaction: str, status: int, now: float, body: bytes = b"") -> list[FromLeg]:
-        return list(self.stack.respond(transaction, status, body=body, now=now))
+    def _negotiate(self, offer: bytes, body: bytes) -> Ending | None:
+        """Read the far end's answer; the ending of the leg if it cannot be used."""
+        if not body:
+            return self.ending("no_sdp")
+        try:
+            self.media = read_answer(offer, parse(body))
+        except NoCommonCodec as error:
+            return self.ending("codec_mismatch", str(error))
+        except SdpError as error:
+            return self.ending("bad_sdp", str(error))
+        return None
+
+    def fail(self, why: Ending, now: float) -> list[FromLeg]:
+        """Hang up because of what the far end said."""
+        return self.end(EndLeg(ending=why, sip_code=488, q850=q850_cause(why)), now)
+
+    def _respond(
+        self,
+        transaction: str,
+        status: int,
+        now: float,
+        body: bytes = b"",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> list[FromLeg]:
+        return list(self.stack.respond(transaction, status, body=body, headers=headers, now=now))
 
     # ------------------------------------------------------------ media
 
@@ -129,28 +187,23 @@ class SipLeg:
             port=self.local.port,
             codecs=offered_first(offer),
             session_id=self.dialog_id,
-            version=self._next_version(),
+            version=self.sdp_version,
         )
+        self.sdp_version += 1
         self.media = answer.media
         return answer.body
 
-    def _next_version(self) -> int:
-        version = self.sdp_version
-        self.sdp_version += 1
-        return version
-
     def offer(self, codecs: tuple[Codec, ...]) -> bytes:
         assert self.local is not None
-        return make_offer(
+        offer = make_offer(
             address=self.local.address,
             port=self.local.port,
             codecs=codecs,
             session_id=self.dialog_id,
-            version=self._next_version(),
+            version=self.sdp_version,
         )
-
-    def _current_offer(self) -> bytes:
-        return self.offer(preferred_first(self.media.codec if self.media else None))
+        self.sdp_version += 1
+        return offer
 
     def set_remote(self) -> list[FromLeg]:
         """Tell the worker what was negotiated."""

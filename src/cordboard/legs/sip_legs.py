@@ -9,12 +9,20 @@ from collections.abc import Callable, Iterable
 
 from cordboard.call.actions import CallInfo
 from cordboard.call.effects import AnswerLeg, Dial, EndLeg, RingLeg
-from cordboard.call.reasons import Ending
+from cordboard.call.reasons import Ending, ending
 from cordboard.legs import identity
 from cordboard.legs.inbound_leg import InboundLeg
 from cordboard.legs.outbound_leg import OutboundLeg
-from cordboard.legs.outputs import CallOffered, FromLeg, OpenMedia, Output, ResolveTarget, Target
-from cordboard.legs.sip_leg import SipLeg
+from cordboard.legs.outputs import (
+    CallOffered,
+    CallRefused,
+    FromLeg,
+    OpenMedia,
+    Output,
+    ResolveTarget,
+    Target,
+)
+from cordboard.legs.sip_leg import MAX_HOPS, SipLeg
 from cordboard.media.protocol import EndpointOpened, EndpointRefused
 from cordboard.sdp import SdpError, SessionDescription, parse
 from cordboard.sip import events
@@ -23,6 +31,8 @@ from cordboard.sip.headers import HeaderError
 from cordboard.sip.message import Request
 from cordboard.sip.stack import SipStack
 from cordboard.sip.uri import Uri, UriError
+
+_RETRY_LATER = (("Retry-After", "5"),)
 
 
 class Identity:
@@ -105,7 +115,13 @@ class SipLegs:
         parent = self._legs.get(effect.parent)
         codec = parent.media.codec if parent is not None and parent.media is not None else None
         leg = OutboundLeg(
-            effect, self.stack, self._next_serial(), domain=self._ours.domain, parent_codec=codec
+            effect,
+            self.stack,
+            self._next_serial(),
+            domain=self._ours.domain,
+            parent_codec=codec,
+            # Two servers that dial each other, or one that dials itself, come to an end.
+            hops=parent.hops - 1 if parent is not None else MAX_HOPS,
         )
         self._legs[effect.call_id] = leg
         if len(self._legs) > self._max_legs:
@@ -193,26 +209,34 @@ class SipLegs:
     # ------------------------------------------------------------ new calls
 
     def _offered(self, event: events.InviteReceived, now: float) -> list[Output]:
-        status = self._refusal(event)
-        if status:
-            return self._digest(self.stack.reject(event.session, status=status, now=now), now)
+        refusal = self._refusal(event)
+        if refusal is not None:
+            return [refusal, *self._reject(event.session, refusal.status, now)]
         try:
             offer = parse(event.request.body) if event.request.body else None
             offered = self._describe(event)
+            hops = event.request.max_forwards
         except (SdpError, UriError, HeaderError):
-            return self._digest(self.stack.reject(event.session, status=400, now=now), now)
-        self._admit(offered, event.session, offer)
+            return self._reject(event.session, 400, now)
+        self._admit(offered, event.session, offer, MAX_HOPS if hops is None else min(hops, MAX_HOPS))
         return [offered]
 
-    def _refusal(self, event: events.InviteReceived) -> int:
-        """The status that turns a stranger or a flood away; 0 for everybody else."""
+    def _refusal(self, event: events.InviteReceived) -> CallRefused | None:
+        """Strangers and floods are turned away before anything is kept of them."""
+        who = event.source.host_port
         if not self._may_call(event.source.address):
-            return 403
-        return 503 if len(self._legs) >= self._max_legs else 0
+            return CallRefused(source=event.source, status=403, ending=ending("source_refused", who=who))
+        if len(self._legs) >= self._max_legs:
+            return CallRefused(source=event.source, status=503, ending=ending("overloaded", who=who))
+        return None
 
-    def _admit(self, offered: CallOffered, session: str, offer: SessionDescription | None) -> None:
+    def _reject(self, session: str, status: int, now: float) -> list[Output]:
+        headers = _RETRY_LATER if status == 503 else ()
+        return self._digest(self.stack.reject(session, status=status, headers=headers, now=now), now)
+
+    def _admit(self, offered: CallOffered, session: str, offer: SessionDescription | None, hops: int) -> None:
         call_id, caller = offered.call_id, offered.info.from_
-        leg = InboundLeg(call_id, self.stack, self._next_serial(), caller, session, offer)
+        leg = InboundLeg(call_id, self.stack, self._next_serial(), caller, session, offer, hops)
         self._legs[call_id] = leg
         self._by_session[session] = leg
 
@@ -223,13 +247,13 @@ class SipLegs:
         return CallOffered(
             call_id=call_id,
             info=self._info(call_id, request, dialled),
-            dialled=dialled.user or "",
+            dialled=identity.name_in(dialled),
             source=event.source,
         )
 
     def _info(self, call_id: str, request: Request, dialled: Uri) -> CallInfo:
         caller = request.from_
-        phone = identity.is_phone_call(request, caller)
+        phone = identity.is_phone_call(dialled, caller.uri)
         return CallInfo(
             call_id=call_id,
             node_id=self._ours.node_id,
@@ -260,11 +284,9 @@ def _inform(leg: SipLeg, event: events.Event, now: float) -> list[FromLeg]:
         return leg.reinvited(event, now)
     if isinstance(event, events.RequestReceived):
         return leg.requested(event, now)
-    if isinstance(leg, OutboundLeg):
-        return _inform_outbound(leg, event, now)
-    if isinstance(leg, InboundLeg) and isinstance(event, events.AckReceived):
+    if isinstance(event, events.AckReceived):
         return leg.acknowledged(event.body, now)
-    return []
+    return _inform_outbound(leg, event, now) if isinstance(leg, OutboundLeg) else []
 
 
 def _inform_outbound(leg: OutboundLeg, event: events.Event, now: float) -> list[FromLeg]:

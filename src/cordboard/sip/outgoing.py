@@ -31,8 +31,13 @@ def body_lines(body: bytes, extra: str) -> str:
     """The end of the head: the type of the body, unless `extra` names it, its length, and the empty line."""
     if not body:
         return "Content-Length: 0\r\n\r\n"
-    kind = "" if "content-type:" in extra.lower() else "Content-Type: application/sdp\r\n"
+    kind = "" if _names(extra, "content-type") else "Content-Type: application/sdp\r\n"
     return f"{kind}Content-Length: {len(body)}\r\n\r\n"
+
+
+def _names(extra: str, name: str) -> bool:
+    """Whether one of these lines is the header `name`; a value may say what it likes."""
+    return f"\n{name}:" in f"\n{extra.lower()}"
 
 
 def encoded(text: str, body: bytes) -> bytes:
@@ -89,7 +94,7 @@ class OutgoingRequest:
         self.cseq = cseq
         self.destination = destination
         self.routes = routes
-        forwards = "" if "max-forwards:" in extra.lower() else f"Max-Forwards: {MAX_FORWARDS}\r\n"
+        forwards = "" if _names(extra, "max-forwards") else f"Max-Forwards: {MAX_FORWARDS}\r\n"
         self.data = encoded(
             f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{routes}{forwards}From: {from_}\r\nTo: {to}\r\n"
             f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{extra}{body_lines(body, extra)}",
