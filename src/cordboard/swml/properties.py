@@ -35,6 +35,10 @@ STRUCTURE = frozenset({Kind.STEPS, Kind.CASES, Kind.BRANCHES, Kind.RESULT, Kind.
 """Kinds that hold parts of the program: compiled at load, not substituted."""
 
 
+def _bound(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
+
+
 class Property(msgspec.Struct, frozen=True, kw_only=True):
     """One property of a method."""
 
@@ -57,9 +61,9 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
         if self.enum:
             return "one of " + ", ".join(self.enum)
         if self.minimum is not None and self.maximum is not None:
-            return f"{self.kind.value} from {self.minimum:g} to {self.maximum:g}"
+            return f"{self.kind.value} from {_bound(self.minimum)} to {_bound(self.maximum)}"
         if self.minimum is not None:
-            return f"{self.kind.value} of at least {self.minimum:g}"
+            return f"{self.kind.value} of at least {_bound(self.minimum)}"
         return self.kind.value
 
 

@@ -75,11 +75,11 @@ class _Composer:
     def _scalar(self, event: Any) -> None:
         position = _place(event)
         node = self._typed(event, position)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (node, len(event.value) + _NODE_COST, 1)
         if self.stack and self.stack[-1].is_mapping and self.stack[-1].key is None:
             self.stack[-1].key = (event.value, position)
             return
-        if event.anchor is not None:
-            self.anchors[event.anchor] = (node, len(event.value) + _NODE_COST, 1)
         self._add(node, len(event.value) + 1, 1)
 
     def _typed(self, event: Any, position: Position) -> Scalar:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cordboard.call.actions import Sleep
-from cordboard.swml.checking import check, invalid
+from cordboard.swml import codes
+from cordboard.swml.checking import check
 from cordboard.swml.methods.method import Method
-from cordboard.swml.problems import Note
+from cordboard.swml.problems import MethodError, Note
 from cordboard.swml.program import Step, Steps
 from cordboard.swml.properties import Shape, integer
 
@@ -21,7 +22,8 @@ SHAPE = Shape(method="sleep", main="duration", properties=(_DURATION,))
 def _prepare(values: dict[str, Any], _: list[Note]) -> Sleep:
     milliseconds = check(values, SHAPE)["duration"]
     if milliseconds == 0:
-        raise invalid("sleep", ("duration",), _DURATION, milliseconds)
+        message = "sleep: `duration` must be at least 1 ms, or -1 for ever, not 0"
+        raise MethodError(codes.PARAMETER_INVALID, message, path=("duration",), found="0")
     return Sleep(seconds=None if milliseconds == -1 else milliseconds / 1000)
 
 
