@@ -48,7 +48,7 @@ def device_body(device: Device) -> Body:
 
 
 def bare_address(uri: str) -> str:
-    """`user@host` of a SIP URI: no scheme, password, port, parameters or headers.  A number stays as it is."""
+    """`user@host` of a SIP URI, without password, port, parameters and headers; a number stays as it is."""
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme.lower() not in ("sip", "sips"):
         return uri

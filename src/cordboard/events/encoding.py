@@ -12,7 +12,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def encode(body: Any) -> bytes:
-    """JSON of plain data or structs.  Text that a peer sent in no valid UTF-8 loses only its bad bytes (U+FFFD)."""
+    """JSON of plain data or structs.  Text that is no valid UTF-8 loses only its bad bytes (to U+FFFD)."""
     try:
         return _encoder.encode(body)
     except UnicodeEncodeError:
