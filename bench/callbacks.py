@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import re
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
@@ -26,7 +25,7 @@ class Receiver:
         self._count: Synchronized[int] = context.Value("q", 0)
         self._port: Synchronized[int] = context.Value("i", 0)
         self._ready = context.Event()
-        arguments = (self._count, self._port, self._ready, core, priority, os.getpid())
+        arguments = (self._count, self._port, self._ready, core, priority)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
 
     def __enter__(self) -> Receiver:
@@ -70,18 +69,17 @@ class _Connection(asyncio.Protocol):
             self._transport.write(_ANSWER)
 
 
-def _serve(
-    count: Synchronized[int], port: Synchronized[int], ready: Event, core: int, priority: int, parent: int
-) -> None:
+def _serve(count: Synchronized[int], port: Synchronized[int], ready: Event, core: int, priority: int) -> None:
     settle_on(core, priority)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Connection(count), LOOPBACK, 0)
         port.value = server.sockets[0].getsockname()[1]
         ready.set()
-        while os.getppid() == parent:
-            await asyncio.sleep(1)
+        await asyncio.to_thread(parent.join)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())

@@ -1,7 +1,7 @@
 """Phones that send and hear real RTP: all legs of a load in one process, paced by absolute deadlines.
 
-Each packet carries the time of its sending in a spelling that survives PCMU-PCMA translation: eight hexadecimal
-digits, each spelt as one of sixteen loudnesses that no translation confuses.
+Each packet carries the time of its sending in a spelling that survives PCMU-PCMA translation: eight
+hexadecimal digits, each spelt as one of sixteen loudnesses that no translation confuses.
 """
 
 from __future__ import annotations
@@ -62,7 +62,18 @@ class Exchanged(NamedTuple):
 class FarEnd:
     """One leg's phone: a socket for RTP and one for RTCP."""
 
-    __slots__ = ("_payload_type", "_read", "_rest", "_sequence", "_spell", "_ssrc", "packets", "port", "rtcp", "rtp")
+    __slots__ = (
+        "_payload_type",
+        "_read",
+        "_rest",
+        "_sequence",
+        "_spell",
+        "_ssrc",
+        "packets",
+        "port",
+        "rtcp",
+        "rtp",
+    )
 
     def __init__(self, port: int, codec: str) -> None:
         """`port`: even, and the next one free as well.  Raises OSError."""
@@ -105,7 +116,9 @@ class FarEnd:
 
     def report(self) -> None:
         """A sender report."""
-        sender = rtcp.SenderInfo(rtcp.ntp(time.time()), self._sequence * 160 & _MASK, self.packets, self.packets * 160)
+        sender = rtcp.SenderInfo(
+            rtcp.ntp(time.time()), self._sequence * 160 & _MASK, self.packets, self.packets * 160
+        )
         self.rtcp.send(rtcp.build(rtcp.Report(self._ssrc, sender, ()), "load@127.0.0.1"))
 
     def close(self) -> None:

@@ -17,13 +17,14 @@ import re
 import select
 import socket
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.far_ends import PAYLOAD_TYPES, Exchanged, FarEnd, exchange, open_far_ends
 from bench.machine import LOOPBACK, settle_on
-from cordboard.sip.events import Answered, InviteReceived, Output, Refused, SendMessage, SessionEnded
+from cordboard.sip.events import Answered, Event, InviteReceived, Output, Refused, SendMessage, SessionEnded
 from cordboard.sip.stack import Endpoint, SipStack
 
 _FIRST_PORT = 31_000
@@ -93,9 +94,12 @@ class Generator:
             self._process.terminate()
         self._pipe.close()
 
-    def place(self, server_port: int, *, rate: int) -> Placed:
-        """Raises RuntimeError when the load itself fails."""
-        return Placed(*self._ask("place", (server_port, rate), 300))
+    def place(self, port: int, *, rate: int, count: int | None = None) -> Placed:
+        """`count` calls (default: all) to the server on this port, or straight to `callee_port`.
+
+        Raises RuntimeError when the load itself fails.
+        """
+        return Placed(*self._ask("place", (port, rate, count), 300))
 
     def begin_talking(self, seconds: float, *, directly: bool = False) -> None:
         """Both ends of all calls talk; `directly`: without a server, either end to the other."""
@@ -109,11 +113,11 @@ class Generator:
         """Hang up everything; returns how many calls have ended properly."""
         return int(self._ask("end", (), 60))
 
-    def _ask(self, what: str, arguments: tuple[object, ...], patience: float) -> object:
+    def _ask(self, what: str, arguments: tuple[object, ...], patience: float) -> Any:
         self._pipe.send((what, arguments))
         return self._answer(patience)
 
-    def _answer(self, patience: float) -> object:
+    def _answer(self, patience: float) -> Any:
         if not self._pipe.poll(patience):
             raise RuntimeError("the load does not answer")
         try:
@@ -139,9 +143,9 @@ class _Phones:
         self.sessions: dict[str, int] = {}
         """Session → number of its leg."""
 
-    def carry(self, outputs: list[Output]) -> list[Output]:
+    def carry(self, outputs: list[Output]) -> list[Event]:
         """Send what is to be sent; the rest is news."""
-        news = []
+        news: list[Event] = []
         for output in outputs:
             if isinstance(output, SendMessage):
                 self.socket.sendto(output.data, (output.destination.address, output.destination.port))
@@ -149,7 +153,7 @@ class _Phones:
                 news.append(output)
         return news
 
-    def read(self) -> list[Output]:
+    def read(self) -> list[Event]:
         """Take everything that has arrived, and what is due."""
         outputs: list[Output] = []
         while True:
@@ -184,15 +188,15 @@ class _Load:
 
     # -------------------------------------------------------------- what it is told
 
-    def place(self, server_port: int, rate: int) -> tuple[int, int, list[float], str]:
-        count = len(self.calling)
+    def place(self, port: int, rate: int, wanted: int | None) -> tuple[int, int, list[float], str]:
+        count = wanted or len(self.calling)
         self._free_called = list(range(count))
         self._invited, self._setup, self._failed, self._ended = [], {}, {}, 0
         began = time.monotonic()
         deadline = began + count / rate + _PATIENCE
         while len(self._setup) + len(self._failed) < count and time.monotonic() < deadline:
             while len(self._invited) < min(count, int((time.monotonic() - began) * rate) + 1):
-                self._invite(server_port)
+                self._invite(port)
             self._turn(0.5 / rate)
         self._listen_for(0.2)
         return count, len(self._setup), sorted(self._setup.values()), next(iter(self._failed.values()), "")
@@ -210,9 +214,7 @@ class _Load:
         self._ended = 0
         wanted = len(self.callers.sessions)
         for session in list(self.callers.sessions):
-            self._heard_by_caller(
-                self.callers.carry(self.callers.stack.bye(session, now=time.monotonic()))
-            )
+            self._heard_by_caller(self.callers.carry(self.callers.stack.bye(session, now=time.monotonic())))
             self._turn(0.002)
         deadline = time.monotonic() + _PATIENCE
         while self._ended < wanted and time.monotonic() < deadline:
@@ -239,21 +241,21 @@ class _Load:
         while time.monotonic() < until:
             self._turn(0.01)
 
-    def _invite(self, server_port: int) -> None:
+    def _invite(self, port: int) -> None:
         number = len(self._invited)
         self._invited.append(time.monotonic())
         session, outputs = self.callers.stack.invite(
-            uri=f"sip:+15550100@{LOOPBACK}:{server_port}",
+            uri=f"sip:+15550100@{LOOPBACK}:{port}",
             to=f"<sip:+15550100@{LOOPBACK}>",
             from_=f"<sip:caller{number}@{LOOPBACK}>",
-            destination=Endpoint("UDP", LOOPBACK, server_port),
+            destination=Endpoint("UDP", LOOPBACK, port),
             body=_description(self.calling[number].port, self.codecs[0]),
             now=time.monotonic(),
         )
         self.callers.sessions[session] = number
         self.callers.carry(outputs)
 
-    def _heard_by_caller(self, news: list[Output]) -> None:
+    def _heard_by_caller(self, news: list[Event]) -> None:
         for event in news:
             number = self.callers.sessions.get(getattr(event, "session", ""))
             if number is None:
@@ -267,7 +269,7 @@ class _Load:
                 self._ended += 1
                 del self.callers.sessions[event.session]
 
-    def _heard_by_callee(self, news: list[Output]) -> None:
+    def _heard_by_callee(self, news: list[Event]) -> None:
         for event in news:
             if isinstance(event, InviteReceived):
                 self._answer(event)
@@ -305,12 +307,14 @@ def _summary(result: Exchanged) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def _run(pipe: Connection, calls: int, caller_codec: str, callee_codec: str, core: int, priority: int) -> None:
+def _run(
+    pipe: Connection, calls: int, caller_codec: str, callee_codec: str, core: int, priority: int
+) -> None:
     settle_on(core, priority)
     gc.disable()
     load = _Load(calls, caller_codec, callee_codec)
     pipe.send(load.callees.port)
-    orders = {"place": load.place, "talk": load.talk, "end": load.end}
+    orders: dict[str, Callable[..., Any]] = {"place": load.place, "talk": load.talk, "end": load.end}
     try:
         # A load that nobody directs still answers what arrives, so that no far end has to resend.
         while True:

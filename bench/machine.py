@@ -75,11 +75,14 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def settle_on(core: int, priority: int) -> None:
-    """Keep this process on one core; `priority` below 0 (needs root) when others use the machine too."""
-    os.sched_setaffinity(0, {core})
+def settle_on(core: int, priority: int, pid: int = 0) -> None:
+    """Keep a process (0: this one) on one core.
+
+    `priority`: its nice value; below 0 (needs root) when other programs use the machine too.
+    """
+    os.sched_setaffinity(pid, {core})
     if priority:
-        os.setpriority(os.PRIO_PROCESS, 0, priority)
+        os.setpriority(os.PRIO_PROCESS, pid, priority)
 
 
 def free_port(*, even_from: int = 0) -> int:

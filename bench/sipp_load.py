@@ -15,7 +15,7 @@ _SCENARIOS = Path(__file__).parent / "sipp"
 _CALLER_MEDIA, _CALLEE_MEDIA = 40_000, 50_000
 
 
-class NoSipp(Exception):
+class SippError(Exception):
     """SIPp is not installed, or does not start."""
 
 
@@ -65,7 +65,7 @@ class Callee:
         self._process = _start(arguments, directory, self._core, self._priority)
         time.sleep(0.7)
         if self._process.poll() is not None:
-            raise NoSipp(f"the callee does not start: {_said(directory)}")
+            raise SippError(f"the callee does not start: {_said(directory)}")
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -82,14 +82,24 @@ class Callee:
         return _last_row(Path(self._directory.name) / "statistics.csv").get("Retransmissions(C)", 0)
 
 
-def place_calls(callee: Callee, port: int, *, rate: int, seconds: float, core: int, priority: int = 0) -> LoadResult:
+def place_calls(
+    callee: Callee, port: int, *, rate: int, seconds: float, core: int, priority: int = 0
+) -> LoadResult:
     """`rate` calls a second for so long, to `port`; returns when all have ended."""
     asked = int(rate * seconds)
     resent = callee.retransmissions()
     with tempfile.TemporaryDirectory(prefix="cordboard-caller-") as name:
         directory = Path(name)
         arguments = [f"{LOOPBACK}:{port}", "-sf", str(_SCENARIOS / "caller.xml"), "-p", str(free_port())]
-        arguments += ["-s", "+15550100", "-mp", str(free_port(even_from=_CALLER_MEDIA)), "-trace_rtt", "-rtt_freq", "1"]
+        arguments += [
+            "-s",
+            "+15550100",
+            "-mp",
+            str(free_port(even_from=_CALLER_MEDIA)),
+            "-trace_rtt",
+            "-rtt_freq",
+            "1",
+        ]
         arguments += ["-r", str(rate), "-m", str(asked), "-l", "50000", "-timeout", f"{int(seconds) + 30}s"]
         began = time.monotonic()
         process = _start(arguments, directory, core, priority)
@@ -103,7 +113,7 @@ def place_calls(callee: Callee, port: int, *, rate: int, seconds: float, core: i
         time.sleep(1.2)  # the callee writes its figures once a second
         row = _last_row(directory / "statistics.csv")
         if not row:
-            raise NoSipp(f"the caller does not start: {_said(directory)}")
+            raise SippError(f"the caller does not start: {_said(directory)}")
         return LoadResult(
             asked=asked,
             succeeded=row["SuccessfulCall(C)"],
@@ -116,19 +126,20 @@ def place_calls(callee: Callee, port: int, *, rate: int, seconds: float, core: i
 def _start(arguments: list[str], directory: Path, core: int, priority: int) -> subprocess.Popen[bytes]:
     path = sipp_path()
     if path is None:
-        raise NoSipp("SIPp is not installed (Debian: apt-get install sip-tester)")
+        raise SippError("SIPp is not installed (Debian: apt-get install sip-tester)")
     common = ["-i", LOOPBACK, "-mi", LOOPBACK, "-nostdin", "-buff_size", "8388608", "-timer_resol", "5"]
     common += ["-trace_stat", "-fd", "1", "-stf", str(directory / "statistics.csv")]
     common += ["-default_behaviors", "all,-bye"]
     with (directory / "said").open("w") as said:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [path, *arguments, *common],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
-            preexec_fn=lambda: settle_on(core, priority),
         )
+    settle_on(core, priority, process.pid)
+    return process
 
 
 def _said(directory: Path) -> str:
@@ -142,7 +153,9 @@ def _last_row(path: Path) -> dict[str, int]:
     except OSError:
         return {}
     rows = [row for row in csv.DictReader(lines, delimiter=";") if row.get("Retransmissions(C)")]
-    return {k: int(v) for k, v in rows[-1].items() if k and isinstance(v, str) and v.isdigit()} if rows else {}
+    return (
+        {k: int(v) for k, v in rows[-1].items() if k and isinstance(v, str) and v.isdigit()} if rows else {}
+    )
 
 
 def _response_times(directory: Path) -> list[float]:

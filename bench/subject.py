@@ -98,9 +98,10 @@ class Subject:
             stdin=subprocess.DEVNULL,
             text=True,
             bufsize=1,
-            preexec_fn=lambda: settle_on(self._core, self._priority),
         )
         try:
+            # It has no threads and no workers yet: they inherit this.
+            settle_on(self._core, self._priority, self.pid)
             self.port = self._wait_until_ready()
             self.workers = self._wait_for_workers()
         except BaseException:
