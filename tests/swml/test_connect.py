@@ -188,7 +188,8 @@ def test_bad_input_dials_nobody_sets_the_variables_and_the_script_goes_on(
 ) -> None:
     result: dict[str, Any] = {"case": {"failed": [{"answer": {}}]}}
     ran = connect(drive, {**argument, "result": result})
-    assert ran.names == ["answer"]
+    assert ran.names == ["connect", "answer"]
+    assert (ran.plan.groups, ran.plan.problem) == ((), ran.warnings[0].message)
     assert ran.codes == [code]
     assert ran.vars["script_error"] == f"relay_script_{code}"
     assert (ran.vars["connect_result"], ran.vars["connect_failed_reason"]) == ("failed", "error")
@@ -265,7 +266,7 @@ def test_one_bad_destination_of_a_list_fails_alone(drive: Any, bad: Any) -> None
 )
 def test_what_is_not_built_is_refused_by_name(drive: Any, argument: Any, named: str) -> None:
     ran = connect(drive, argument)
-    assert ran.names == []
+    assert ran.plan.groups == ()
     assert f"connect: {named}" in ran.warnings[0].message
     assert ran.warnings[0].message.endswith("not supported by this server yet")
     assert ran.codes == ["method_execute_failed"]

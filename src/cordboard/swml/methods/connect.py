@@ -34,16 +34,14 @@ def _run(step: Step, interpreter: Interpreter) -> Steps:
         action: Connect = interpreter.prepare(step, values)
     except MethodError as error:
         interpreter.failed(step, error)
-        action = Connect(plan=_refused_plan(values, error))
-        if action.plan.status_url is not None:
-            yield action
+        yield Connect(plan=_refused_plan(values, error))
     else:
         _remember((yield action), interpreter)
     return (yield from interpreter.result(step.argument.parts.get("result")))
 
 
 def _refused_plan(values: dict[str, Any], error: MethodError) -> ConnectPlan:
-    """Dials nobody and leaves the caller as it is; tells whoever listens that the connect failed."""
+    """Dials nobody and leaves the caller as it is: whoever listens learns that the connect failed, and why."""
     status_url = usable_status_url(values)
     return ConnectPlan(groups=(), answer_on_bridge=True, status_url=status_url, problem=error.message)
 
