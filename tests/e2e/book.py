@@ -30,12 +30,9 @@ class Book:
     def connects(self) -> list[str]:
         """The states of all connects, in order; a failed one with its reason: `failed busy`."""
         return [
-            f"{happening.state} {happening.ending.reason.value}"
-            if happening.state == "failed"
-            else happening.state
+            _with_reason(happening)
             for _, happening in self.events
             if isinstance(happening, ConnectStateChanged)
-            and (happening.ending or happening.state != "failed")
         ]
 
     def peers(self) -> list[str]:
@@ -106,3 +103,8 @@ class Book:
         assert record.variables is not None
         variables: dict[str, Any] = msgspec.json.decode(record.variables)
         return variables
+
+
+def _with_reason(happening: ConnectStateChanged) -> str:
+    end = happening.ending
+    return happening.state if end is None else f"{happening.state} {end.reason.value}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
+import errno
 import os
 import re
 import shutil
@@ -230,10 +231,11 @@ _taken = os.getpid() * 16 % _BLOCK
 """Ports of this process's block that were given out; the count starts again at the end of the block."""
 
 
-def free_ports(count: int) -> int:
-    """The first of a run of UDP ports that nobody uses now; each worker of a test run has a block of its own.
+def free_ports(count: int, *, busy: int = 0) -> int:
+    """The first of a run of UDP ports that nobody uses now, but for `busy` of them at most.
 
-    No run is given out twice in a row, because a server takes the ports of its range only when it needs them.
+    Each worker of a test run has a block of its own, and no run is given out twice in a row, because a server
+    takes the ports of its range only when it needs them.
     """
     global _taken  # noqa: PLW0603 - one count a process is what is meant
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
@@ -242,11 +244,11 @@ def free_ports(count: int) -> int:
         if _taken + count > _BLOCK:
             _taken = 0
         start = block + _taken
-        busy = next((port for port in range(start, start + count) if not _is_free(port)), None)
-        if busy is None:
+        taken = [port for port in range(start, start + count) if not _is_free(port)]
+        if len(taken) <= busy:
             _taken += count
             return start
-        _taken = (busy - block) // 2 * 2 + 2
+        _taken = (taken[0] - block) // 2 * 2 + 2
     raise RuntimeError(f"no run of {count} free UDP ports")
 
 
@@ -254,7 +256,9 @@ def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             return False
     return True
 
