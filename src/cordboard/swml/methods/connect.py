@@ -41,7 +41,7 @@ def _run(step: Step, interpreter: Interpreter) -> Steps:
 
 
 def _refused_plan(values: dict[str, Any], error: MethodError) -> ConnectPlan:
-    """Dials nobody and leaves the caller as it is: whoever listens learns that the connect failed, and why."""
+    """Dials nobody and leaves the caller as it is: whoever listens learns why the connect failed."""
     status_url = usable_status_url(values)
     return ConnectPlan(groups=(), answer_on_bridge=True, status_url=status_url, problem=error.message)
 
