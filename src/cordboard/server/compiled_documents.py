@@ -9,6 +9,8 @@ from cordboard.swml.document import Document, load
 MAX_KEPT = 256
 MAX_SIZE = 64 * 1024
 """Longer documents are compiled each time rather than kept."""
+MAX_TOTAL = 2 << 20
+"""Bytes of all that is kept together: compiled, a document takes several times its size."""
 
 
 class CompiledDocuments:
@@ -16,6 +18,10 @@ class CompiledDocuments:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[bytes, str], Document] = OrderedDict()
+        self._total = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def __call__(self, body: bytes, source: str) -> Document:
         """Raises `DocumentError`."""
@@ -24,9 +30,15 @@ class CompiledDocuments:
         key = (body, source)
         document = self._kept.get(key)
         if document is None:
-            document = self._kept[key] = load(body, source=source)
-            if len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
+            document = load(body, source=source)
+            self._keep(key, document)
         else:
             self._kept.move_to_end(key)
         return document
+
+    def _keep(self, key: tuple[bytes, str], document: Document) -> None:
+        self._kept[key] = document
+        self._total += len(key[0])
+        while len(self._kept) > MAX_KEPT or self._total > MAX_TOTAL:
+            (body, _), _ = self._kept.popitem(last=False)
+            self._total -= len(body)

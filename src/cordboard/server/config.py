@@ -11,11 +11,20 @@ import ipaddress
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 _NAMESPACE = "00000000-0000-4000-8000-"
+_DEVELOPMENT_KEY = "development-signing-key"
 
 
 class ConfigError(Exception):
@@ -26,10 +35,47 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _check_networks(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        ipaddress.ip_network(value, strict=False)
-    return values
+def _network(value: str) -> str:
+    ipaddress.ip_network(value, strict=False)
+    return value
+
+
+def _address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
+
+
+def _host_address(value: str) -> str:
+    address, port = split_host(value, 0)
+    _address(address)
+    if port > 65_535:
+        raise ValueError("the port is over 65535")
+    return value
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""A CIDR block."""
+Address = Annotated[str, AfterValidator(_address)]
+"""An IP address."""
+
+
+class _Reachable(_Section):
+    """A section with a socket: where it is bound, and what far ends are told."""
+
+    address: Address = "127.0.0.1"
+    public_address: Address | None = None
+    """What far ends are told instead of `address` (behind NAT, or bound to all addresses)."""
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> Self:
+        if self.public_address is None and ipaddress.ip_address(self.address).is_unspecified:
+            raise ValueError(
+                f"public_address must be set, because nobody can be told to send to {self.address}"
+            )
+        return self
+
+    @property
+    def told(self) -> str:
+        return self.public_address or self.address
 
 
 class ServerSection(_Section):
@@ -41,31 +87,27 @@ class ServerSection(_Section):
     node_id: str = _NAMESPACE + "000000000001"
     project_id: str = _NAMESPACE + "000000000002"
     space_id: str = _NAMESPACE + "000000000003"
-    signing_key: str = "development-signing-key"
+    signing_key: str = Field(default=_DEVELOPMENT_KEY, min_length=1)
     """Signs callbacks and document requests (HMAC)."""
     max_calls: int = Field(default=10_000, ge=1, le=1_000_000)
     """Legs at once; further INVITEs get 503."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class SipSection(_Section):
+class SipSection(_Reachable):
     """The SIP listener (UDP)."""
 
-    address: str = "127.0.0.1"
     port: int = Field(default=5060, ge=0, le=65535)
     """0 takes a free port."""
     domain: str | None = None
-    """Host of From URIs made from a number; default: the address."""
-    allowed_sources: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Host of From URIs made from a number; default: the (public) address."""
+    allowed_sources: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
     """CIDR blocks that may place calls; everybody else gets 403."""
 
-    _networks = field_validator("allowed_sources")(_check_networks)
 
-
-class MediaSection(_Section):
+class MediaSection(_Reachable):
     """RTP and the worker processes."""
 
-    address: str = "127.0.0.1"
     workers: int = Field(default=0, ge=0, le=256)
     """0 = one for each core."""
     port_min: int = Field(default=10_000, ge=1024, le=65_534)
@@ -74,9 +116,11 @@ class MediaSection(_Section):
     """Where `file:` URLs of `play` may point; none: files are refused."""
 
     @model_validator(mode="after")
-    def _range(self) -> MediaSection:
-        if self.port_max - self.port_min < 3:
-            raise ValueError("port_max must be at least port_min + 3")
+    def _range(self) -> Self:
+        # Two ports for each leg, two legs for each call, on each worker.
+        least = 4 * max(1, self.workers) - 1
+        if self.port_max - self.port_min < least:
+            raise ValueError(f"port_max must be at least port_min + {least}")
         return self
 
 
@@ -85,10 +129,8 @@ class OutboundSection(_Section):
 
     allow_private: bool | None = None
     """Loopback and private addresses; default: only in the development profile."""
-    allowed_networks: tuple[str, ...] = ()
+    allowed_networks: tuple[Network, ...] = ()
     """CIDR blocks allowed although they are private."""
-
-    _networks = field_validator("allowed_networks")(_check_networks)
 
 
 class Route(_Section):
@@ -97,6 +139,25 @@ class Route(_Section):
     document: str
     """A file (relative to the configuration file) or an http(s) URL."""
     fallback_url: str | None = None
+    """Fetched when `document` cannot be."""
+
+    @property
+    def is_fetched(self) -> bool:
+        return _is_url(self.document)
+
+    @model_validator(mode="after")
+    def _fallback_fits(self) -> Self:
+        if self.fallback_url is None:
+            return self
+        if not self.is_fetched:
+            raise ValueError("fallback_url has a meaning only where document is a URL")
+        if not _is_url(self.fallback_url):
+            raise ValueError("fallback_url must be an http(s) URL")
+        return self
+
+
+def _is_url(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
 
 
 class Trunk(_Section):
@@ -111,7 +172,7 @@ class Trunk(_Section):
     @classmethod
     def _prefixes(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
-            if not re.fullmatch(r"\+\d{0,15}", value):
+            if not re.fullmatch(r"\+[0-9]{0,15}", value):
                 raise ValueError(f"{value!r} is not an E.164 prefix such as '+1555'")
         return values
 
@@ -121,7 +182,7 @@ class PhonesSection(_Section):
 
     enabled: bool | None = None
     """Default: only in the development profile."""
-    address: str = "127.0.0.1"
+    address: Address = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
     """0 takes a free port."""
 
@@ -137,7 +198,7 @@ class Config(_Section):
     routes: dict[str, Route] = Field(default_factory=dict)
     """Number (`+1555…`), SIP user name, or a prefix ending in `*`; the longest match answers."""
     trunks: dict[str, Trunk] = Field(default_factory=dict)
-    hosts: dict[str, str] = Field(default_factory=dict)
+    hosts: dict[str, Annotated[str, AfterValidator(_host_address)]] = Field(default_factory=dict)
     """Host names with a fixed `address` or `address:port`, asked before DNS."""
     envs: dict[str, str] = Field(default_factory=dict)
     """What documents see as `envs`."""
@@ -149,16 +210,9 @@ class Config(_Section):
             return value
         return {k: {"document": v} if isinstance(v, str) else v for k, v in value.items()}
 
-    @field_validator("hosts")
-    @classmethod
-    def _host_addresses(cls, value: dict[str, str]) -> dict[str, str]:
-        for address in value.values():
-            ipaddress.ip_address(split_host(address, 0)[0])
-        return value
-
     @model_validator(mode="after")
     def _production_is_keyed(self) -> Config:
-        if self.server.profile == "production" and self.server.signing_key == "development-signing-key":
+        if self.server.profile == "production" and self.server.signing_key == _DEVELOPMENT_KEY:
             raise ValueError("server.signing_key must be set in the production profile")
         return self
 

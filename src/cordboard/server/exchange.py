@@ -16,7 +16,7 @@ from cordboard.call import facts
 from cordboard.call.actions import CallInfo, DocumentFailed, DocumentFetched, Evaluate, FetchDocument
 from cordboard.call.call import Call
 from cordboard.call.plan import Destination
-from cordboard.call.reasons import Ending, ending
+from cordboard.call.reasons import Ending, caller_code, ending
 from cordboard.legs import outputs as out
 from cordboard.legs.identity import is_sip_uri
 from cordboard.legs.sip_legs import SipLegs
@@ -27,6 +27,7 @@ from cordboard.server.javascript import evaluate_aside, evaluate_at_once
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.playback import Playback
 from cordboard.server.recorder import Recorder
+from cordboard.server.refusals import Refusals
 from cordboard.server.routes import Routed
 from cordboard.server.switchboard import Switchboard
 from cordboard.server.targets import Targets
@@ -57,6 +58,7 @@ class Exchange:
         documents: DocumentFetcher,
         audio: AudioFetcher,
         route: Route,
+        ready: Callable[[], bool],
         envs: dict[str, str],
         new_id: Callable[[], str],
     ) -> None:
@@ -67,6 +69,7 @@ class Exchange:
         self._targets = targets
         self._documents = documents
         self._route = route
+        self._ready = ready
         self._envs = envs
         self._compiled = CompiledDocuments()
         self._new_id = new_id
@@ -78,7 +81,40 @@ class Exchange:
         self._send: Callable[[bytes, Endpoint], None] = _nowhere
         self.media: MediaEngine
         self._playback: Playback
+        self._refusals = Refusals()
         self.draining = False
+        self._carriers: dict[type, Callable[[Any], None]] = {
+            SendMessage: self._transmit,
+            out.Happened: self._happened,
+            out.MediaOrder: self._order_media,
+            out.OpenMedia: self._open_media,
+            out.CloseMedia: self._close_media,
+            out.DialogSaved: self._save_dialog,
+            out.ResolveTarget: self._resolve,
+            out.CallOffered: self._offered,
+            out.CallRefused: self._refused,
+        }
+        self._performers: dict[type, Callable[[Call, Any], None]] = {
+            fx.Report: self._report,
+            fx.TellCall: self._tell_call,
+            fx.AskShell: self._ask,
+            fx.RingLeg: self._ring_leg,
+            fx.AnswerLeg: self._answer_leg,
+            fx.EndLeg: self._end_leg,
+            fx.Dial: self._dial,
+            fx.Join: self._join,
+            fx.Unjoin: self._unjoin,
+            fx.PlayTo: self._play,
+            fx.StopPlay: self._stop_play,
+            fx.CallOver: self._call_over,
+        }
+        self._media_handlers: dict[type, Callable[[Any], None]] = {
+            media_protocol.EndpointOpened: self._media_opened,
+            media_protocol.EndpointRefused: self._media_refused,
+            media_protocol.EndpointClosed: self._media_closed,
+            media_protocol.PlayEnded: self._play_ended,
+            media_protocol.DigitHeard: self._digit_heard,
+        }
 
     def attach(self, send: Callable[[bytes, Endpoint], None], media: MediaEngine) -> None:
         """The socket and the workers, once they are open."""
@@ -86,11 +122,11 @@ class Exchange:
         self.media = media
         self._playback = Playback(media, self._audio, self.switchboard.post, self.spawn)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something that waits; it is cancelled with the exchange."""
+    def spawn(self, work: Coroutine[Any, Any, None], call_id: str) -> asyncio.Task[None]:
+        """Run something that a call waits for; it is cancelled with the exchange."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._task_done)
+        task.add_done_callback(lambda done: self._task_done(done, call_id))
         return task
 
     async def stop(self) -> None:
@@ -118,7 +154,8 @@ class Exchange:
     async def quiet(self) -> None:
         """Wait until every far end has been seen off and every endpoint is closed."""
         await self.switchboard.empty()
-        while self.legs.stack.counts()["sessions"] or self.media.endpoints():  # noqa: ASYNC110
+        stack = self.legs.stack
+        while stack.unanswered() or stack.counts()["sessions"] or self.media.endpoints():  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
 
     def hang_up_saved(self, saved: bytes) -> None:
@@ -128,16 +165,31 @@ class Exchange:
     # ------------------------------------------------------------ from the sockets
 
     def received(self, data: bytes, source: Endpoint) -> None:
-        for tap in self.taps:
-            tap("received", data, source)
-        self._carry(self.legs.receive(data, source, self._loop.time()))
+        try:
+            for tap in self.taps:
+                tap("received", data, source)
+            self._carry(self.legs.receive(data, source, self._loop.time()))
+        except Exception:
+            self._defect("a message from %s could not be handled", source.host_port)
 
     def unreachable(self, destination: Endpoint) -> None:
-        self._carry(self.legs.transport_failed(destination, self._loop.time()))
+        try:
+            self._carry(self.legs.transport_failed(destination, self._loop.time()))
+        except Exception:
+            self._defect("the failure of %s could not be handled", destination.host_port)
 
     def _legs_timeout(self) -> None:
         self._timer = self._timer_due = None
-        self._carry(self.legs.handle_timeout(self._loop.time()))
+        try:
+            self._carry(self.legs.handle_timeout(self._loop.time()))
+        except Exception:
+            self._defect("a SIP timer could not be handled")
+            self._arm()
+
+    def _defect(self, what: str, *details: object) -> None:
+        """The last line of defence for what belongs to no call: what is at hand is lost, nothing else."""
+        self.switchboard.defects += 1
+        _log.exception("internal error: " + what, *details)
 
     def _arm(self) -> None:
         due = self.legs.next_timeout()
@@ -154,20 +206,24 @@ class Exchange:
     # ------------------------------------------------------------ from the media
 
     def media_event(self, event: media_protocol.Event) -> None:
-        now = self._loop.time()
-        match event:
-            case media_protocol.EndpointOpened():
-                self.recorder.media_opened(event.endpoint_id)
-                self._carry(self.legs.media_opened(event, now))
-            case media_protocol.EndpointRefused():
-                self._carry(self.legs.media_refused(event, now))
-            case media_protocol.EndpointClosed():
-                self.recorder.media_closed(event.endpoint_id, event.statistics)
-            case media_protocol.PlayEnded():
-                self._playback.ended(event)
-            case media_protocol.DigitHeard():
-                fact = facts.DigitReceived(digit=event.digit, duration_ms=event.duration_ms)
-                self.switchboard.post(event.endpoint_id, fact)
+        self._media_handlers[type(event)](event)
+
+    def _media_opened(self, event: media_protocol.EndpointOpened) -> None:
+        self.recorder.media_opened(event.endpoint_id)
+        self._carry(self.legs.media_opened(event, self._loop.time()))
+
+    def _media_refused(self, event: media_protocol.EndpointRefused) -> None:
+        self._carry(self.legs.media_refused(event, self._loop.time()))
+
+    def _media_closed(self, event: media_protocol.EndpointClosed) -> None:
+        self.recorder.media_closed(event.endpoint_id, event.statistics)
+
+    def _play_ended(self, event: media_protocol.PlayEnded) -> None:
+        self._playback.ended(event)
+
+    def _digit_heard(self, event: media_protocol.DigitHeard) -> None:
+        fact = facts.DigitReceived(digit=event.digit, duration_ms=event.duration_ms)
+        self.switchboard.post(event.endpoint_id, fact)
 
     def worker_died(self, endpoint_ids: list[str], sentence: str) -> None:
         """Its calls end with the true reason; everybody else goes on."""
@@ -186,36 +242,35 @@ class Exchange:
 
     def _carry(self, outputs: list[out.Output]) -> None:
         for output in outputs:
-            self._carry_one(output)
+            self._carriers[type(output)](output)
         self._arm()
 
-    def _carry_one(self, output: out.Output) -> None:
-        match output:
-            case SendMessage():
-                self._send(output.data, output.destination)
-                for tap in self.taps:
-                    tap("sent", output.data, output.destination)
-            case out.Happened():
-                self.switchboard.post(output.call_id, output.fact)
-            case out.MediaOrder():
-                self.media.set_remote(output.command)
-            case out.OpenMedia():
-                self.media.open(output.call_id, near=output.near)
-            case out.CloseMedia():
-                self.media.close(output.call_id)
-            case out.DialogSaved():
-                self.recorder.dialog_saved(output.call_id, output.saved)
-            case out.ResolveTarget():
-                self._resolve(output)
-            case out.CallOffered():
-                self._offered(output)
+    def _transmit(self, order: SendMessage) -> None:
+        self._send(order.data, order.destination)
+        for tap in self.taps:
+            tap("sent", order.data, order.destination)
+
+    def _happened(self, order: out.Happened) -> None:
+        self.switchboard.post(order.call_id, order.fact)
+
+    def _order_media(self, order: out.MediaOrder) -> None:
+        self.media.set_remote(order.command)
+
+    def _open_media(self, order: out.OpenMedia) -> None:
+        self.media.open(order.call_id, near=order.near)
+
+    def _close_media(self, order: out.CloseMedia) -> None:
+        self.media.close(order.call_id)
+
+    def _save_dialog(self, order: out.DialogSaved) -> None:
+        self.recorder.dialog_saved(order.call_id, order.saved)
 
     def _resolve(self, order: out.ResolveTarget) -> None:
         found = self._targets.find_at_once(order.destination)
         if found is not None:
             self._resolved(order.call_id, found)
         else:
-            self.spawn(self._look_up(order.call_id, order.destination))
+            self.spawn(self._look_up(order.call_id, order.destination), order.call_id)
 
     async def _look_up(self, call_id: str, destination: Destination) -> None:
         self._resolved(call_id, await self._targets.find(destination))
@@ -228,10 +283,26 @@ class Exchange:
             self._carry(self.legs.resolved(call_id, found, now))
 
     def _offered(self, offer: out.CallOffered) -> None:
-        routed = self._route(offer.dialled)
-        if routed is None or self.draining:
-            self._turn_away(offer, 503 if routed else 404)
-            return
+        try:
+            routed = self._route(offer.dialled)
+            problem = self._problem(routed)
+            if routed is None or problem:
+                self._turn_away(offer, problem)
+            else:
+                self._take_in(offer, routed)
+        except Exception:
+            self._defect("the call from %s could not be taken in", offer.source.host_port)
+            self._turn_away(offer, "internal_error")
+
+    def _problem(self, routed: Routed | None) -> str:
+        """Why no call can be taken in now; empty if one can."""
+        if routed is None:
+            return "no_document"
+        if self.draining:
+            return "server_stopping"
+        return "" if self._ready() else "store_failing"
+
+    def _take_in(self, offer: out.CallOffered, routed: Routed) -> None:
         script = Script(
             routed.document,
             offer.info,
@@ -245,45 +316,52 @@ class Exchange:
         self._carry(self.legs.accept_offer(offer.call_id))
         self.switchboard.start(call)
 
-    def _turn_away(self, offer: out.CallOffered, status: int) -> None:
-        cause = "no_document" if status == 404 else "server_stopping"
+    def _turn_away(self, offer: out.CallOffered, cause: str) -> None:
         end = ending(cause, who=offer.dialled or offer.info.to)
-        _log.info("call from %s refused with %d: %s", offer.info.from_, status, end.sentence)
+        status = caller_code(end)
+        self._refused(out.CallRefused(source=offer.source, status=status, ending=end))
         effect = fx.EndLeg(ending=end, sip_code=status)
         self._carry(self.legs.end(offer.call_id, effect, self._loop.time()))
+
+    def _refused(self, refused: out.CallRefused) -> None:
+        self._refusals.note(refused, self._loop.time())
 
     # ------------------------------------------------------------ what calls want
 
     def _perform(self, call: Call, effect: fx.Effect) -> None:
-        now = self._loop.time()
-        call_id = call.info.call_id
-        match effect:
-            case fx.Report():
-                self.recorder.report(call, effect)
-            case fx.TellCall():
-                self.switchboard.post(effect.call_id, effect.fact)
-            case fx.AskShell():
-                self._ask(call, effect)
-            case fx.RingLeg():
-                self._carry(self.legs.ring(call_id, effect, now))
-            case fx.AnswerLeg():
-                self._carry(self.legs.answer(call_id, effect, now))
-            case fx.EndLeg():
-                self._carry(self.legs.end(call_id, effect, now))
-            case fx.Dial():
-                self._dial(call, effect)
-            case fx.Join():
-                self.media.join(effect.a, effect.b)
-            case fx.Unjoin():
-                self.media.unjoin(effect.a, effect.b)
-            case fx.PlayTo():
-                self._playback.play(call_id, effect)
-            case fx.StopPlay():
-                self._playback.stop(call_id, effect)
-            case fx.CallOver():
-                self._playback.forget(call_id)
-                self.recorder.over(call)
-                self.switchboard.forget(call_id)
+        self._performers[type(effect)](call, effect)
+
+    def _report(self, call: Call, effect: fx.Report) -> None:
+        self.recorder.report(call, effect)
+
+    def _tell_call(self, call: Call, effect: fx.TellCall) -> None:
+        self.switchboard.post(effect.call_id, effect.fact)
+
+    def _ring_leg(self, call: Call, effect: fx.RingLeg) -> None:
+        self._carry(self.legs.ring(call.info.call_id, effect, self._loop.time()))
+
+    def _answer_leg(self, call: Call, effect: fx.AnswerLeg) -> None:
+        self._carry(self.legs.answer(call.info.call_id, effect, self._loop.time()))
+
+    def _end_leg(self, call: Call, effect: fx.EndLeg) -> None:
+        self._carry(self.legs.end(call.info.call_id, effect, self._loop.time()))
+
+    def _join(self, call: Call, effect: fx.Join) -> None:
+        self.media.join(effect.a, effect.b)
+
+    def _unjoin(self, call: Call, effect: fx.Unjoin) -> None:
+        self.media.unjoin(effect.a, effect.b)
+
+    def _play(self, call: Call, effect: fx.PlayTo) -> None:
+        self._playback.play(call.info.call_id, effect)
+
+    def _stop_play(self, call: Call, effect: fx.StopPlay) -> None:
+        self._playback.stop(call.info.call_id, effect)
+
+    def _call_over(self, call: Call, effect: fx.CallOver) -> None:
+        self._playback.forget(call.info.call_id)
+        self.recorder.over(call)
+        self.switchboard.forget(call.info.call_id)
 
     def _dial(self, parent: Call, effect: fx.Dial) -> None:
         destination = effect.destination
@@ -320,6 +398,7 @@ class Exchange:
             from_name=effect.from_name,
             headers=effect.destination.headers,
             parent_call_id=effect.parent,
+            parent_device_type=parent.type,
         )
 
     # ------------------------------------------------------------ what drivers ask
@@ -331,9 +410,10 @@ class Exchange:
             if reply is not None:
                 self._reply(call.info.call_id, effect.ticket, reply)
             else:
-                self.spawn(self._evaluate_aside(call.info.call_id, effect.ticket, request))
+                work = self._evaluate_aside(call.info.call_id, effect.ticket, request)
+                self.spawn(work, call.info.call_id)
         else:
-            self.spawn(self._fetch(call.info, effect.ticket, request))
+            self.spawn(self._fetch(call.info, effect.ticket, request), call.info.call_id)
 
     def _reply(self, call_id: str, ticket: int, result: Any) -> None:
         self.switchboard.post(call_id, facts.DriverReply(ticket=ticket, result=result))
@@ -345,11 +425,13 @@ class Exchange:
         result: DocumentFetched | DocumentFailed = await self._documents.fetch(request, info, self._envs)
         self._reply(info.call_id, ticket, result)
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
+    def _task_done(self, task: asyncio.Task[None], call_id: str) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.switchboard.defects += 1
-            _log.error("a task of the exchange failed", exc_info=error)
+            _log.error("call %s: internal error; the call is ended", call_id, exc_info=error)
+            end = ending("internal_error", who=self._name_of(call_id))
+            self.switchboard.post(call_id, facts.HangupRequested(ending=end))
 
 
 def _nowhere(data: bytes, destination: Endpoint) -> None:

@@ -22,7 +22,7 @@ class Playback:
         media: MediaEngine,
         audio: AudioFetcher,
         finished: Callable[[str, PlayFinished], None],
-        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
     ) -> None:
         self._media = media
         self._audio = audio
@@ -38,7 +38,7 @@ class Playback:
     def play(self, call_id: str, effect: PlayTo) -> None:
         self._of_call.setdefault(call_id, set()).add(effect.control_id)
         if any(item.kind == "audio" for item in effect.items):
-            self._preparing[effect.control_id] = self._spawn(self._prepare(call_id, effect))
+            self._preparing[effect.control_id] = self._spawn(self._prepare(call_id, effect), call_id)
             return
         self._start(call_id, effect, [_source(item) for item in effect.items])
 
@@ -48,9 +48,15 @@ class Playback:
             self._media.stop_play(StopPlaying(endpoint_id=call_id, play_id=effect.control_id))
             return
         task.cancel()
-        self._finished(call_id, PlayFinished(control_id=effect.control_id))
+        self.ended(PlayEnded(endpoint_id=call_id, play_id=effect.control_id))
 
     def ended(self, event: PlayEnded) -> None:
+        plays = self._of_call.get(event.endpoint_id)
+        if plays is None or event.play_id not in plays:
+            return
+        plays.discard(event.play_id)
+        if not plays:
+            del self._of_call[event.endpoint_id]
         errors = self._errors.pop(event.play_id, ()) + event.errors
         self._finished(event.endpoint_id, PlayFinished(control_id=event.play_id, errors=errors))
 
@@ -75,7 +81,8 @@ class Playback:
             else:
                 sources.append(PlaySource(kind="audio", path=audio.path))
         self._preparing.pop(effect.control_id, None)
-        self._errors[effect.control_id] = tuple(errors)
+        if errors:
+            self._errors[effect.control_id] = tuple(errors)
         if sources:
             self._start(call_id, effect, sources)
         else:

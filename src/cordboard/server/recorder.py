@@ -171,5 +171,5 @@ def _open_connect(happening: ConnectStateChanged, url: str | None) -> OpenConnec
 def _bounded_json(variables: dict[str, object]) -> bytes | None:
     if not variables:
         return None
-    encoded = msgspec.json.encode(variables)
+    encoded = encode(variables)
     return encoded if len(encoded) <= MAX_VARIABLES else b'{"":"too large to keep"}'

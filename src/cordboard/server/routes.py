@@ -36,13 +36,12 @@ class Routes:
 
     def __init__(self, routes: Mapping[str, Route], directory: Path) -> None:
         """Raises `RouteError`."""
-        self.files: dict[Path, float] = {}
         self._exact: dict[str, Routed] = {}
         self._prefixes: list[tuple[str, Routed]] = []
         mistakes: list[str] = []
         for key, route in routes.items():
             try:
-                self._add(key, self._load(route, directory))
+                self._add(key, _load(route, directory))
             except RouteError as error:
                 mistakes.append(f"route {key!r}: {error}")
         if mistakes:
@@ -62,18 +61,21 @@ class Routes:
         else:
             self._exact[key] = routed
 
-    def _load(self, route: Route, directory: Path) -> Routed:
-        where = route.document
-        if where.startswith(("http://", "https://")):
-            return Routed(url=where, fallback_url=route.fallback_url)
-        path = directory / where
-        try:
-            self.files[path] = path.stat().st_mtime
-            return Routed(document=load(path.read_bytes(), source=str(path)))
-        except OSError as error:
-            raise RouteError(f"{path}: cannot be read: {error.strerror}") from None
-        except DocumentError as error:
-            raise RouteError(str(error)) from None
+
+def _load(route: Route, directory: Path) -> Routed:
+    if route.is_fetched:
+        return Routed(url=route.document, fallback_url=route.fallback_url)
+    path = directory / route.document
+    try:
+        return Routed(document=load(path.read_bytes(), source=str(path)))
+    except OSError as error:
+        raise RouteError(f"{path}: cannot be read: {error.strerror}") from None
+    except DocumentError as error:
+        raise RouteError(str(error)) from None
+
+
+_Stamp = tuple[int, int] | None
+"""Time of the last change and size; None for a file that is not there."""
 
 
 class RouteTable:
@@ -83,38 +85,48 @@ class RouteTable:
         """`path` is the configuration file, if there is one.  Raises `RouteError`."""
         self._path = path
         self._directory = directory
+        self._config = self._wanted = config
+        self._seen = self._stamps(config)
         self._routes = Routes(config.routes, directory)
-        self._keys: Mapping[str, Route] = config.routes
-        self._config_time = _mtime(path) if path else 0.0
 
     def find(self, dialled: str) -> Routed | None:
         return self._routes.find(dialled)
 
     def reload_if_changed(self) -> bool:
-        """Look at the files' times; True when newer ones have been taken over."""
-        config_time = _mtime(self._path) if self._path else 0.0
-        changed = config_time != self._config_time
-        if not changed and all(_mtime(path) == time for path, time in self._routes.files.items()):
+        """Look at the files' times; True when newer ones have been taken over.
+
+        Files that were refused are looked at again when one of them has changed once more.
+        """
+        if self._stamps(self._wanted) == self._seen:
             return False
         try:
-            keys = configuration.load(self._path).routes if changed and self._path else self._keys
-            routes = Routes(keys, self._directory)
+            self._wanted = configuration.load(self._path) if self._path else self._config
+            self._seen = self._stamps(self._wanted)
+            self._routes = Routes(self._wanted.routes, self._directory)
         except (ConfigError, RouteError) as error:
-            self._remember_times(config_time)
+            self._seen = self._stamps(self._wanted)
             _log.error("the changed files are refused, the old ones stay in force:\n%s", error)
             return False
-        self._routes, self._keys, self._config_time = routes, keys, config_time
-        _log.info("routes reloaded: %d", len(keys))
+        self._taken_over()
         return True
 
-    def _remember_times(self, config_time: float) -> None:
-        self._config_time = config_time
-        for path in self._routes.files:
-            self._routes.files[path] = _mtime(path)
+    def _taken_over(self) -> None:
+        rest = {"routes": self._config.routes}
+        if self._wanted.model_copy(update=rest) != self._config:
+            _log.warning("of the changed configuration only the routes are in force before a restart")
+        _log.info("routes reloaded: %d", len(self._wanted.routes))
+
+    def _stamps(self, config: Config) -> dict[Path, _Stamp]:
+        """The files that decide: the configuration, and the documents that it names."""
+        files = {self._directory / route.document for route in config.routes.values() if not route.is_fetched}
+        if self._path is not None:
+            files.add(self._path)
+        return {path: _stamp(path) for path in files}
 
 
-def _mtime(path: Path) -> float:
+def _stamp(path: Path) -> _Stamp:
     try:
-        return path.stat().st_mtime
+        status = path.stat()
     except OSError:
-        return -1.0
+        return None
+    return status.st_mtime_ns, status.st_size

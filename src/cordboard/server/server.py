@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import tempfile
-import uuid
+import time
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from cordboard.call.reasons import ending
@@ -16,6 +17,7 @@ from cordboard.server.address_rules import source_filter
 from cordboard.server.config import Config, Trunk, split_host
 from cordboard.server.exchange import Exchange
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
+from cordboard.server.javascript import evaluate
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.recorder import Recorder
@@ -35,13 +37,19 @@ PHONES_HOST = "phones.test"
 """Host name of the simulated phones: `sip:alice@phones.test`."""
 PHONES_PREFIX = "+1555010"
 """Numbers of the simulated phones."""
-_RELOAD_EVERY = 1.0
+_HOUSEKEEPING_EVERY = 1.0
+_PRUNE_EVERY = 86_400.0
+_KEEP_RECORDS = 30 * 86_400.0
+"""Seconds for which records of calls, events and deliveries stay in the store."""
 _FAREWELL = 2.0
 _LAST_CALLBACKS = 2.0
 
 
 def new_id() -> str:
-    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+    """A version 4 UUID (RFC 9562), at a third of what `uuid.uuid4` costs."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class Server:
@@ -60,8 +68,9 @@ class Server:
         self.exchange: Exchange
         self.recorder: Recorder
         self.socket: UdpSocket
-        self._sockets_directory: tempfile.TemporaryDirectory[str] | None = None
-        self._reloading: asyncio.Task[None] | None = None
+        self._is_running = False
+        self._closing = AsyncExitStack()
+        """What must be ended again, in the reverse order of its start."""
 
     async def __aenter__(self) -> Server:
         await self.start()
@@ -77,28 +86,48 @@ class Server:
     # ------------------------------------------------------------ start
 
     async def start(self) -> None:
-        """Raises OSError (a port is taken), `StoreError`."""
+        """Raises OSError (a port is taken), `StoreError`; then nothing of it goes on running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+        self._is_running = True
+
+    async def _start(self) -> None:
+        closing = self._closing
+        # The store comes first: it tells whether another server runs here.
+        self.store = SqliteStore.open(self.data_directory / "cordboard.sqlite3")
+        closing.push_async_callback(self.store.close)
         if self.config.phones_enabled:
             await self._start_phones()
         policy, ports = self._outbound()
-        self.store = SqliteStore.open(self.data_directory / "cordboard.sqlite3")
         self.sender = WebhookSender(self.store, policy, signing_key=self.config.server.signing_key)
+        closing.push_async_callback(self.sender.stop)
         self.recorder = Recorder(self.store, self.sender, new_id)
         self.socket = UdpSocket(
             self.config.sip.address, self.config.sip.port, self._received, self._unreachable
         )
+        closing.callback(self.socket.close)
         self.exchange = self._make_exchange(policy, ports)
         self.media = self._make_media()
+        closing.push_async_callback(self.media.stop)
+        closing.push_async_callback(self.exchange.stop)
         await self.media.start()
+        evaluate("1", {})  # the first evaluation in a thread makes its context
         self.exchange.attach(self.socket.send, self.media)
         await recover(self.store, self.sender, self.exchange.hang_up_saved)
         await self.sender.start()
-        self._reloading = asyncio.create_task(self._watch_files())
+        # Only now: a call that came earlier would find no media, and recovery would close it.
+        self.socket.listen()
+        housekeeping = asyncio.create_task(self._keep_house())
+        closing.push_async_callback(_cancelled, housekeeping)
 
     async def _start_phones(self) -> None:
         section = self.config.phones
         self.phones = PhoneBank(address=section.address, port=section.port)
         await self.phones.start()
+        self._closing.push_async_callback(self.phones.stop)
 
     def _outbound(self) -> tuple[OutboundPolicy, dict[str, int]]:
         hosts = dict(self.config.hosts)
@@ -121,18 +150,20 @@ class Server:
 
     def _make_exchange(self, policy: OutboundPolicy, ports: dict[str, int]) -> Exchange:
         config = self.config
+        local = self.socket.local
         stack = SipStack(
-            local=self.socket.local,
+            local=local._replace(address=config.sip.public_address or local.address),
             token=lambda: os.urandom(8).hex(),
             user_agent="Cordboard",
-            max_sessions=config.server.max_calls,
+            # Twice the legs: sessions of legs that are over are still being seen off.
+            max_sessions=2 * config.server.max_calls,
         )
         ours = Identity(
             new_id=new_id,
             node_id=config.server.node_id,
             project_id=config.server.project_id,
             space_id=config.server.space_id,
-            domain=config.sip.domain or config.sip.address,
+            domain=config.sip.domain or config.sip.told,
         )
         legs = SipLegs(
             stack,
@@ -142,11 +173,12 @@ class Server:
         )
         return Exchange(
             legs=legs,
-            targets=Targets(policy, self._trunks(), ports),
+            targets=Targets(policy, self._trunks(), ports, local_address=local.address),
             recorder=self.recorder,
             documents=DocumentFetcher(policy, signing_key=config.server.signing_key),
             audio=AudioFetcher(policy, self.data_directory / "audio", self._media_directory()),
             route=self.routes.find,
+            ready=lambda: self.store.is_healthy,
             envs=config.envs,
             new_id=new_id,
         )
@@ -157,13 +189,14 @@ class Server:
 
     def _make_media(self) -> MediaEngine:
         # Unix socket paths are short: they do not go into the data directory.
-        self._sockets_directory = tempfile.TemporaryDirectory(prefix="cordboard-")
+        directory = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="cordboard-"))
         section = self.config.media
         return MediaEngine(
             workers=section.workers or os.cpu_count() or 1,
             address=section.address,
             port_range=(section.port_min, section.port_max),
-            directory=self._sockets_directory.name,
+            directory=directory,
+            public_address=section.public_address or "",
             on_event=self.exchange.media_event,
             on_worker_died=self.exchange.worker_died,
         )
@@ -176,36 +209,49 @@ class Server:
     def _unreachable(self, destination: Endpoint) -> None:
         self.exchange.unreachable(destination)
 
-    async def _watch_files(self) -> None:
+    async def _keep_house(self) -> None:
+        """Each second: take over changed files, say what went wrong inside; each day: drop old records."""
+        reported = 0
+        next_prune = 0.0
         while True:
-            await asyncio.sleep(_RELOAD_EVERY)
+            await asyncio.sleep(_HOUSEKEEPING_EVERY)
             try:
                 self.routes.reload_if_changed()
+                reported = self._report_defects(reported)
+                if time.time() >= next_prune:
+                    next_prune = time.time() + _PRUNE_EVERY
+                    await self.store.prune(time.time() - _KEEP_RECORDS)
             except Exception:
-                _log.exception("the changed files could not be looked at")
+                _log.exception("housekeeping failed; it is tried again")
+
+    def _report_defects(self, reported: int) -> int:
+        stack = self.exchange.legs.stack
+        if stack.defects > reported:
+            _log.error("%d defects in the SIP stack", stack.defects, exc_info=stack.last_defect)
+        return stack.defects
 
     # ------------------------------------------------------------ stop
 
     async def stop(self) -> None:
-        """Hang up what lasts and see it off; callbacks that stay behind are sent after the next start."""
-        self.exchange.draining = True
-        if self._reloading is not None:
-            self._reloading.cancel()
-        self.exchange.switchboard.hang_up_all(ending("server_stopping"))
-        await self._wait_for(self.exchange.quiet(), _FAREWELL)
-        await self._wait_for(self.sender.idle(), _LAST_CALLBACKS)
-        await self.exchange.stop()
-        await self.media.stop()
-        await self.sender.stop()
-        self.socket.close()
-        if self.phones is not None:
-            await self.phones.stop()
-        await self.store.close()
-        if self._sockets_directory is not None:
-            self._sockets_directory.cleanup()
+        """Hang up what lasts and see it off; callbacks that stay behind are sent after the next start.
+
+        A second call does nothing.
+        """
+        if self._is_running:
+            self._is_running = False
+            self.exchange.draining = True
+            self.exchange.switchboard.hang_up_all(ending("server_stopping"))
+            await self._wait_for(self.exchange.quiet(), _FAREWELL)
+            await self._wait_for(self.sender.idle(), _LAST_CALLBACKS)
+        await self._closing.aclose()
 
     async def _wait_for(self, done: Awaitable[None], seconds: float) -> None:
         try:
             await asyncio.wait_for(done, seconds)
         except TimeoutError:
             _log.info("not everything was finished within %.0f s", seconds)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -27,7 +27,10 @@ _MAX_UNSENT = 4_096
 
 
 class UdpSocket:
-    """`on_datagram(data, source)` for each datagram; `on_failure(destination)` for each ICMP error."""
+    """`on_datagram(data, source)` for each datagram; `on_failure(destination)` for each ICMP error.
+
+    The port is taken at once; what arrives waits in the kernel until `listen`.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,9 @@ class UdpSocket:
         name = self._socket.getsockname()
         self.local = Endpoint("UDP", name[0], name[1])
         self._loop = asyncio.get_running_loop()
+
+    def listen(self) -> None:
+        """From now on datagrams are handed up."""
         self._loop.add_reader(self._socket, self._readable)
 
     def send(self, data: bytes, destination: Endpoint) -> None:
@@ -64,6 +70,9 @@ class UdpSocket:
             return
 
     def close(self) -> None:
+        """Harmless a second time; what is sent afterwards is lost."""
+        if self._socket.fileno() < 0:
+            return
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket.close()
@@ -71,10 +80,13 @@ class UdpSocket:
     # ------------------------------------------------------------ reading
 
     def _readable(self) -> None:
-        for _ in range(_BATCH):
+        for number in range(_BATCH):
             try:
                 data, source = self._socket.recvfrom(_MAX_DATAGRAM)
             except BlockingIOError:
+                if number == 0:
+                    # Woken for nothing to read: an error waits, and would wake us again and again.
+                    self._read_errors()
                 return
             except OSError:
                 self._read_errors()
@@ -126,7 +138,7 @@ def _bind(address: str, port: int) -> socket.socket:
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
         sock.bind((address, port))
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        raise OSError(error.errno, f"SIP port {address}:{port}: {error.strerror}") from None
     return sock

@@ -7,7 +7,10 @@ and the address that was checked is the one that the INVITE goes to.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
+
+import msgspec
 
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
@@ -18,16 +21,28 @@ from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.uri import Uri, UriError
 
 _DEFAULT_PORT = 5060
+_HOST = re.compile(r"[A-Za-z0-9._\-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 
 
 class Targets:
     """Finds the target of a destination: at once where no name has to be looked up."""
 
-    def __init__(self, policy: OutboundPolicy, trunks: Mapping[str, Trunk], ports: Mapping[str, int]) -> None:
-        """`ports`: of host names that have a fixed one; they hold where a URI names none."""
+    def __init__(
+        self,
+        policy: OutboundPolicy,
+        trunks: Mapping[str, Trunk],
+        ports: Mapping[str, int],
+        *,
+        local_address: str = "127.0.0.1",
+    ) -> None:
+        """`ports`: of host names that have a fixed one; they hold where a URI names none.
+
+        `local_address`: of the SIP socket, which reaches only addresses of its own IP version.
+        """
         self._policy = policy
         self._trunks = trunks
         self._ports = ports
+        self._is_v6 = ":" in local_address
 
     def find_at_once(self, destination: Destination) -> Target | Ending | None:
         """The target or the reason against it; None when a host name must be resolved first."""
@@ -41,7 +56,7 @@ class Targets:
         verdict = self._policy.check_address(plan.host)
         if not verdict.allowed:
             return ending("policy_refused", who=destination.to, detail=verdict.sentence)
-        return plan.target(plan.host)
+        return self._target(plan, [plan.host], destination)
 
     async def find(self, destination: Destination) -> Target | Ending:
         """The same, with the name looked up."""
@@ -54,9 +69,16 @@ class Targets:
             return ending("policy_refused", who=destination.to, detail=str(error))
         except OSError as error:
             return ending("dns_failed", who=destination.to, detail=error.strerror or str(error))
-        if not addresses:
-            return ending("dns_failed", who=destination.to)
-        return plan.target(addresses[0])
+        return self._target(plan, addresses, destination)
+
+    def _target(self, plan: _Plan, addresses: list[str], destination: Destination) -> Target | Ending:
+        """The first address that the SIP socket can send to."""
+        for address in addresses:
+            if (":" in address) is self._is_v6:
+                return plan.target(address)
+        ours, theirs = ("IPv6", "IPv4") if self._is_v6 else ("IPv4", "IPv6")
+        detail = f"{plan.host} has only {theirs} addresses, and this server's SIP address is {ours}."
+        return ending("bad_destination", who=destination.to, detail=detail)
 
     # ------------------------------------------------------------ inside
 
@@ -87,8 +109,13 @@ class Targets:
             wanted = uri.scheme if uri.scheme != "sip" else f"transport={transport}"
             return ending("transport_unsupported", who=text, detail=wanted)
         host = (uri.params.get("maddr") or uri.host).strip("[]")
+        if not _HOST.fullmatch(host):
+            return ending(
+                "bad_destination", who=text, detail=f"{host[:64]!r} is neither a name nor an address."
+            )
         # URI headers would become header fields of the INVITE: only the plan's own headers may.
-        return _Plan(host, uri.port or self._ports.get(host.lower(), _DEFAULT_PORT), text.split("?", 1)[0])
+        dialled = str(msgspec.structs.replace(uri, headers={}))
+        return _Plan(host, uri.port or self._ports.get(host.lower().rstrip("."), _DEFAULT_PORT), dialled)
 
 
 class _Plan:

@@ -18,9 +18,12 @@ from cordboard.sip.session import Session
 from cordboard.sip.session_client import ClientSession
 from cordboard.sip.session_server import ServerSession
 from cordboard.sip.timers import Timers
+from cordboard.sip.transaction.table import State
 from cordboard.sip.transaction.transaction import NOBODY
 
 Fields = Iterable[tuple[str, str]]
+
+_UNANSWERED = (State.CALLING, State.TRYING, State.PROCEEDING)
 
 
 class SipStack:
@@ -239,6 +242,12 @@ class SipStack:
             "timers": len(core.queue),
             "merge_keys": len(core.layer.merged),
         }
+
+    def unanswered(self) -> int:
+        """Requests of ours that wait for their final response, and BYEs that wait for an ACK."""
+        core = self._core
+        waiting = sum(transaction.state in _UNANSWERED for transaction in core.layer.clients.values())
+        return waiting + sum(session.held_bye is not None for session, _ in core.dialogs.values())
 
     @property
     def defects(self) -> int:
