@@ -81,8 +81,11 @@ class MediaEngine:
         return WorkerProcess(settings, on_event=self._event_came, on_died=self._worker_died)
 
     async def start(self) -> None:
-        """All workers run when this returns.  Raises OSError if one cannot be started."""
-        await asyncio.gather(*(worker.start() for worker in self._workers))
+        """All workers run when this returns.  Raises OSError if one cannot be started; `stop` ends the others."""
+        started = [worker.start() for worker in self._workers]
+        for outcome in await asyncio.gather(*started, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def stop(self) -> None:
         """All workers have ended when this returns; nobody is told about their endpoints."""

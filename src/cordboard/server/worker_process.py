@@ -91,18 +91,24 @@ class WorkerProcess(asyncio.Protocol):
 
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
-            fd = theirs.fileno()
-            settings = msgspec.json.encode(self._settings(fd)).decode()
-            command = (sys.executable, "-m", "cordboard.media.worker", settings)
-            self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(fd,)
-            )
-        self._events = event_reader()
-        self._outbox = []
-        loop = asyncio.get_running_loop()
-        ours.setblocking(False)
-        self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
+        try:
+            with theirs:
+                self._process = await self._run(theirs.fileno())
+            self._events = event_reader()
+            self._outbox = []
+            ours.setblocking(False)
+            loop = asyncio.get_running_loop()
+            self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
+        except BaseException:
+            ours.close()
+            raise
+
+    async def _run(self, fd: int) -> asyncio.subprocess.Process:
+        settings = msgspec.json.encode(self._settings(fd)).decode()
+        command = (sys.executable, "-m", "cordboard.media.worker", settings)
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(fd,)
+        )
 
     async def _guard(self) -> None:
         while self._process is not None:
