@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz soak clean
+.PHONY: help run test check format bench soak clean
 
 help:
 	@echo "make run     install, start the server, place a call between simulated phones, keep serving"
@@ -13,7 +13,6 @@ help:
 	@echo "make check   linters, types, layers"
 	@echo "make bench   what a call and a relayed packet cost on this machine (needs SIPp)"
 	@echo "make soak    2,000 calls with failures, kills and a failing receiver"
-	@echo "make fuzz    half an hour of hostile input for the parsers"
 
 .venv/run.stamp: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cordboard needs Python 3.11 or later; set PYTHON=...")'
@@ -48,9 +47,6 @@ bench: .venv/dev.stamp
 
 soak: .venv/dev.stamp
 	$(BIN)/python -m pytest -m soak --override-ini addopts= --import-mode=importlib tests/e2e
-
-fuzz: .venv/dev.stamp
-	$(BIN)/python bench/fuzz.py --minutes 30
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -108,6 +108,7 @@ OTHER_ROWS = [
     ("no_document", "error", "not_found", 404),
     ("source_refused", "error", "error", 403),
     ("overloaded", "error", "error", 503),
+    ("store_failing", "error", "error", 503),
     ("internal_error", "error", "error", 500),
 ]
 

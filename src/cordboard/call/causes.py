@@ -413,6 +413,12 @@ _FAILURES = (
         503,
         "The call of {who} was refused because this server is full{detail}: raise the limit or add a server.",
     ),
+    Cause(
+        "store_failing",
+        ERROR,
+        503,
+        "The call of {who} was refused because this server cannot write its store: look at its disk and log.",
+    ),
     Cause("internal_error", ERROR, 500, "This server failed while handling {who}{detail}: see its log."),
 )
 
