@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cordboard.cli.setting import EXIT_UNUSABLE, fail, read_config
+from cordboard.cli.setting import EXIT_UNUSABLE, fail
+from cordboard.server import config as configuration
+from cordboard.server.config import ConfigError
 from cordboard.server.routes import RouteError, Routes
 from cordboard.swml.document import DocumentError, load
 
@@ -25,10 +27,10 @@ def check(
 def _mistake_in(path: Path) -> str:
     try:
         if path.suffix == ".toml":
-            Routes(read_config(path).routes, path.parent)
+            Routes(configuration.load(path).routes, path.parent)
         else:
             load(path.read_bytes(), source=str(path))
-    except (DocumentError, RouteError) as error:
+    except (ConfigError, DocumentError, RouteError) as error:
         return str(error)
     except OSError as error:
         return f"{path}: cannot be read: {error.strerror}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -19,10 +20,20 @@ sections:
 """
 
 
-def development_config(document: Path | None = None) -> Config:
-    """Everything on loopback; every number and name is answered by `document`, or by the echo of itself."""
-    directory = Path(tempfile.gettempdir()) / "cordboard-development"
-    directory.mkdir(exist_ok=True)
+def development_directory() -> Path:
+    """Where the development profile keeps its store: one for each user of the machine.  Raises OSError."""
+    directory = Path(tempfile.gettempdir()) / f"cordboard-development-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if directory.stat().st_uid != os.getuid():
+        raise OSError(f"{directory} belongs to somebody else")
+    return directory
+
+
+def development_config(directory: Path, document: Path | None = None) -> Config:
+    """Everything on loopback; every number and name is answered by `document`, or by the echo of itself.
+
+    `directory` is where the server keeps its store.
+    """
     if document is None:
         document = directory / "dial.yaml"
         document.write_text(DIAL_WHAT_IS_DIALLED)

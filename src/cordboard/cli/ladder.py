@@ -8,9 +8,12 @@ Whatever a message contains, a line stays a line: it is cut, and what cannot be 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
+from cordboard.cli.printing import printable
 from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.headers import HeaderError
 from cordboard.sip.message import MessageError, Request, Response, parse
 
 MAX_DIALOGS = 1_000
@@ -25,7 +28,7 @@ class Ladder:
         self._show = show
         self._clock = clock
         self._begun: float | None = None
-        self._names: dict[str, str] = {}
+        self._names: OrderedDict[str, str] = OrderedDict()
 
     def tap(self, direction: str, data: bytes, far_end: Endpoint) -> None:
         """One message, `received` or `sent`."""
@@ -34,11 +37,10 @@ class Ladder:
             self._begun = now
         try:
             message = parse(data)
-        except MessageError as error:
-            self._line(now, direction, f"{far_end.address}:{far_end.port}", f"not SIP: {error}")
-            return
-        name = self._name(message, direction, far_end)
-        self._line(now, direction, name, _summary(message))
+            name, text = self._name(message, direction, far_end), _summary(message)
+        except (MessageError, HeaderError) as error:
+            name, text = far_end.host_port, f"not SIP: {error}"
+        self._line(now, direction, name, text)
 
     def _name(self, message: Request | Response, direction: str, far_end: Endpoint) -> str:
         """How the far end of this dialog is called: who it is in From or To."""
@@ -46,9 +48,10 @@ class Ladder:
         if name is None:
             theirs_is_from = (direction == "received") == isinstance(message, Request)
             uri = message.from_.uri if theirs_is_from else message.to.uri
-            name = uri.user or uri.host or f"{far_end.address}:{far_end.port}"
-            if len(self._names) < MAX_DIALOGS:
-                self._names[message.call_id] = name
+            name = uri.user or uri.host or far_end.host_port
+            self._names[message.call_id] = name[: 4 * _MAX_NAME]
+            if len(self._names) > MAX_DIALOGS:
+                self._names.popitem(last=False)
         return name
 
     def _line(self, now: float, direction: str, name: str, text: str) -> None:
@@ -67,9 +70,3 @@ def _summary(message: Request | Response) -> str:
     if isinstance(message, Request):
         return f"{message.method} {message.uri}{sdp}"
     return f"{message.status} {message.reason} [{message.cseq.method}]{sdp}"
-
-
-def printable(text: str, limit: int) -> str:
-    """At most `limit` characters, controls and undecodable bytes escaped."""
-    clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:limit])
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

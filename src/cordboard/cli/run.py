@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -51,20 +52,22 @@ def run(
     connected with audio both ways; 1 when not; 2 when the document cannot be used; 3 when the server
     cannot start.
     """
-    settings = _config(document, config)
     set_up_logging("warning")
-    try:
-        code = run_loop(_run(settings, config, to, from_, hold, once))
-    except RouteError as error:
-        fail(str(error), EXIT_UNUSABLE)
-    except (OSError, StoreError) as error:
-        fail(f"the server cannot start: {error}", EXIT_NO_START)
+    # A store of its own: a server may be running beside.
+    with tempfile.TemporaryDirectory(prefix="cordboard-run-") as directory:
+        settings = _config(document, config, Path(directory))
+        try:
+            code = run_loop(_run(settings, config, to, from_, hold, once))
+        except RouteError as error:
+            fail(str(error), EXIT_UNUSABLE)
+        except (OSError, StoreError) as error:
+            fail(f"the server cannot start: {error}", EXIT_NO_START)
     raise typer.Exit(code)
 
 
-def _config(document: Path, path: Path | None) -> Config:
+def _config(document: Path, path: Path | None, directory: Path) -> Config:
     if path is None:
-        return development_config(document)
+        return development_config(directory, document)
     settings = read_config(path)
     routes = {"*": Route(document=str(document.resolve()))}
     return settings.model_copy(update={"routes": routes})
@@ -92,7 +95,6 @@ async def _started(settings: Config, path: Path | None) -> Server:
     try:
         await server.start()
     except OSError as error:
-        await server.stop()
         if error.errno != errno.EADDRINUSE or path is not None:
             raise
         free = settings.sip.model_copy(update={"port": 0})

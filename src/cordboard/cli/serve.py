@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cordboard.cli.development import development_config
+from cordboard.cli.development import development_config, development_directory
 from cordboard.cli.setting import (
     EXIT_NO_START,
     EXIT_UNUSABLE,
@@ -29,9 +29,9 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    settings = read_config(config) if config else development_config()
-    set_up_logging(settings.server.log_level)
     try:
+        settings = read_config(config) if config else development_config(development_directory())
+        set_up_logging(settings.server.log_level)
         code = run_loop(_serve(settings, config))
     except RouteError as error:
         fail(str(error), EXIT_UNUSABLE)

@@ -14,8 +14,11 @@ from typing import Any, NoReturn
 import typer
 import uvloop
 
+from cordboard.cli.printing import printable
 from cordboard.server import config as configuration
 from cordboard.server.config import Config, ConfigError
+
+_MAX_LINE = 2_000
 
 EXIT_FAILED = 1
 """The document did not do its job."""
@@ -25,10 +28,8 @@ EXIT_NO_START = 3
 """The server cannot start."""
 
 
-def read_config(path: Path | None) -> Config:
-    """The configuration, or the development profile.  Leaves with `EXIT_UNUSABLE` and the mistakes."""
-    if path is None:
-        return Config()
+def read_config(path: Path) -> Config:
+    """The configuration.  Leaves with `EXIT_UNUSABLE` and the mistakes."""
     try:
         return configuration.load(path)
     except ConfigError as error:
@@ -42,12 +43,18 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def set_up_logging(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(),
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        stream=sys.stderr,
-    )
+    """To standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneEntry("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
+
+
+class _OneEntry(logging.Formatter):
+    """Far ends have a say in what is logged; none of it can look like an entry or steer a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n    ".join(printable(line, _MAX_LINE) for line in super().format(record).splitlines())
 
 
 def run_loop(work: Coroutine[Any, Any, int]) -> int:

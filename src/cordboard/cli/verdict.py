@@ -7,8 +7,11 @@ import asyncio
 from cordboard.call.actions import CallInfo
 from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening, ScriptWarned
 from cordboard.call.reasons import Ending
+from cordboard.cli.printing import printable
 from cordboard.events.bodies import Body
 from cordboard.testing.phone_report import PhoneReport
+
+_MAX_LINE = 500
 
 
 class Verdict:
@@ -63,7 +66,10 @@ class Verdict:
         return not self._connects or self._connects[-1][0] == "connected"
 
     def lines(self) -> list[str]:
-        """What happened, for a terminal."""
+        """What happened, for a terminal: far ends have a say in the texts, but only in the texts."""
+        return [printable(line, _MAX_LINE) for line in self._lines()]
+
+    def _lines(self) -> list[str]:
         lines = [""]
         lines += [f"warning    {text}" for text in self._warnings]
         lines += [f"connected  {peer}" for peer in self._peers]

@@ -81,7 +81,7 @@ class MediaEngine:
         return WorkerProcess(settings, on_event=self._event_came, on_died=self._worker_died)
 
     async def start(self) -> None:
-        """All workers run when this returns.  Raises OSError if one cannot be started; `stop` ends the others."""
+        """All workers run when this returns.  Raises OSError if one cannot; `stop` ends the others."""
         started = [worker.start() for worker in self._workers]
         for outcome in await asyncio.gather(*started, return_exceptions=True):
             if isinstance(outcome, BaseException):

@@ -125,12 +125,7 @@ class Switchboard:
         """End a call whose own code failed, and tell everybody who waits for it."""
         call, end = runner.call, ending("internal_error")
         self.forget(call.info.call_id)
-        last: tuple[Effect, ...] = (
-            EndLeg(ending=end, sip_code=500),
-            Report(happening=CallStateChanged(state="ended", ending=end), callback_url=_ended_url(call)),
-            CallOver(),
-        )
-        for effect in last:
+        for effect in _last_effects(call, end):
             try:
                 self._perform(call, effect)
             except Exception:
@@ -144,6 +139,14 @@ class Switchboard:
         for other in self.calls():
             if other.info.parent_call_id == call_id:
                 self._queue.append((other.info.call_id, HangupRequested(ending=end)))
+
+
+def _last_effects(call: Call, end: Ending) -> list[Effect]:
+    """What a call that failed would have done at its end, as far as that is not done."""
+    told = call.info.call_state == "ended"
+    call.info.call_state = "ended"
+    report = Report(happening=CallStateChanged(state="ended", ending=end), callback_url=_ended_url(call))
+    return [EndLeg(ending=end, sip_code=500), *([] if told else [report]), CallOver()]
 
 
 def _ended_url(call: Call) -> str | None:
