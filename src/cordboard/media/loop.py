@@ -30,6 +30,10 @@ _MOST_LOGGED = 100
 _logger = logging.getLogger(__name__)
 
 
+def _nothing() -> None:
+    """Nobody watches this any more."""
+
+
 class Loop:
     """`run` until `stop`.  A handler that raises is counted and logged; the loop goes on."""
 
@@ -46,7 +50,8 @@ class Loop:
         self._after = after
         self._is_idle = is_idle
         self._epoll = select.epoll()
-        self._handlers: dict[int, Callable[[], None]] = {}
+        self._handlers: list[Callable[[], None]] = []
+        """By file number."""
         self._running = True
         self._next_tick = 0.0
         self._handled = 0
@@ -57,13 +62,16 @@ class Loop:
     def watch(self, readable: socket.socket, handler: Callable[[], None]) -> None:
         """Call `handler` whenever the socket has something."""
         number = readable.fileno()
+        while number >= len(self._handlers):
+            self._handlers.append(_nothing)
         self._handlers[number] = handler
         self._epoll.register(number, select.EPOLLIN)
 
     def forget(self, readable: socket.socket) -> None:
         """No more; before the socket is closed."""
         number = readable.fileno()
-        if self._handlers.pop(number, None) is not None:
+        if 0 <= number < len(self._handlers):
+            self._handlers[number] = _nothing
             with contextlib.suppress(OSError):
                 self._epoll.unregister(number)
 
@@ -106,13 +114,11 @@ class Loop:
         clock.now = time.monotonic()
         handlers = self._handlers
         for number, _ in ready:
-            # It may have been closed by a handler of this very turn.
-            handler = handlers.get(number)
-            if handler is not None:
-                try:
-                    handler()
-                except Exception:
-                    self._defect()
+            # It may be `_nothing`: closed by a handler of this very turn.
+            try:
+                handlers[number]()
+            except Exception:
+                self._defect()
         self._handled += len(ready)
         if clock.now >= self._next_tick:
             self._do_ticks(idle)

@@ -21,11 +21,13 @@ from cordboard.media.outgoing import EVENT, Outgoing, nowhere
 DATAGRAM = 2048
 """Larger datagrams are cut: no telephone sends them."""
 
-_HEADER = struct.Struct("!BBHII")
+_HEADER = struct.Struct("!HHII")
 _pack = _HEADER.pack
 _unpack = _HEADER.unpack_from
+"""(the first two bytes, sequence, timestamp, ssrc)"""
 
 _NEVER = -1
+_NO_MARKER = 0xFF7F
 
 
 def _no_socket(_: int) -> bytes:
@@ -42,12 +44,12 @@ class Incoming:
         "_folded",
         "_hear",
         "_keys_down",
+        "_kind",
         "_last",
         "_next",
         "_octets",
-        "_out_second",
+        "_out_kind",
         "_out_ssrc",
-        "_second",
         "_sequence_shift",
         "_ssrc",
         "_table",
@@ -88,14 +90,15 @@ class Incoming:
         """Packets of a payload type that was not negotiated."""
         self._arrived = _NEVER * 1.0
         # The run: packets that the fast path has passed on and not yet counted.
-        self._second = _NEVER
+        self._kind = _NEVER
+        """The first two bytes of a packet of the run: version and nothing else, no marker, payload type."""
         self._ssrc = _NEVER
         self._next = 0
         self._folded = 0
         self._octets = 0
         self._last = b""
         # What the fast path does to a header.
-        self._out_second = 0
+        self._out_kind = 0
         self._out_ssrc = 0
         self._sequence_shift = 0
         self._timestamp_shift = 0
@@ -104,7 +107,7 @@ class Incoming:
 
     @property
     def heard_at(self) -> float:
-        """When the last packet came; -1.0 = never."""
+        """When the last packet came, as of the last sample of the run; -1.0 = never."""
         return self._arrived
 
     # -------------------------------------------------------------- the fast path
@@ -113,15 +116,14 @@ class Incoming:
         """The socket is readable.  Never raises."""
         try:
             data = self.receive(DATAGRAM)
-            first, second, sequence, timestamp, ssrc = _unpack(data)
+            kind, sequence, timestamp, ssrc = _unpack(data)
         except OSError:
             return
         except struct.error:
             self.malformed += 1
             return
-        if sequence == self._next and second == self._second and ssrc == self._ssrc and first == 0x80:
+        if sequence == self._next and kind == self._kind and ssrc == self._ssrc:
             self._next = sequence + 1
-            self._arrived = self._clock.now
             self._octets += len(data)
             self._last = data
             payload = data[12:]
@@ -130,8 +132,7 @@ class Incoming:
             try:
                 self._transmit(
                     _pack(
-                        0x80,
-                        self._out_second,
+                        self._out_kind,
                         (sequence + self._sequence_shift) & 0xFFFF,
                         (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
                         self._out_ssrc,
@@ -142,19 +143,30 @@ class Incoming:
                 if self.sink is not None:
                     self.sink.unsent += 1
             if not sequence & 7:
-                self.settle()
+                self._sample(data)
         else:
             self.accept(data)
 
+    def _sample(self, data: bytes) -> None:
+        """Count the run up to `data`, which came just now: from time to time, so that it costs little."""
+        packets, octets = self._next - self._folded, self._octets
+        self._arrived = self._clock.now
+        self.statistics.sample(data, self._arrived, packets, octets)
+        self._fold(data, packets, octets)
+
     def settle(self) -> None:
-        """Count the run in the statistics of both sides.  Jitter is measured at its last packet."""
-        packets = self._next - self._folded
-        if not packets:
-            return
-        data, octets = self._last, self._octets
+        """Count the run in the statistics of both sides, in the middle of it."""
+        packets, octets = self._next - self._folded, self._octets
+        if packets:
+            # When its last packet came is not known, only when it must have been sent.
+            length = packets * (len(self._last) - 12) / 8000
+            self._arrived = min(self._clock.now, self._arrived + length)
+            self.statistics.advance(self._last, packets, octets)
+            self._fold(self._last, packets, octets)
+
+    def _fold(self, data: bytes, packets: int, octets: int) -> None:
         self._folded = self._next
         self._octets = 0
-        self.statistics.sample(data, self._arrived, packets, octets)
         sink = self.sink
         if sink is not None:
             sender = sink.sender
@@ -167,20 +179,20 @@ class Incoming:
     def disarm(self) -> None:
         """The next packet takes the careful way."""
         self.settle()
-        self._second = _NEVER
+        self._kind = _NEVER
 
     def _arm(
         self, data: bytes, packet: bytes, table: bytes | None, transmit: Callable[[bytes], object]
     ) -> None:
         """`data` went out as `packet`; what follows in order can go the same way without another thought."""
-        first, second, sequence, timestamp, ssrc = _unpack(data)
-        if first != 0x80 or sequence != self.statistics.highest & 0xFFFF:
+        kind, sequence, timestamp, ssrc = _unpack(data)
+        if kind >> 8 != 0x80 or sequence != self.statistics.highest & 0xFFFF:
             return
-        _, out_second, out_sequence, out_timestamp, out_ssrc = _unpack(packet)
-        self._second = second & 0x7F
+        out_kind, out_sequence, out_timestamp, out_ssrc = _unpack(packet)
+        self._kind = kind & _NO_MARKER
         self._ssrc = ssrc
         self._next = self._folded = sequence + 1
-        self._out_second = out_second & 0x7F
+        self._out_kind = out_kind & _NO_MARKER
         self._out_ssrc = out_ssrc
         self._sequence_shift = out_sequence - sequence
         self._timestamp_shift = out_timestamp - timestamp

@@ -290,6 +290,16 @@ class ReceptionStatistics:
         self.octets += octets - len(data)
         self.update(data, arrival)
 
+    def advance(self, data: bytes, packets: int, octets: int) -> None:
+        """As `sample`, where it is not known any more when `data` came: jitter stays as it is."""
+        self.received += packets
+        self.octets += octets
+        number = sequence(data)
+        if number != self._next:
+            self._place(number, self.ssrc)
+        else:
+            self._next = number + 1
+
     def _place(self, sequence: int, ssrc: int) -> None:
         """Another packet than the next one: lost, late, doubled, wrapped, or of a new source (A.1)."""
         if ssrc != self.ssrc:
