@@ -20,6 +20,7 @@ from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
 from cordboard.server.javascript import evaluate
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.outbound_policy import OutboundPolicy
+from cordboard.server.random_ids import new_id, new_token
 from cordboard.server.recorder import Recorder
 from cordboard.server.recovery import recover
 from cordboard.server.routes import RouteTable
@@ -43,13 +44,6 @@ _KEEP_RECORDS = 30 * 86_400.0
 """Seconds for which records of calls, events and deliveries stay in the store."""
 _FAREWELL = 2.0
 _LAST_CALLBACKS = 2.0
-
-
-def new_id() -> str:
-    """A version 4 UUID (RFC 9562), at a third of what `uuid.uuid4` costs."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class Server:
@@ -153,7 +147,7 @@ class Server:
         local = self.socket.local
         stack = SipStack(
             local=local._replace(address=config.sip.public_address or local.address),
-            token=lambda: os.urandom(8).hex(),
+            token=new_token,
             user_agent="Cordboard",
             # Twice the legs: sessions of legs that are over are still being seen off.
             max_sessions=2 * config.server.max_calls,

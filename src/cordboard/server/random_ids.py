@@ -1,0 +1,45 @@
+"""Random identifiers, cheap: the kernel is asked for many at a time.
+
+A system call for each of the twenty identifiers of a call costs more than its whole script.
+"""
+
+from __future__ import annotations
+
+import os
+
+_BLOCK = 4096
+
+
+class RandomHex:
+    """Hex digits from the kernel's generator, handed out piece by piece.  Not for use after a fork."""
+
+    __slots__ = ("_at", "_digits")
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._at = 0
+
+    def take(self, count: int) -> str:
+        """`count` hex digits (4 bits each), never handed out before."""
+        end = self._at + count
+        if end > len(self._digits):
+            self._digits = os.urandom(max(_BLOCK, count)).hex()
+            end = count
+        digits = self._digits[end - count : end]
+        self._at = end
+        return digits
+
+
+_source = RandomHex()
+
+
+def new_token() -> str:
+    """64 bits: for tags, branches and Call-IDs."""
+    return _source.take(16)
+
+
+def new_id() -> str:
+    """A version 4 UUID (RFC 9562)."""
+    digits = _source.take(32)
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
