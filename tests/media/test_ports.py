@@ -98,6 +98,11 @@ def test_a_port_on_which_the_last_call_still_talks_is_kept_back(one: Pool, stran
     assert one.take() is pairs[0]
 
 
+def test_a_port_that_does_not_exist_is_no_pair() -> None:
+    assert bind_pair("127.0.0.1", 65_535) is None
+    assert bind_pair("127.0.0.1", 70_000) is None
+
+
 def test_the_pair_that_rested_longest_goes_out_first(one: Pool) -> None:
     pairs = [one.take() for _ in PORTS]
     for pair in (pairs[2], pairs[0], pairs[1]):

@@ -25,7 +25,7 @@ _BUSY = 20
 _MOST_READY = 1024
 _IDLE = 1.0
 _TICKS_REMEMBERED = 512
-_MOST_LOGGED = 100
+_MOST_LOGGED = 20
 
 _logger = logging.getLogger(__name__)
 

@@ -130,7 +130,8 @@ def bind_pair(address: str, port: int) -> PortPair | None:
         for number in (port, port + 1):
             sockets.append(_new_socket(address))
             sockets[-1].bind((address, number))
-    except OSError:
+    except (OSError, OverflowError):
+        # OverflowError: no such port number.
         for one in sockets:
             one.close()
         return None

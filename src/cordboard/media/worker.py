@@ -36,6 +36,7 @@ from cordboard.media.rtcp import INTERVAL
 from cordboard.media.rtp import RtpSender
 
 _READ = 1 << 18
+_HIGHEST_PORT = 0xFFFF
 _NICENESS = -10
 _MOST_UNSENT = 64 << 20
 """Bytes of events that the control process may leave unread before it counts as gone."""
@@ -116,7 +117,7 @@ class Worker:
     def _shuffled_ports(self) -> list[int]:
         """Strangers shall not guess the next call's port."""
         first = self._settings.first_port + self._settings.first_port % 2
-        ports = list(range(first, self._settings.last_port, 2))
+        ports = list(range(first, min(self._settings.last_port, _HIGHEST_PORT), 2))
         self._random.shuffle(ports)
         return ports
 
