@@ -33,7 +33,7 @@ def from_header(identity: str, name: str, domain: str) -> str:
         # Neither a password nor the header fields of some other request belong there (RFC 3261, 19.1.1).
         uri = msgspec.structs.replace(Uri.parse(identity), password=None, headers={})
     else:
-        uri = Uri(user=identity, host=domain)
+        uri = Uri(user=identity or None, host=domain)
     return str(NameAddr(display_name=_UNSENDABLE.sub("", name)[:MAX_NAME], uri=uri))
 
 
