@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ import pytest
 
 INSTALL = {"sipp": "apt-get install sip-tester", "baresip": "apt-get install baresip-core"}
 
-PATIENCE = 90
+PATIENCE = 60
 """Seconds; far longer than anything here takes on a slow machine."""
 
 NUMBER = "+15551230000"
@@ -46,7 +47,7 @@ class Sipp:
         self.name = name
         self.port = port
         self.host = host
-        self._process = process
+        self.process = process
         self._directory = directory
 
     @property
@@ -58,7 +59,7 @@ class Sipp:
 
     async def finished(self, calls: int = 1, *, within: float = PATIENCE) -> Tally:
         """Wait until it has had all its calls; the test fails if one did not go as its scenario says."""
-        code = await asyncio.wait_for(self._process.wait(), within)
+        code = await asyncio.wait_for(self.process.wait(), within)
         tally = self.tally()
         if code != 0 or tally.successful != calls or tally.failed:
             raise AssertionError(f"SIPp {self.name}: exit code {code}, {tally}\n{self._story()}")
@@ -79,13 +80,13 @@ class Sipp:
 
     async def stop(self) -> None:
         """End it now."""
-        if self._process.returncode is None:
+        if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGKILL)
-        await self._process.wait()
+                self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
 
     def _has_ended(self) -> bool:
-        return self._process.returncode is not None
+        return self.process.returncode is not None
 
     # ------------------------------------------------------------ what it saw
 
@@ -140,7 +141,7 @@ def _named(start_line: str, cseq: str) -> str:
     return start_line.partition(" ")[0]
 
 
-def _without_repetitions(lines: list[str]) -> list[str]:
+def _without_repetitions(lines: Sequence[str]) -> list[str]:
     return [line for index, line in enumerate(lines) if index == 0 or lines[index - 1] != line]
 
 
@@ -151,9 +152,19 @@ class Sipps:
         self._directory = directory
         self._running: list[Sipp] = []
 
-    async def callee(self, name: str, scenario: str = "uas", *, calls: int = 1, traced: bool = True) -> Sipp:
+    async def callee(
+        self,
+        name: str,
+        scenario: str = "uas",
+        *,
+        calls: int = 1,
+        traced: bool = True,
+        extra: Sequence[str] = (),
+    ) -> Sipp:
         """A SIPp that is called `calls` times; `scenario` is XML, or the name of a built-in one."""
-        return await self._start(name, scenario, calls, [], "127.0.0.1", traced)
+        sipp = await self._start(name, scenario, calls, extra, "127.0.0.1", traced)
+        await bound(sipp.port, sipp.process)
+        return sipp
 
     async def caller(
         self,
@@ -176,7 +187,7 @@ class Sipps:
             await sipp.stop()
 
     async def _start(
-        self, name: str, scenario: str, calls: int, rest: list[str], host: str, traced: bool
+        self, name: str, scenario: str, calls: int, rest: Sequence[str], host: str, traced: bool
     ) -> Sipp:
         directory = self._directory / f"sipp-{len(self._running)}-{name}"
         directory.mkdir(parents=True)
@@ -190,8 +201,6 @@ class Sipps:
         )
         sipp = Sipp(name, process, directory, port, host)
         self._running.append(sipp)
-        if not rest:
-            await bound(port, process)
         return sipp
 
 

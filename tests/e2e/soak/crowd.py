@@ -1,0 +1,135 @@
+"""Everybody outside the server: the phones that are called, and callers with no patience."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.timers import Timers
+from cordboard.testing.behaviour import Behaviour
+from cordboard.testing.phone import PhoneBank
+from cordboard.testing.phone_call import PhoneCall
+
+from .people import behaviour_of
+
+_CALL_ID = re.compile(rb"^Call-ID: *(\S+)", re.MULTILINE | re.IGNORECASE)
+_LONGEST = 45.0
+"""Seconds that a caller lasts whatever happens: a CANCEL that nobody answers takes 64*T1."""
+_LOST = (
+    "INVITE sip:{number}@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{mark};rport\r\n"
+    "From: <sip:lost@{own}>;tag={mark}\r\nTo: <sip:{number}@{server}>\r\nCall-ID: {mark}\r\n"
+    "CSeq: 1 INVITE\r\nContact: <sip:lost@{own}>\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\n"
+    "Content-Length: {length}\r\n\r\n{body}"
+)
+_LOST_BODY = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
+)
+
+
+class Crowd:
+    """A bank of phones and callers on three sockets; an async context manager."""
+
+    def __init__(self, seed: int, *, timers: Timers | None = None, callers: int = 3) -> None:
+        self._random = random.Random(seed)
+        self.phones = PhoneBank(behaviour_of, timers=timers, on_message=self._seen)
+        self._callers = [PhoneBank(behaviour_of, timers=timers) for _ in range(callers)]
+        self._stack = AsyncExitStack()
+        self._lost: list[socket.socket] = []
+        self.outcomes: Counter[str] = Counter()
+        """How calls ended at the callers: the cause, and the status of refusals."""
+        self.placed = 0
+        self.invited: dict[str, float] = {}
+        """Call-ID of each INVITE that reached a phone → when it came (seconds since the epoch)."""
+
+    async def __aenter__(self) -> Self:
+        for agent in (self.phones, *self._callers):
+            await self._stack.enter_async_context(agent)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.forget()
+        await self._stack.aclose()
+
+    async def forget(self) -> None:
+        """Let go of the calls that are over, and of the sockets of callers that vanished."""
+        for lost in self._lost:
+            lost.close()
+        self._lost.clear()
+        for agent in (self.phones, *self._callers):
+            agent.reports.clear()
+        with contextlib.suppress(TimeoutError):
+            while True:
+                await self.phones.next_call(within=0.0)
+
+    @property
+    def bank(self) -> str:
+        """`address:port` of the phones."""
+        return f"{self.phones.address}:{self.phones.port}"
+
+    def _seen(self, direction: str, data: bytes, peer: Endpoint, now: float) -> None:
+        if direction == "in" and data.startswith(b"INVITE ") and (match := _CALL_ID.search(data)):
+            self.invited.setdefault(match[1].decode(), time.time())
+
+    # ------------------------------------------------------------ calls
+
+    async def place(self, server: str, numbers: Sequence[str], *, calls: int, rate: float) -> None:
+        """`calls` calls to random numbers, `rate` a second on average; returns when the last has begun."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(calls):
+                group.create_task(self._one(server, self._random.choice(numbers)))
+                await asyncio.sleep(self._random.expovariate(rate))
+
+    async def _one(self, server: str, number: str) -> None:
+        self.placed += 1
+        if self._random.random() < 0.02:
+            self._vanish(server, number)
+            return
+        caller = self._callers[self.placed % len(self._callers)]
+        call = await caller.call(f"sip:{number}@{server}", behaviour=self._patience())
+        self.outcomes[await self._outcome(call)] += 1
+
+    def _patience(self) -> Behaviour:
+        """Some cancel at once, some in the last moment; nobody talks for ever."""
+        chance, uniform = self._random.random, self._random.uniform
+        hasty = chance() < 0.3
+        return Behaviour(
+            give_up_after=uniform(0.0, 2.5) if hasty else 12.0,
+            hang_up_after=uniform(0.0, 1.5) if chance() < 0.5 else 4.0,
+            muted=chance() < 0.8,
+            tone_hz=350.0,
+        )
+
+    async def _outcome(self, call: PhoneCall) -> str:
+        try:
+            report = await call.ended(within=_LONGEST)
+        except TimeoutError:
+            return "never ended"
+        return f"{report.cause} {report.status}" if report.status >= 300 else report.cause
+
+    def _vanish(self, server: str, number: str) -> None:
+        """Sends an INVITE and is never heard of again: no ACK, no BYE, no audio; or not even a socket."""
+        lost = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        lost.bind(("127.0.0.1", 0))
+        own, mark = f"127.0.0.1:{lost.getsockname()[1]}", f"lost{self._random.getrandbits(60):x}"
+        host, _, port = server.rpartition(":")
+        message = _LOST.format(
+            number=number, server=server, own=own, mark=mark, length=len(_LOST_BODY), body=_LOST_BODY
+        )
+        lost.sendto(message.encode(), (host, int(port)))
+        self.outcomes["vanished"] += 1
+        if self._random.random() < 0.5:
+            lost.close()
+        else:
+            self._lost.append(lost)

@@ -1,0 +1,119 @@
+"""Whom the soak dials, and the documents that dial them: all drawn from one seeded generator."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from cordboard.testing.behaviour import Behaviour
+from cordboard.testing.phones import behaviour_for
+
+_TALKER = re.compile(r"(talk|early)-([\d.]+)-([\d.]+)(-aloud)?")
+_REFUSALS = (302, 400, 404, 408, 415, 480, 484, 486, 488, 500, 502, 503, 504, 600, 604, 606)
+_WEIGHTS = {
+    "talk": 40,
+    "early": 8,
+    "refuse": 14,
+    "busy": 8,
+    "decline": 6,
+    "ring": 10,
+    "silent": 8,
+    "nosdp": 2,
+    "nobody": 2,
+    "unknown": 2,
+}
+STATES = ["created", "ringing", "answered", "ended"]
+
+
+def behaviour_of(user: str) -> Behaviour:
+    """The phones of `cordboard.testing.phones`, and some that hang up early or are broken."""
+    match = _TALKER.fullmatch(user)
+    if match:
+        kind, answer, hang_up, aloud = match.groups()
+        return Behaviour(
+            answer_after=float(answer),
+            hang_up_after=float(hang_up),
+            early_media=kind == "early",
+            muted=aloud is None,
+        )
+    if user == "nosdp":
+        return Behaviour(answer_after=0.1, answer_without_sdp=True)
+    return behaviour_for(user)
+
+
+class People:
+    """`bank` is `address:port` of the phones, `nowhere` an address on which nobody listens.
+
+    `timeouts`: seconds that phones may ring.
+    """
+
+    def __init__(
+        self, seed: int, *, bank: str, nowhere: str, timeouts: Sequence[float] = (1, 1, 2, 3)
+    ) -> None:
+        self._random = random.Random(seed)
+        self._bank = bank
+        self._nowhere = nowhere
+        self._timeouts = timeouts
+
+    # ------------------------------------------------------------ who is dialled
+
+    def somebody(self) -> str:
+        """A SIP URI."""
+        kind = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        if kind == "nobody":
+            return f"sip:nobody@{self._nowhere}"
+        if kind == "unknown":
+            return "sip:unknown@no-such-host.invalid"
+        return f"sip:{self._user(kind)}@{self._bank}"
+
+    def _user(self, kind: str) -> str:
+        if kind == "refuse":
+            return f"refuse-{self._random.choice(_REFUSALS)}"
+        if kind in ("talk", "early"):
+            aloud = "-aloud" if self._random.random() < 0.2 else ""
+            answer, hang_up = self._random.uniform(0, 1.2), self._random.expovariate(1.0)
+            return f"{kind}-{answer:.2f}-{min(hang_up, 4.0):.2f}{aloud}"
+        return kind
+
+    def _group(self, most: int) -> list[dict[str, Any]]:
+        return [{"to": self.somebody()} for _ in range(self._random.randint(1, most))]
+
+    # ------------------------------------------------------------ what dials them
+
+    def document(self, receivers: Sequence[str]) -> str:
+        """A document with one connect, and something before and after it; callbacks go to a receiver."""
+        chance = self._random.random
+        steps: list[dict[str, Any]] = []
+        if chance() < 0.2:
+            steps += [{"answer": {}}, {"play": {"url": "silence:0.2"}}]
+        steps.append({"connect": self._connect(self._random.choice(receivers))})
+        if chance() < 0.2:
+            steps += [{"play": {"url": "silence:0.2"}}]
+        return json.dumps({"version": "1.0.0", "sections": {"main": steps}})
+
+    def _connect(self, receiver: str) -> dict[str, Any]:
+        connect: dict[str, Any] = {
+            "timeout": self._random.choice(self._timeouts),
+            "answer_on_bridge": self._random.random() < 0.7,
+            "status_url": f"{receiver}/connect",
+            "call_state_url": f"{receiver}/state",
+            "call_state_events": STATES,
+            **self._strategy(),
+        }
+        if self._random.random() < 0.2:
+            connect["result"] = {
+                "case": {"connected": [{"hangup": {}}]},
+                "default": [{"play": {"url": "silence:0.2"}}, {"hangup": {"reason": "busy"}}],
+            }
+        return connect
+
+    def _strategy(self) -> dict[str, Any]:
+        kind = self._random.choice(("to", "serial", "parallel", "parallel", "serial_parallel"))
+        if kind == "to":
+            return {"to": self.somebody()}
+        if kind == "serial_parallel":
+            return {kind: [self._group(3) for _ in range(self._random.randint(1, 3))]}
+        return {kind: self._group(4)}

@@ -1,0 +1,169 @@
+"""Many calls with random failures: afterwards nothing is left, and every callback was seen once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import cordboard.server.server as server_module
+from cordboard.call.actions import CallInfo
+from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening
+from cordboard.server.config import Config
+from cordboard.server.server import Server
+from cordboard.sip.stack import SipStack
+from cordboard.sip.timers import Timers
+
+from .peers import free_ports
+from .soak import ledger
+from .soak.crowd import Crowd
+from .soak.people import STATES, People
+from .soak.receiver import FlakyReceiver
+from .soak.remains import Memory, at_rest, grown, holdings, say, until
+
+_SEED = int(os.environ.get("CORDBOARD_SEED", "20261122"))
+_RANGE = 1200
+"""RTP ports: half as many legs at once, and those that rest."""
+_TIME_TRAVEL = 65.0
+
+
+class Size(NamedTuple):
+    """Of a soak."""
+
+    calls: int
+    rate: float
+    documents: int
+    timers: Timers
+    timeouts: tuple[float, ...]
+    """Of connects, in seconds."""
+    failures: int
+    """Of one callback, at most: 2 take up to 3 s and 4 up to 15 s, without hanging."""
+
+
+SMALL = Size(150, 25.0, 40, Timers(t1=0.06, t2=1.0, t4=0.5), (1,), 2)
+"""Silent far ends are given up after 3.8 s instead of 32 s."""
+FULL = Size(2_000, 25.0, 150, Timers(), (1, 1, 2, 3), 4)
+SIZES = [
+    pytest.param(SMALL, id="small"),
+    pytest.param(FULL, id="full", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+]
+
+
+class Storm:
+    """Server, crowd and receiver in this process."""
+
+    def __init__(self, server: Server, crowd: Crowd, receiver: FlakyReceiver, numbers: list[str]) -> None:
+        self.server = server
+        self.crowd = crowd
+        self.receiver = receiver
+        self.numbers = numbers
+        self.told: Counter[str] = Counter()
+        """The bodies that the server made for callbacks."""
+        self.ends: Counter[str] = Counter()
+        server.recorder.listeners.append(self._note)
+
+    def _note(self, info: CallInfo, happening: Happening, body: ledger.Body) -> None:
+        if isinstance(happening, CallStateChanged):
+            if happening.state == "ended" and happening.ending is not None:
+                self.ends[happening.ending.cause] += 1
+            wanted = info.direction == "outbound" and happening.state in STATES
+        else:
+            wanted = isinstance(happening, ConnectStateChanged)
+        if wanted:
+            self.told[json.dumps(body, sort_keys=True)] += 1
+
+    def seen(self) -> Counter[str]:
+        return Counter(json.dumps(body, sort_keys=True) for body in self.receiver.events.values())
+
+    async def calls(self, count: int, rate: float) -> None:
+        await self.crowd.place(self.server.socket.local.host_port, self.numbers, calls=count, rate=rate)
+
+    async def quiet(self, *, patience: float, expire: bool) -> None:
+        """Wait for the end of everything; `expire`: the last repetitions are not waited for (RFC timer D …)."""
+        exchange = self.server.exchange
+        lingering = ("transactions", "timers", "merge_keys") if expire else ()
+
+        def held() -> dict[str, int]:
+            return {name: n for name, n in exchange.counts().items() if n and name not in lingering}
+
+        await until(lambda: not held(), patience, held)
+        if expire:
+            outputs = exchange.legs.handle_timeout(asyncio.get_running_loop().time() + _TIME_TRAVEL)
+            assert not outputs
+        await at_rest(self.server, 1.0)
+        sender = self.server.sender
+        await until(lambda: not sender.counts()["held"], patience, sender.counts)
+        await self.server.store.flush()
+
+
+@asynccontextmanager
+async def storm(directory: Path, size: Size) -> AsyncIterator[Storm]:
+    first = free_ports(_RANGE)
+    async with (
+        FlakyReceiver(_SEED, most_failures=size.failures) as receiver,
+        Crowd(_SEED, timers=size.timers) as crowd,
+    ):
+        nowhere = f"127.0.0.1:{free_ports(2)}"
+        people = People(_SEED, bank=crowd.bank, nowhere=nowhere, timeouts=size.timeouts)
+        numbers = [f"soak-{index}" for index in range(size.documents)]
+        for number in numbers:
+            (directory / f"{number}.json").write_text(people.document(receiver.urls))
+        settings = {
+            "server": {"data_directory": str(directory / "data")},
+            "sip": {"port": 0},
+            "media": {"workers": 1, "port_min": first, "port_max": first + _RANGE - 1},
+            "phones": {"enabled": False},
+            "routes": {number: f"{number}.json" for number in numbers},
+        }
+        async with Server(Config.model_validate(settings), directory=directory) as server:
+            yield Storm(server, crowd, receiver, numbers)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_nothing_is_left_after_calls_with_random_failures(
+    size: Size, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "SipStack", functools.partial(SipStack, timers=size.timers))
+    is_small = size is SMALL
+    async with storm(tmp_path, size) as the:
+        media = the.server.config.media
+        ports = range(media.port_min, media.port_max + 1)
+        # The first calls make what is made once: connections, threads, ports bound ahead, caches.
+        await the.calls(20, 20.0)
+        await the.quiet(patience=60.0, expire=True)
+        await the.crowd.forget()
+        before = holdings(ports)
+        memory = Memory("server, phones and receiver", os.getpid(), lambda: the.crowd.placed)
+        worker = Memory("media worker", the.server.media.worker_pids()[0], lambda: the.crowd.placed)
+
+        await the.calls(size.calls, size.rate)
+        await the.quiet(patience=120.0, expire=is_small)
+        for watch in (memory, worker):
+            await watch.stop()
+            say(watch.figures)
+        await the.crowd.forget()
+
+        def left() -> list[str]:
+            return grown(before, holdings(ports))
+
+        await until(lambda: not left(), 40.0, left)
+
+        say(f"{the.crowd.placed} calls; at the callers: {dict(the.crowd.outcomes)}")
+        say(f"legs by cause: {dict(the.ends)}")
+        say(f"receiver: {the.receiver.figures}")
+        assert the.server.exchange.switchboard.defects == 0
+        assert the.server.exchange.legs.stack.defects == 0
+        assert not the.ends["internal_error"]
+        assert not the.crowd.outcomes["never ended"]
+        assert the.seen() == the.told
+        assert not ledger.faults_of_calls(the.receiver)
+        stored = ledger.deliveries(the.server.data_directory / "cordboard.sqlite3")
+        assert not ledger.faults_of_delivery(the.receiver, stored)
