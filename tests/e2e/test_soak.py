@@ -87,7 +87,7 @@ class Storm:
         await self.crowd.place(self.server.socket.local.host_port, self.numbers, calls=count, rate=rate)
 
     async def quiet(self, *, patience: float, expire: bool) -> None:
-        """Wait for the end of everything; `expire`: the last repetitions are not waited for (RFC timer D …)."""
+        """Wait for the end of everything; `expire`: the last repetitions are not waited for (timer D …)."""
         exchange = self.server.exchange
         lingering = ("transactions", "timers", "merge_keys") if expire else ()
 
