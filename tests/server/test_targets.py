@@ -1,0 +1,238 @@
+"""Where an outbound call goes, and where it must not."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from cordboard.call.plan import Destination
+from cordboard.call.reasons import Ending
+from cordboard.legs.outputs import Target
+from cordboard.server.config import Trunk
+from cordboard.server.outbound_policy import OutboundPolicy
+from cordboard.server.targets import Targets
+from cordboard.sip.endpoint import Endpoint
+
+PUBLIC = "93.184.216.34"
+NAMES = {
+    "pbx.example.com": [PUBLIC],
+    "six.example.com": ["2606:2800::1"],
+    "both.example.com": ["2606:2800::1", PUBLIC],
+    "inside.example.com": ["10.0.0.5"],
+    "mixed.example.com": [PUBLIC, "127.0.0.1"],
+    "metadata.example.com": ["169.254.169.254"],
+}
+
+
+async def lookup(host: str, port: int) -> list[str]:
+    if host not in NAMES:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return NAMES[host]
+
+
+def targets(*, private: bool = False, local_address: str = "127.0.0.1", **trunks: Trunk) -> Targets:
+    policy = OutboundPolicy(
+        allow_private=private, hosts={"phones.test": "127.0.0.9", "fixed.example.com": PUBLIC}, lookup=lookup
+    )
+    return Targets(policy, trunks, {"phones.test": 5099}, local_address=local_address)
+
+
+async def found(to: str, made: Targets | None = None, kind: str = "sip", **fields: Any) -> Target | Ending:
+    return await (made or targets()).find(Destination(kind=kind, to=to, **fields))
+
+
+async def cause(to: str, made: Targets | None = None, kind: str = "sip") -> str:
+    end = await found(to, made, kind)
+    assert isinstance(end, Ending)
+    return end.cause
+
+
+# ---------------------------------------------------------------- SIP URIs
+
+
+@pytest.mark.parametrize(
+    ("to", "endpoint", "request_uri"),
+    [
+        (f"sip:bob@{PUBLIC}", (PUBLIC, 5060), f"sip:bob@{PUBLIC}"),
+        (f"sip:bob@{PUBLIC}:5070;x=y", (PUBLIC, 5070), f"sip:bob@{PUBLIC}:5070;x=y"),
+        ("sip:bob@pbx.example.com;transport=UDP", (PUBLIC, 5060), "sip:bob@pbx.example.com;transport=UDP"),
+        (
+            "sip:bob@host.invalid;maddr=pbx.example.com",
+            (PUBLIC, 5060),
+            "sip:bob@host.invalid;maddr=pbx.example.com",
+        ),
+        ("sip:bob@fixed.example.com.", (PUBLIC, 5060), "sip:bob@fixed.example.com."),
+        ("sip:a?b@pbx.example.com?Subject=x", (PUBLIC, 5060), "sip:a?b@pbx.example.com"),
+    ],
+)
+async def test_a_sip_uri_goes_to_its_host_without_header_fields(
+    to: str, endpoint: tuple[str, int], request_uri: str
+) -> None:
+    expected = Target(request_uri=request_uri, endpoint=Endpoint("UDP", *endpoint))
+    assert await found(to) == expected
+
+
+async def test_a_name_with_a_fixed_port_gives_it_where_the_uri_names_none() -> None:
+    made = targets(private=True)
+    first, second = (
+        await found("sip:alice@Phones.test", made),
+        await found("sip:alice@phones.test:6000", made),
+    )
+    assert isinstance(first, Target)
+    assert isinstance(second, Target)
+    assert first.endpoint == Endpoint("UDP", "127.0.0.9", 5099)
+    assert second.endpoint == Endpoint("UDP", "127.0.0.9", 6000)
+
+
+def test_an_address_needs_no_waiting_and_a_name_does() -> None:
+    made = targets()
+    assert isinstance(made.find_at_once(Destination(kind="sip", to=f"sip:bob@{PUBLIC}")), Target)
+    assert isinstance(made.find_at_once(Destination(kind="sip", to="sip:bob@10.0.0.1")), Ending)
+    assert isinstance(made.find_at_once(Destination(kind="phone", to="+1555")), Ending)
+    assert made.find_at_once(Destination(kind="sip", to="sip:bob@pbx.example.com")) is None
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "sip:a@10.0.0.1",
+        "sip:a@localhost",
+        "sip:a@127.1",
+        "sip:a@0x7f.1",
+        "sip:a@2130706433",
+        "sip:a@0177.0.0.1:9",
+        "sip:a@[::1]",
+        "sip:a@[::ffff:10.0.0.1]",
+        "sip:a@inside.example.com",
+        "sip:a@mixed.example.com",
+        "sip:a@phones.test",
+        f"sip:a@{PUBLIC};maddr=10.0.0.1",
+        f"sip:a@{PUBLIC};maddr=%31%30.0.0.1",
+        "sip:a@pbx.example.com;maddr=[::1]",
+    ],
+)
+async def test_private_addresses_are_out_of_reach_in_every_spelling(
+    to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NAMES, "localhost", ["127.0.0.1"])
+    assert await cause(to) == "policy_refused"
+
+
+@pytest.mark.parametrize(
+    "to", ["sip:a@169.254.169.254", "sip:a@metadata.example.com", "sip:a@[fd00:ec2::254]", "sip:a@2852039166"]
+)
+async def test_metadata_addresses_are_out_of_reach_even_where_private_ones_are_allowed(to: str) -> None:
+    assert await cause(to, targets(private=True)) == "policy_refused"
+
+
+@pytest.mark.parametrize(
+    ("to", "named"),
+    [
+        ("sips:bob@pbx.example.com", "sips"),
+        ("sip:bob@pbx.example.com;transport=tcp", "transport=tcp"),
+        ("sip:bob@169.254.169.254:80;transport=TLS", "transport=tls"),
+        ("tel:+1555", "tel"),
+        ("sip:bob@pbx.example.com;transport=ws", "transport=ws"),
+    ],
+)
+async def test_a_transport_that_is_not_spoken_is_named(to: str, named: str) -> None:
+    end = await found(to)
+    assert isinstance(end, Ending)
+    assert (end.cause, named in end.sentence) == ("transport_unsupported", True)
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "sip:",
+        "sip:a b@c",
+        "nonsense",
+        "sip:a@b:99999",
+        "sip:a@b;maddr=%00",
+        "sip:a@b;maddr=x%20y",
+        "sip:a@b;maddr=x%0d%0a",
+    ],
+)
+async def test_a_uri_that_is_none_or_hides_something_in_maddr_is_refused(to: str) -> None:
+    assert await cause(to) == "bad_destination"
+
+
+async def test_a_problem_that_was_found_before_is_passed_on() -> None:
+    end = await found("sip:a@b", problem="it is broken.")
+    assert isinstance(end, Ending)
+    assert (end.cause, "it is broken." in end.sentence) == ("bad_destination", True)
+
+
+async def test_a_name_that_does_not_exist_is_named() -> None:
+    end = await found("sip:bob@nowhere.example.com")
+    assert isinstance(end, Ending)
+    assert end.cause == "dns_failed"
+    assert "Name or service not known" in end.sentence
+
+
+# ---------------------------------------------------------------- the socket's IP version
+
+
+@pytest.mark.parametrize(
+    ("local", "to", "address"),
+    [
+        ("127.0.0.1", "sip:a@both.example.com", PUBLIC),
+        ("::1", "sip:a@both.example.com", "2606:2800::1"),
+        ("127.0.0.1", "sip:a@six.example.com", None),
+        ("::1", "sip:a@pbx.example.com", None),
+        ("127.0.0.1", "sip:a@[2606:2800::1]", None),
+        ("::1", "sip:a@[2606:2800::1]:5070", "2606:2800::1"),
+    ],
+)
+async def test_only_addresses_that_the_socket_can_send_to_are_taken(
+    local: str, to: str, address: str | None
+) -> None:
+    result = await found(to, targets(local_address=local))
+    if address is None:
+        assert isinstance(result, Ending)
+        assert result.cause == "bad_destination"
+        assert "IPv4" in result.sentence
+    else:
+        assert isinstance(result, Target)
+        assert result.endpoint.address == address
+
+
+# ---------------------------------------------------------------- phone numbers
+
+
+async def test_without_a_trunk_no_number_can_be_dialled() -> None:
+    assert await cause("+15551234567", kind="phone") == "no_trunk"
+
+
+async def test_a_trunk_is_closed_until_prefixes_are_allowed() -> None:
+    made = targets(t=Trunk(address=PUBLIC))
+    assert await cause("+15551234567", made, "phone") == "prefix_not_allowed"
+
+
+async def test_the_first_trunk_that_allows_a_number_gets_it() -> None:
+    made = targets(
+        uk=Trunk(address="pbx.example.com:5061", allowed_prefixes=("+44",)),
+        us=Trunk(address=PUBLIC, allowed_prefixes=("+1", "+44")),
+    )
+    uk, us = await found("+4420", made, "phone"), await found("+1555", made, "phone")
+    assert uk == Target(
+        request_uri="sip:+4420@pbx.example.com:5061", endpoint=Endpoint("UDP", PUBLIC, 5061), is_phone=True
+    )
+    assert us == Target(
+        request_uri=f"sip:+1555@{PUBLIC}", endpoint=Endpoint("UDP", PUBLIC, 5060), is_phone=True
+    )
+    assert await cause("+882", made, "phone") == "prefix_not_allowed"
+
+
+async def test_a_trunk_passes_the_policy_too() -> None:
+    made = targets(t=Trunk(address="10.0.0.1", allowed_prefixes=("+",)))
+    assert await cause("+1555", made, "phone") == "policy_refused"
+
+
+async def test_an_ipv6_trunk_is_written_with_brackets() -> None:
+    made = targets(local_address="::1", t=Trunk(address="[2606:2800::1]:5061", allowed_prefixes=("+",)))
+    target = await found("+1555", made, "phone")
+    assert isinstance(target, Target)
+    assert target.request_uri == "sip:+1555@[2606:2800::1]:5061"
