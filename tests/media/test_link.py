@@ -40,7 +40,7 @@ class Side:
         self.wire: list[bytes] = []
         out = Outgoing(RtpSender(ssrc=99), CLOCK)
         out.speak(codec, {"PCMU": 0, "PCMA": 8}[codec], first_type)
-        out.send_by(self.wire.append)
+        out.send_by(lambda data: self.wire.append(bytes(data)))
         self.end.incoming.feed(out)
 
 

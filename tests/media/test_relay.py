@@ -59,11 +59,16 @@ class Bridge:
         self.outgoing = Outgoing(RtpSender(ssrc=99, sequence=500, timestamp=70_000), self.clock)
         self.outgoing.speak(codec, {"PCMU": 0, "PCMA": 8}[codec], event_type)
         self.wire: list[bytes] = []
-        self.outgoing.send_by(self.wire.append)
+        self.outgoing.send_by(lambda data: self.wire.append(bytes(data)))
         self.incoming.feed(self.outgoing)
         self._careful = careful
         self._socket: deque[bytes] = deque()
-        self.incoming.receive = lambda _: self._socket.popleft()
+        self.incoming.receive = self._receive
+
+    def _receive(self, buffer: bytearray) -> int:
+        data = self._socket.popleft()
+        buffer[: len(data)] = data
+        return len(data)
 
     def hear(self, *packets: bytes) -> None:
         for data in packets:
@@ -226,7 +231,7 @@ def test_a_sink_that_does_not_take_packets_is_survived() -> None:
     bridge = Bridge()
     bridge.hear(*stream(3))
 
-    def refuse(_: bytes) -> None:
+    def refuse(_: bytes | memoryview) -> None:
         raise ConnectionRefusedError
 
     bridge.outgoing.send_by(refuse)

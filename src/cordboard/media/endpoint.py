@@ -13,7 +13,7 @@ from cordboard.media import mos, rtp
 from cordboard.media.clock import Clock
 from cordboard.media.dtmf import Digit
 from cordboard.media.latching import Address, Latch, LatchingPolicy, Verdict
-from cordboard.media.outgoing import EVENT, Outgoing, nowhere
+from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 from cordboard.media.ports import PortPair, connected_socket
 from cordboard.media.protocol import DigitHeard, Event, LegStatistics, SetRemote
 from cordboard.media.relay import DATAGRAM, Incoming
@@ -227,7 +227,7 @@ class Endpoint:
         if source is not None:
             self._connected = connected_socket(self.ports.rtp, self._local, source)
         if self._connected is not None:
-            self.incoming.receive = self._connected.recv
+            self.incoming.receive = self._connected.recv_into
             self.outgoing.send_by(self._connected.send)
             self._readiness.watch(self._connected, self.incoming.receive_and_forward)
         elif target is not None:
@@ -245,8 +245,8 @@ class Endpoint:
         self._connected = None
 
 
-def _sending_to(one: socket.socket, target: Address) -> Callable[[bytes], object]:
-    def send(packet: bytes) -> object:
+def _sending_to(one: socket.socket, target: Address) -> Transmit:
+    def send(packet: bytes | memoryview) -> object:
         return one.sendto(packet, target)
 
     return send

@@ -28,7 +28,7 @@ _MOST_WAITING = 1 << 20
 _READS_A_TURN = 64
 
 
-def pack(from_: bytes, to: bytes, packet: bytes) -> bytes:
+def pack(from_: bytes, to: bytes, packet: bytes | memoryview) -> bytes:
     """One record; the ids are at most 255 bytes long."""
     return _LENGTHS.pack(len(from_), len(to), len(packet)) + from_ + to + packet
 
@@ -79,7 +79,7 @@ class LinkEnd:
         self.outgoing = _LinkOutgoing(sender, clock)
         self.outgoing.speak(g711.PCMU, 0, _TYPE_OF[EVENT])
 
-        def send(packet: bytes) -> None:
+        def send(packet: bytes | memoryview) -> None:
             transmit(self.remote_socket, pack(self.local, self.remote, packet))
 
         self.outgoing.send_by(send)

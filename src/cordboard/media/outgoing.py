@@ -19,7 +19,11 @@ _AUDIO = (g711.PCMU, g711.PCMA)
 _FRAME = 160
 
 
-def nowhere(_: bytes) -> object:
+Transmit = Callable[[bytes | memoryview], object]
+"""Puts a packet on the wire before it returns (the memory is used again); may raise OSError."""
+
+
+def nowhere(_: bytes | memoryview) -> object:
     """Transmits to nobody."""
     return None
 
@@ -52,7 +56,7 @@ class Outgoing:
         self.payload_type = 0
         self.event_type: int | None = None
         """Of telephone events; None = the far end does not know them."""
-        self.transmit: Callable[[bytes], object] = nowhere
+        self.transmit: Transmit = nowhere
         self.feeder: Incoming | None = None
         self.sent_at = clock.now
         self.unsent = 0
@@ -63,7 +67,7 @@ class Outgoing:
         self.look_again()
         self.codec, self.payload_type, self.event_type = codec, payload_type, event_type
 
-    def send_by(self, transmit: Callable[[bytes], object]) -> None:
+    def send_by(self, transmit: Transmit) -> None:
         """How packets leave from now on."""
         self.look_again()
         self.transmit = transmit

@@ -16,13 +16,17 @@ from cordboard.media import rtp
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
 from cordboard.media.dtmf import Digit, DigitReceiver
-from cordboard.media.outgoing import EVENT, Outgoing, nowhere
+from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 
 DATAGRAM = 2048
 """Larger datagrams are cut: no telephone sends them."""
 
+_buffer = bytearray(DATAGRAM)
+"""Every packet of the process passes through this one piece of memory, which so stays in the cache."""
+_views = [memoryview(_buffer)[:length] for length in range(DATAGRAM + 1)]
+
 _HEADER = struct.Struct("!HHII")
-_pack = _HEADER.pack
+_pack_into = _HEADER.pack_into
 _unpack = _HEADER.unpack_from
 """(the first two bytes, sequence, timestamp, ssrc)"""
 
@@ -30,7 +34,7 @@ _NEVER = -1
 _NO_MARKER = 0xFF7F
 
 
-def _no_socket(_: int) -> bytes:
+def _no_socket(_: bytearray) -> int:
     raise BlockingIOError
 
 
@@ -45,7 +49,6 @@ class Incoming:
         "_hear",
         "_keys_down",
         "_kind",
-        "_last",
         "_next",
         "_octets",
         "_out_kind",
@@ -54,6 +57,7 @@ class Incoming:
         "_ssrc",
         "_table",
         "_take_report",
+        "_timestamp",
         "_timestamp_shift",
         "_transmit",
         "malformed",
@@ -79,8 +83,8 @@ class Incoming:
         self._keys_down = keys_down if keys_down is not None else set()
         """This stream puts itself in while a key is held: call `check_key` at every tick."""
         self._digits = DigitReceiver()
-        self.receive: Callable[[int], bytes] = _no_socket
-        """Takes one datagram of the latched source out of its socket."""
+        self.receive: Callable[[bytearray], int] = _no_socket
+        """Takes one datagram of the latched source out of its socket; its length."""
         self.types: dict[int, str] = {}
         """Encoding name by payload type of all that may arrive."""
         self.sink: Outgoing | None = None
@@ -96,14 +100,14 @@ class Incoming:
         self._next = 0
         self._folded = 0
         self._octets = 0
-        self._last = b""
+        self._timestamp = 0
         # What the fast path does to a header.
         self._out_kind = 0
         self._out_ssrc = 0
         self._sequence_shift = 0
         self._timestamp_shift = 0
         self._table: bytes | None = None
-        self._transmit: Callable[[bytes], object] = nowhere
+        self._transmit: Transmit = nowhere
 
     @property
     def heard_at(self) -> float:
@@ -115,63 +119,61 @@ class Incoming:
     def receive_and_forward(self) -> None:
         """The socket is readable.  Never raises."""
         try:
-            data = self.receive(DATAGRAM)
-            kind, sequence, timestamp, ssrc = _unpack(data)
+            length = self.receive(_buffer)
         except OSError:
             return
-        except struct.error:
-            self.malformed += 1
-            return
-        if sequence == self._next and kind == self._kind and ssrc == self._ssrc:
+        # A short datagram leaves old bytes where the header should be: its length is looked at as well.
+        kind, sequence, timestamp, ssrc = _unpack(_buffer)
+        if sequence == self._next and kind == self._kind and ssrc == self._ssrc and length > 12:
             self._next = sequence + 1
-            self._octets += len(data)
-            self._last = data
-            payload = data[12:]
+            self._octets += length
+            self._timestamp = timestamp
+            if not sequence & 7:
+                self._sample(bytes(_views[12]))
             if self._table is not None:
-                payload = payload.translate(self._table)
+                _buffer[12:length] = _buffer[12:length].translate(self._table)
+            _pack_into(
+                _buffer,
+                0,
+                self._out_kind,
+                (sequence + self._sequence_shift) & 0xFFFF,
+                (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
+                self._out_ssrc,
+            )
             try:
-                self._transmit(
-                    _pack(
-                        self._out_kind,
-                        (sequence + self._sequence_shift) & 0xFFFF,
-                        (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
-                        self._out_ssrc,
-                    )
-                    + payload
-                )
+                self._transmit(_views[length])
             except OSError:
                 if self.sink is not None:
                     self.sink.unsent += 1
-            if not sequence & 7:
-                self._sample(data)
         else:
-            self.accept(data)
+            self.accept(bytes(_views[length]))
 
-    def _sample(self, data: bytes) -> None:
-        """Count the run up to `data`, which came just now: from time to time, so that it costs little."""
+    def _sample(self, header: bytes) -> None:
+        """Count the run up to the packet that came just now: from time to time, so that it costs little."""
         packets, octets = self._next - self._folded, self._octets
         self._arrived = self._clock.now
-        self.statistics.sample(data, self._arrived, packets, octets)
-        self._fold(data, packets, octets)
+        self.statistics.sample(header, self._arrived, packets, octets)
+        self._fold(packets, octets)
 
     def settle(self) -> None:
         """Count the run in the statistics of both sides, in the middle of it."""
         packets, octets = self._next - self._folded, self._octets
         if packets:
             # When its last packet came is not known, only when it must have been sent.
-            length = packets * (len(self._last) - 12) / 8000
-            self._arrived = min(self._clock.now, self._arrived + length)
-            self.statistics.advance(self._last, packets, octets)
-            self._fold(self._last, packets, octets)
+            self._arrived = min(self._clock.now, self._arrived + (octets - 12 * packets) / 8000)
+            self.statistics.advance(self._next - 1, packets, octets)
+            self._fold(packets, octets)
 
-    def _fold(self, data: bytes, packets: int, octets: int) -> None:
+    def _fold(self, packets: int, octets: int) -> None:
         self._folded = self._next
         self._octets = 0
         sink = self.sink
         if sink is not None:
             sender = sink.sender
             sender.sequence = (self._next + self._sequence_shift) & 0xFFFF
-            sender.timestamp = (rtp.timestamp(data) + self._timestamp_shift + len(data) - 12) & 0xFFFFFFFF
+            # One codec at a time: the last packet of the run was as long as the others.
+            ahead = self._timestamp_shift + octets // packets - 12
+            sender.timestamp = (self._timestamp + ahead) & 0xFFFFFFFF
             sender.packets += packets
             sender.octets += octets - 12 * packets
             sink.sent_at = self._arrived
@@ -181,9 +183,7 @@ class Incoming:
         self.settle()
         self._kind = _NEVER
 
-    def _arm(
-        self, data: bytes, packet: bytes, table: bytes | None, transmit: Callable[[bytes], object]
-    ) -> None:
+    def _arm(self, data: bytes, packet: bytes, table: bytes | None, transmit: Transmit) -> None:
         """`data` went out as `packet`; what follows in order can go the same way without another thought."""
         kind, sequence, timestamp, ssrc = _unpack(data)
         if kind >> 8 != 0x80 or sequence != self.statistics.highest & 0xFFFF:

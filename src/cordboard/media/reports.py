@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 
 from cordboard.media import rtp
 from cordboard.media.latching import Address, Latch
+from cordboard.media.outgoing import Transmit
 from cordboard.media.rtcp import Reporting
 
 _DATAGRAM = 1500
@@ -66,7 +66,7 @@ class Reports:
         sender: rtp.RtpSender,
         reception: rtp.ReceptionStatistics,
         now: float,
-        multiplexed: Callable[[bytes], object],
+        multiplexed: Transmit,
     ) -> None:
         """A report, if there is anything to tell and anybody to tell it."""
         target = self.target

@@ -290,15 +290,14 @@ class ReceptionStatistics:
         self.octets += octets - len(data)
         self.update(data, arrival)
 
-    def advance(self, data: bytes, packets: int, octets: int) -> None:
-        """As `sample`, where it is not known any more when `data` came: jitter stays as it is."""
+    def advance(self, sequence: int, packets: int, octets: int) -> None:
+        """As `sample`, where only the last packet's number is known: jitter stays as it is."""
         self.received += packets
         self.octets += octets
-        number = sequence(data)
-        if number != self._next:
-            self._place(number, self.ssrc)
+        if sequence != self._next:
+            self._place(sequence, self.ssrc)
         else:
-            self._next = number + 1
+            self._next = sequence + 1
 
     def _place(self, sequence: int, ssrc: int) -> None:
         """Another packet than the next one: lost, late, doubled, wrapped, or of a new source (A.1)."""
