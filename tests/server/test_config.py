@@ -198,9 +198,9 @@ def test_a_secret_of_the_wrong_kind_is_not_repeated_in_full() -> None:
     assert "c.toml:2: server.signing_key" in mistakes("[server]\nsigning_key = ['abc']\n")
 
 
-@pytest.mark.parametrize("key", ["a.b", "'a'.\"b c\"", "+1"])
-def test_odd_table_names_do_not_confuse_the_search_for_the_line(key: str) -> None:
-    text = f"[trunks.'x']\naddress = 'a'\n[sip]\n# [server]\nport = 'x'\n[envs]\n'{key.replace(chr(39), '')}' = 'y'\n"
+@pytest.mark.parametrize("key", ["'a.b'", "'+1'", '"a b"', "plain"])
+def test_odd_keys_do_not_confuse_the_search_for_the_line(key: str) -> None:
+    text = f"[trunks.{key}]\naddress = 'a'\n[sip]\n# [server]\nport = 'x'\n[envs]\n{key} = 'y'\n"
     assert "c.toml:5: sip.port" in mistakes(text)
 
 
