@@ -246,7 +246,13 @@ class Case:
     async def told(self, name: str = "tail", *, within: float = 10.0) -> Json:
         """The body that the step `mark(name)` posted."""
         path = f"/{self.serial}/{name}"
-        await until(lambda: bool(self.lab.site.at(path)), within)
+        try:
+            await until(lambda: bool(self.lab.site.at(path)), within)
+        except TimeoutError:
+            print(self.labels(), self.labels("b1"))
+            for p in self.ladder("b1"):
+                print(p.at, p.label)
+            raise
         return self.lab.site.at(path)[0].body
 
     async def incoming(self, name: str, *, within: float = 5.0) -> PhoneCall:
@@ -404,11 +410,11 @@ async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
         SimulatedPhone(Behaviour(tone_hz=CALLER_TONE), name=CALLER) as caller,
     ):
         site.url = url
-        ports = free_ports(400, busy=100)
+        ports = free_ports(2000, busy=100)
         settings: dict[str, Any] = {
             "server": {"data_directory": str(directory / "data")},
             "sip": {"port": 0},
-            "media": {"workers": 1, "port_min": ports, "port_max": ports + 399, "directory": str(directory)},
+            "media": {"workers": 1, "port_min": ports, "port_max": ports + 1999, "directory": str(directory)},
             "phones": {"enabled": False},
             "trunks": {"p": {"address": f"127.0.0.1:{phones.port}", "allowed_prefixes": ["+1555123"]}},
             "routes": {"*": f"{url}/doc"},
@@ -418,4 +424,10 @@ async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
             lab = Lab(server, site, phones, caller)
             site.on("/doc", lab.serve_document)
             yield lab
-            await lab.book.rest(within=20.0)
+            try: await lab.book.rest(within=20.0)
+            except TimeoutError:
+                print(server.exchange.counts())
+                st=server.exchange.legs.stack
+                for k,v in st.__dict__.items() if hasattr(st,"__dict__") else []: print(k, str(v)[:300])
+                print(st._sessions if hasattr(st,"_sessions") else "")
+                raise

@@ -18,7 +18,7 @@ _NAMES = {
     G729: "G729/8000",
     TELEPHONE_EVENT: "telephone-event/8000",
 }
-_CAPTURED = "from,to,whole,contact,cseq"
+_CAPTURED = "via,from,to,whole,contact,cseq"
 _REASONS = {
     180: "Ringing",
     183: "Session Progress",
@@ -139,6 +139,7 @@ def invited(*, check: Sequence[str] = (), **attributes: str | int) -> str:
     """The INVITE; what later messages need of it is kept."""
     kept = "".join(
         (
+            '<ereg regexp=".*" search_in="hdr" header="Via:" assign_to="via"/>',
             '<ereg regexp=".*" search_in="hdr" header="From:" assign_to="from"/>',
             '<ereg regexp=".*" search_in="hdr" header="To:" assign_to="to"/>',
             '<ereg regexp="&lt;(sip:[^&gt;]*)" search_in="hdr" header="Contact:" assign_to="whole,contact"/>',
@@ -164,12 +165,12 @@ def reply(
     `tag` tells the early dialogs of forks apart.  A final response is sent again until its ACK comes.
     """
     line = status if isinstance(status, str) else f"{status} {_REASONS[status]}"
-    # CANCEL and what follows in the dialog have their own number; the CANCEL's To has no tag yet.
+    # An INVITE may be answered after other requests came: a CANCEL, the ACK of another fork's answer.
     number = "CSeq: [$cseq] INVITE" if of == "INVITE" else "[last_CSeq:]"
     to = f"To:[$to];tag=[pid]-[call_number]-{tag}" if of in ("INVITE", "CANCEL") else "[last_To:]"
     lines = (
         f"SIP/2.0 {line}",
-        "[last_Via:]",
+        "Via:[$via]" if of == "INVITE" else "[last_Via:]",
         "[last_From:]",
         to,
         "[last_Call-ID:]",

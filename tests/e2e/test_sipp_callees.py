@@ -114,7 +114,7 @@ async def test_a_phone_that_rings_too_long_is_cancelled(stage: Stage, strategy: 
     assert book.connects() == ["connecting", "failed no_answer"]
     assert "Call completed elsewhere" not in stage.callee.messages("CANCEL")[0]
     waited = stage.callee.times("CANCEL")[0] - stage.callee.times("INVITE")[0]
-    assert 0.9 < waited < 5.0
+    assert 0.9 < waited < 5.0, waited
 
 
 @every_strategy
@@ -125,8 +125,8 @@ async def test_an_answer_that_crosses_the_cancel_is_acknowledged_and_hung_up(
         invited(),
         reply(180),
         receive("CANCEL"),
-        reply(200, SDP),
         reply(200, of="CANCEL"),
+        reply(200, SDP),
         *ANSWERED,
     )
     book = await stage.play(strategy, far_end, refused(480), ring_s=1)
@@ -196,19 +196,20 @@ async def test_after_the_far_end_hung_up_the_script_goes_on(stage: Stage, strate
     variables = await book.variables()
     assert variables["went_on"] == 1
     assert variables["connect_result"] == variables["return_value"] == "connected"
-    assert variables["connect_failed_reason"] == ""
+    assert "connect_failed_reason" not in variables
 
 
 @every_strategy
-async def test_early_media_reaches_the_caller(stage: Stage, strategy: str) -> None:
+async def test_early_media_of_a_lone_far_end_reaches_the_caller(stage: Stage, strategy: str) -> None:
     far_end = callee(invited(), reply(183, SDP), pause(200), reply(200, SDP), *ANSWERED)
+    audio = ["m=audio [0-9]+ RTP/AVP 0"]
+    alone = strategy in ("to", "serial")
     near_end = caller(
         invite(),
         response(100, optional="true"),
-        response(180, optional="true"),
-        response(183, check=["m=audio [0-9]+ RTP/AVP 0"]),
-        response(180, optional="true"),
-        response(200, check=["m=audio [0-9]+ RTP/AVP 0"]),
+        response(180),
+        *([response(183, check=audio)] if alone else []),
+        response(200, check=audio),
         ack(),
         pause(100),
         bye(),
