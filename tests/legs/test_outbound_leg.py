@@ -34,8 +34,8 @@ def offer_of(bench: LegBench) -> bytes:
 def test_dialling_resolves_the_target_and_opens_media_side_by_side(bench: LegBench) -> None:
     bench.dial()
     assert bench.told == [
-        ResolveTarget(call_id=CALLED, destination=Destination(kind="sip", to=BOB)),
         OpenMedia(call_id=CALLED),
+        ResolveTarget(call_id=CALLED, destination=Destination(kind="sip", to=BOB)),
     ]
     assert bench.sent() == []
 

@@ -128,8 +128,9 @@ class SipLegs:
             return self._settle(leg, leg.finish(leg.ending("overloaded")), now)
         near = effect.parent if parent is not None else None
         return [
-            ResolveTarget(call_id=effect.call_id, destination=effect.destination),
+            # First: a destination that is refused at once closes what must then be open.
             OpenMedia(call_id=effect.call_id, near=near),
+            ResolveTarget(call_id=effect.call_id, destination=effect.destination),
         ]
 
     # ------------------------------------------------------------ from the shell
