@@ -152,6 +152,9 @@ class Worker:
         """Somebody waits for the reply, even if it could not be carried out for a reason nobody foresaw."""
         if isinstance(command, protocol.OpenEndpoint):
             self._refuse(command, "the media worker has a defect; its log says more")
+        elif isinstance(command, protocol.CloseEndpoint):
+            nothing_known = protocol.LegStatistics()
+            self._report(protocol.EndpointClosed(endpoint_id=command.endpoint_id, statistics=nothing_known))
         elif isinstance(command, protocol.StartPlay):
             ids = {"endpoint_id": command.endpoint_id, "play_id": command.play_id}
             self._report(protocol.PlayEnded(**ids, errors=("The media worker has a defect.",)))
