@@ -20,6 +20,9 @@ from cordboard.server.config import Config, ConfigError
 
 _MAX_LINE = 2_000
 
+_GC_THRESHOLDS = (50_000, 20, 50)
+"""A call makes some thousand objects and nearly all go by reference count: collect rarely."""
+
 EXIT_FAILED = 1
 """The document did not do its job."""
 EXIT_UNUSABLE = 2
@@ -61,6 +64,7 @@ def run_loop(work: Coroutine[Any, Any, int]) -> int:
     """Run to the end on uvloop; what start-up has made is no work for the garbage collector."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
