@@ -1,0 +1,183 @@
+"""Plays: each has one end, whatever is fetched, fails, is stopped or is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, cast
+
+import pytest
+
+from cordboard.call.actions import PlayItem
+from cordboard.call.effects import PlayTo, StopPlay
+from cordboard.call.facts import PlayFinished
+from cordboard.media.protocol import PlayEnded, PlaySource, StartPlay, StopPlaying
+from cordboard.server.audio_fetcher import Audio
+from cordboard.server.fetcher import AudioFetcher
+from cordboard.server.media_engine import MediaEngine
+from cordboard.server.playback import Playback
+
+RING = PlayItem(kind="ring", country="de")
+SILENCE = PlayItem(kind="silence", duration=1.5)
+
+
+def audio(name: str) -> PlayItem:
+    return PlayItem(kind="audio", url=f"http://127.0.0.1/{name}")
+
+
+class FakeAudio:
+    """Files by the last letters of their URL; `gate` holds all of them back."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def fetch(self, url: str) -> Audio:
+        await self.gate.wait()
+        if url.endswith("bad"):
+            return Audio(None, f"{url} cannot be had.")
+        if url.endswith("defect"):
+            raise ZeroDivisionError
+        return Audio(f"/cache/{url.rsplit('/', 1)[1]}")
+
+
+class FakeMedia:
+    """Keeps what the worker is told."""
+
+    def __init__(self) -> None:
+        self.told: list[StartPlay | StopPlaying] = []
+
+    def play(self, command: StartPlay) -> None:
+        self.told.append(command)
+
+    def stop_play(self, command: StopPlaying) -> None:
+        self.told.append(command)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.media = FakeMedia()
+        self.audio = FakeAudio()
+        self.finished: list[tuple[str, PlayFinished]] = []
+        self.tasks: dict[asyncio.Task[None], str] = {}
+        self.playback = Playback(
+            cast(MediaEngine, self.media), cast(AudioFetcher, self.audio), self._finished, self._spawn
+        )
+
+    def _finished(self, call_id: str, fact: PlayFinished) -> None:
+        self.finished.append((call_id, fact))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], call_id: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks[task] = call_id
+        return task
+
+    def play(self, *items: PlayItem, control_id: str = "p", **fields: Any) -> None:
+        self.playback.play("c", PlayTo(control_id=control_id, items=items, **fields))
+
+    async def settle(self) -> None:
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def at_rest(self) -> bool:
+        inside = self.playback
+        return not len(inside) and not inside._errors and not inside._preparing
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+async def test_what_needs_no_fetching_is_played_at_once(bench: Bench) -> None:
+    bench.play(RING, SILENCE, volume=-6.0, loop=0)
+    sources = (PlaySource(kind="ring", country="de"), PlaySource(kind="silence", duration_ms=1500))
+    assert bench.media.told == [
+        StartPlay(endpoint_id="c", play_id="p", sources=sources, volume_db=-6.0, loop=0)
+    ]
+    assert bench.tasks == {}
+
+
+async def test_audio_is_fetched_first_and_stays_in_order(bench: Bench) -> None:
+    bench.play(SILENCE, audio("one"), RING, audio("two"))
+    assert bench.media.told == []
+    await bench.settle()
+    [told] = bench.media.told
+    assert isinstance(told, StartPlay)
+    assert [source.path or source.kind for source in told.sources] == [
+        "silence",
+        "/cache/one",
+        "ring",
+        "/cache/two",
+    ]
+
+
+async def test_the_end_of_a_play_is_told_once_and_forgotten(bench: Bench) -> None:
+    bench.play(RING)
+    for _ in range(2):
+        bench.playback.ended(PlayEnded(endpoint_id="c", play_id="p", errors=("x",)))
+    assert bench.finished == [("c", PlayFinished(control_id="p", errors=("x",)))]
+    assert bench.at_rest()
+
+
+async def test_a_call_that_plays_for_ever_holds_only_what_plays_now(bench: Bench) -> None:
+    for number in range(100):
+        bench.play(RING, control_id=f"p{number}")
+        bench.playback.ended(PlayEnded(endpoint_id="c", play_id=f"p{number}"))
+    assert bench.at_rest()
+
+
+async def test_items_that_fail_are_told_with_the_end(bench: Bench) -> None:
+    bench.play(audio("bad"), audio("good"))
+    await bench.settle()
+    bench.playback.ended(PlayEnded(endpoint_id="c", play_id="p", errors=("no WAV",)))
+    [(_, fact)] = bench.finished
+    assert fact.errors == ("http://127.0.0.1/bad cannot be had.", "no WAV")
+    assert bench.at_rest()
+
+
+async def test_when_nothing_can_be_had_the_play_ends_by_itself(bench: Bench) -> None:
+    bench.play(audio("bad"))
+    await bench.settle()
+    assert [fact.errors for _, fact in bench.finished] == [("http://127.0.0.1/bad cannot be had.",)]
+    assert bench.media.told == []
+    assert bench.at_rest()
+
+
+async def test_a_play_that_is_stopped_while_it_is_fetched_ends_at_once(bench: Bench) -> None:
+    bench.audio.gate.clear()
+    bench.play(audio("one"))
+    await asyncio.sleep(0)
+    bench.playback.stop("c", StopPlay(control_id="p"))
+    await bench.settle()
+    assert bench.finished == [("c", PlayFinished(control_id="p"))]
+    assert bench.media.told == []
+    assert bench.at_rest()
+
+
+async def test_a_play_that_is_stopped_in_the_worker_ends_when_the_worker_says_so(bench: Bench) -> None:
+    bench.play(RING)
+    bench.playback.stop("c", StopPlay(control_id="p"))
+    assert bench.media.told[1:] == [StopPlaying(endpoint_id="c", play_id="p")]
+    assert bench.finished == []
+
+
+async def test_the_end_of_a_call_ends_its_fetching_without_a_word(bench: Bench) -> None:
+    bench.audio.gate.clear()
+    bench.play(audio("one"))
+    bench.play(RING, control_id="q")
+    await asyncio.sleep(0)
+    bench.playback.forget("c")
+    await bench.settle()
+    bench.playback.ended(PlayEnded(endpoint_id="c", play_id="q"))
+    assert bench.finished == []
+    assert bench.at_rest()
+
+
+async def test_a_defect_in_fetching_belongs_to_the_call(bench: Bench) -> None:
+    bench.play(audio("defect"))
+    await bench.settle()
+    [(task, call_id)] = bench.tasks.items()
+    assert call_id == "c"
+    assert isinstance(task.exception(), ZeroDivisionError)
+    bench.playback.forget("c")
+    assert bench.at_rest()
