@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import re
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
@@ -70,6 +71,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _serve(count: Synchronized[int], port: Synchronized[int], ready: Event, core: int, priority: int) -> None:
+    os.setsid()
     settle_on(core, priority)
     parent = multiprocessing.parent_process()
     assert parent is not None

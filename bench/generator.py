@@ -310,6 +310,7 @@ def _summary(result: Exchanged) -> tuple[float, ...]:
 def _run(
     pipe: Connection, calls: int, caller_codec: str, callee_codec: str, core: int, priority: int
 ) -> None:
+    os.setsid()
     settle_on(core, priority)
     gc.disable()
     load = _Load(calls, caller_codec, callee_codec)

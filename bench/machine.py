@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -83,6 +84,18 @@ def settle_on(core: int, priority: int, pid: int = 0) -> None:
     os.sched_setaffinity(pid, {core})
     if priority:
         os.setpriority(os.PRIO_PROCESS, pid, priority)
+        _raise_group(pid, priority)
+
+
+def _raise_group(pid: int, priority: int) -> None:
+    """Where the kernel groups processes by session, a nice value counts only within the group.
+
+    Only for a process that leads a session of its own: the group is not to be shared with a shell.
+    """
+    who = pid or os.getpid()
+    with contextlib.suppress(OSError):
+        if os.getsid(who) == who:
+            Path(f"/proc/{who}/autogroup").write_text(str(priority))
 
 
 def free_port(*, even_from: int = 0) -> int:

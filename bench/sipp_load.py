@@ -137,6 +137,7 @@ def _start(arguments: list[str], directory: Path, core: int, priority: int) -> s
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
+            start_new_session=True,
         )
     settle_on(core, priority, process.pid)
     return process

@@ -98,6 +98,7 @@ class Subject:
             stdin=subprocess.DEVNULL,
             text=True,
             bufsize=1,
+            start_new_session=True,
         )
         try:
             # It has no threads and no workers yet: they inherit this.
