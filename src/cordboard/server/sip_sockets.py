@@ -42,6 +42,7 @@ class UdpSocket:
         self._on_datagram = on_datagram
         self._on_failure = on_failure
         self._unsent: deque[tuple[bytes, tuple[str, int]]] = deque()
+        self._failed: dict[Endpoint, None] = {}
         self.unsendable = 0
         self._socket = _bind(address, port)
         name = self._socket.getsockname()
@@ -64,9 +65,9 @@ class UdpSocket:
                 # A pending ICMP error of an earlier datagram: this one has not been sent yet.
                 self._read_errors()
                 continue
-            except OSError as error:
+            except (OSError, OverflowError) as error:
                 _log.debug("cannot send to %s:%d: %s", destination.address, destination.port, error)
-                self._loop.call_soon(self._on_failure, destination)
+                self._fail(destination)
             return
 
     def close(self) -> None:
@@ -100,9 +101,22 @@ class UdpSocket:
             except OSError:
                 return
             if destination:
-                # Later, not now: this may run in the middle of a send that a machine has asked for.
-                failed = Endpoint("UDP", destination[0], destination[1])
-                self._loop.call_soon(self._on_failure, failed)
+                self._fail(Endpoint("UDP", destination[0], destination[1]))
+
+    def _fail(self, destination: Endpoint) -> None:
+        """Tell later, not now: this may run in the middle of a send that a machine has asked for.
+
+        And tell once: of a thousand datagrams to a dead far end each has its ICMP error.
+        """
+        if not self._failed:
+            self._loop.call_soon(self._tell_failures)
+        self._failed[destination] = None
+
+    def _tell_failures(self) -> None:
+        failed, self._failed = self._failed, {}
+        if self._socket.fileno() >= 0:
+            for destination in failed:
+                self._on_failure(destination)
 
     # ------------------------------------------------------------ writing
 
