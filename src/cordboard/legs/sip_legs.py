@@ -22,9 +22,9 @@ from cordboard.legs.outputs import (
     ResolveTarget,
     Target,
 )
-from cordboard.legs.sip_leg import MAX_HOPS, SipLeg
+from cordboard.legs.sip_leg import MAX_HOPS, OUR_CODECS, SipLeg
 from cordboard.media.protocol import EndpointOpened, EndpointRefused
-from cordboard.sdp import SdpError, SessionDescription, parse
+from cordboard.sdp import NoCommonCodec, SdpError, SessionDescription, check_offer, parse
 from cordboard.sip import events
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.headers import HeaderError
@@ -214,13 +214,28 @@ class SipLegs:
         if refusal is not None:
             return [refusal, *self._reject(event.session, refusal.status, now)]
         try:
-            offer = parse(event.request.body) if event.request.body else None
+            offer = self._read_offer(event.request.body)
             offered = self._describe(event)
             hops = event.request.max_forwards
+        except NoCommonCodec as error:
+            return self._mismatch(event, str(error), now)
         except (SdpError, UriError, HeaderError):
             return self._reject(event.session, 400, now)
         self._admit(offered, event.session, offer, MAX_HOPS if hops is None else min(hops, MAX_HOPS))
         return [offered]
+
+    def _read_offer(self, body: bytes) -> SessionDescription | None:
+        if not body:
+            return None
+        offer = parse(body)
+        check_offer(offer, address=self.stack.local.address, codecs=OUR_CODECS)
+        return offer
+
+    def _mismatch(self, event: events.InviteReceived, detail: str, now: float) -> list[Output]:
+        """Nobody's phone rings for a call that could not be heard."""
+        end = ending("codec_mismatch", who=event.source.host_port, detail=detail)
+        refused = CallRefused(source=event.source, status=488, ending=end)
+        return [refused, *self._reject(event.session, 488, now)]
 
     def _refusal(self, event: events.InviteReceived) -> CallRefused | None:
         """Strangers and floods are turned away before anything is kept of them."""

@@ -8,6 +8,7 @@ from cordboard.sdp.offer_answer import (
     MediaParameters,
     NoCommonCodec,
     answer_offer,
+    check_offer,
     make_offer,
     read_answer,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "SdpError",
     "SessionDescription",
     "answer_offer",
+    "check_offer",
     "make_offer",
     "parse",
     "read_answer",

@@ -91,6 +91,11 @@ def make_offer(
     return f"{head}m=audio {port} {_audio(formats, dtmf_type, ptime_ms, direction)}".encode()
 
 
+def check_offer(offer: SessionDescription, *, address: str, codecs: Sequence[Codec]) -> None:
+    """Raises `NoCommonCodec` for an offer that `answer_offer` could not answer."""
+    _choose(offer, codecs, address)
+
+
 def answer_offer(
     offer: SessionDescription,
     *,

@@ -50,6 +50,11 @@ class SipStack:
         self._core = UserAgentCore(local=local, token=token, user_agent=user_agent, timers=timers)
         self._reception = Reception(self._core, max_sessions)
 
+    @property
+    def local(self) -> Endpoint:
+        """The address in Via and Contact."""
+        return self._core.local
+
     # ------------------------------------------------------------ bytes and time
 
     def receive(self, data: bytes, source: Endpoint, now: float) -> list[Output]:
