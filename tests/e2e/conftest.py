@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from cordboard.server.config import Config
@@ -16,6 +17,12 @@ from cordboard.server.server import Server
 
 from .peers import Sipps, free_ports
 from .peers import program as program
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """On the event loop of the product."""
+    return {"uvloop": uvloop.new_event_loop}
+
 
 StartServer = Callable[..., Awaitable[Server]]
 
@@ -25,7 +32,7 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
     """`await start_server(document, **sections)`: a server on free ports that answers every number.
 
     `document` is the text of a SWML document, or a path.  Keyword arguments are sections of the
-    configuration, merged over what tests need.
+    configuration, merged over what tests need; None takes a key out.
     """
     async with AsyncExitStack() as stack:
 
@@ -40,7 +47,8 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
                 "routes": {"*": str(path)},
             }
             for name, values in sections.items():
-                settings[name] = {**settings.get(name, {}), **values}
+                merged = {**settings.get(name, {}), **values}
+                settings[name] = {key: value for key, value in merged.items() if value is not None}
             if not settings["media"]["port_max"]:
                 settings["media"]["port_max"] = settings["media"]["port_min"] + 399
             server = Server(Config.model_validate(settings), directory=tmp_path)

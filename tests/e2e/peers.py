@@ -214,7 +214,19 @@ def _scenario(scenario: str, directory: Path) -> list[str]:
 
 def _options(host: str, port: int, calls: int, directory: Path) -> list[str]:
     return [
-        *("-i", host, "-p", str(port), "-mi", host, "-mp", str(port + 2), "-cp", str(port + 6)),
+        *(
+            "-i",
+            host,
+            "-bind_local",
+            "-p",
+            str(port),
+            "-mi",
+            host,
+            "-mp",
+            str(port + 2),
+            "-cp",
+            str(port + 6),
+        ),
         *("-m", str(calls), "-nostdin", "-timeout", str(PATIENCE), "-timeout_error"),
         *("-trace_stat", "-stf", str(directory / "statistics.csv"), "-fd", "5"),
         *("-trace_err", "-error_file", str(directory / "errors.log")),

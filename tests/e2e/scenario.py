@@ -124,9 +124,16 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
-def _send(lines: Sequence[str], body: str, *, again_ms: int | None = None, attributes: str = "") -> str:
+def _send(
+    lines: Sequence[str],
+    body: str,
+    *,
+    again_ms: int | None = None,
+    attributes: str = "",
+    content_type: str = "application/sdp",
+) -> str:
     if body:
-        lines = (*lines, "Content-Type: application/sdp")
+        lines = (*lines, f"Content-Type: {content_type}")
     text = "\n".join((*lines, "Content-Length: [len]", "", body, ""))
     again = f' retrans="{again_ms}"' if again_ms else ""
     return f"<send{again}{attributes}><![CDATA[\n\n{text}\n]]></send>"
@@ -216,6 +223,7 @@ def request(
     branch: str = "",
     headers: Sequence[str] = ("[routes]",),
     max_forwards: int = 70,
+    content_type: str = "application/sdp",
     again: bool = True,
 ) -> str:
     """A request of the caller, by default within the dialog.  Without a branch it gets one of its own."""
@@ -231,24 +239,32 @@ def request(
         f"Max-Forwards: {max_forwards}",
         *headers,
     )
-    return _send(lines, body, again_ms=500 if again and method != "ACK" else None)
+    again_ms = 500 if again and method != "ACK" else None
+    return _send(lines, body, again_ms=again_ms, content_type=content_type)
 
 
 TARGET = "sip:[service]@[remote_ip]:[remote_port]"
 
 
 def invite(
-    body: str = SDP, *, headers: Sequence[str] = (), max_forwards: int = 70, again: bool = True
+    body: str = SDP,
+    *,
+    uri: str = TARGET,
+    headers: Sequence[str] = (),
+    max_forwards: int = 70,
+    content_type: str = "application/sdp",
+    again: bool = True,
 ) -> str:
     """The INVITE; its branch is known, so that it can be cancelled or repeated."""
     return request(
         "INVITE",
         1,
         body,
-        uri=TARGET,
+        uri=uri,
         branch="1",
         headers=headers,
         max_forwards=max_forwards,
+        content_type=content_type,
         again=again,
     )
 
@@ -272,7 +288,7 @@ def bye(number: int = 2) -> str:
     return request("BYE", number) + "\n" + response(200)
 
 
-def answer_bye() -> str:
+def answer_bye(*, check: Sequence[str] = ()) -> str:
     """The other side hangs up."""
     lines = ("SIP/2.0 200 OK", "[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]", "[last_CSeq:]")
-    return receive("BYE") + "\n" + _send(lines, "")
+    return receive("BYE", check=check) + "\n" + _send(lines, "")
