@@ -107,6 +107,7 @@ class House:
         self, directory: Path, *, workers: int, ports: tuple[int, int], port_quiet: float = 5.0
     ) -> None:
         self.serial = 0
+        self.ports = ports
         self.changed = asyncio.Event()
         self.events: list[Event] = []
         self.deaths: list[tuple[list[str], str]] = []
@@ -530,6 +531,40 @@ async def test_a_joined_pair_can_be_joined_anew_across_workers(
         b.send(b"\x22" * 160)
         await one.settled()
         assert (a.heard(), b.heard(), c.heard()) == ([], [], [])
+
+
+async def test_a_worker_that_still_starts_gets_no_leg_while_another_is_ready(tmp_path: Path) -> None:
+    async with house(tmp_path, workers=2) as one:
+        _, second = one.engine.worker_pids()
+        os.kill(second, signal.SIGKILL)
+        await one.until(lambda: one.deaths)
+        await one.until(lambda: len(one.engine.worker_pids()) == 2)
+        opened = []
+        for endpoint_id in ("a", "b", "c"):
+            one.engine.open(endpoint_id)
+            opened.append(await one.event(EndpointOpened, endpoint_id))
+        first_half = range(one.ports[0], sum(one.ports) // 2)
+        assert all(isinstance(event, EndpointOpened) and event.port in first_half for event in opened)
+        await one.settled()
+        one.engine.open("d")
+        last = await one.event(EndpointOpened, "d")
+        assert isinstance(last, EndpointOpened)
+        assert last.port not in first_half
+
+
+async def test_a_started_engine_answers_at_once(tmp_path: Path) -> None:
+    async with house(tmp_path, workers=2) as one:
+        assert all(worker.is_ready for worker in one.engine._workers)
+        assert one.events == []
+
+
+async def test_an_engine_of_which_one_worker_cannot_start_leaves_none_behind(tmp_path: Path) -> None:
+    (tmp_path / "media-1.sock").mkdir()
+    one = House(tmp_path, workers=2, ports=(32600, 32699))
+    with pytest.raises(OSError, match="a media worker ended with code 1 before it was ready"):
+        await one.engine.start()
+    assert one.engine.worker_pids() == []
+    assert one.deaths == []
 
 
 async def test_workers_end_when_the_engine_stops(tmp_path: Path) -> None:

@@ -81,11 +81,13 @@ class MediaEngine:
         return WorkerProcess(settings, on_event=self._event_came, on_died=self._worker_died)
 
     async def start(self) -> None:
-        """All workers run when this returns.  Raises OSError if one cannot; `stop` ends the others."""
+        """All workers answer when this returns.  Raises OSError if one does not; then none is left."""
         started = [worker.start() for worker in self._workers]
-        for outcome in await asyncio.gather(*started, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+        outcomes = await asyncio.gather(*started, return_exceptions=True)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if failures:
+            await self.stop()
+            raise failures[0]
 
     async def stop(self) -> None:
         """All workers have ended when this returns; nobody is told about their endpoints."""
@@ -120,8 +122,10 @@ class MediaEngine:
         wanted = self._worker_of.get(near) if near is not None else None
         if wanted is not None:
             return wanted
-        alive = [worker for worker in self._workers if worker.is_alive]
-        return min(alive, key=lambda worker: len(worker.endpoints), default=None)
+        ready = [worker for worker in self._workers if worker.is_ready]
+        # One that still starts takes commands too; they wait for it, where nobody else is there.
+        able = ready or [worker for worker in self._workers if worker.is_alive]
+        return min(able, key=lambda worker: len(worker.endpoints), default=None)
 
     def _refuse(self, endpoint_id: str, sentence: str) -> None:
         refused = EndpointRefused(endpoint_id=endpoint_id, sentence=sentence)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from cordboard.media.channel import ChannelError, event_reader, frame
-from cordboard.media.protocol import Command, Event
+from cordboard.media.protocol import Command, Event, Ping, Pong
 from cordboard.media.worker import WorkerSettings
 
 _SHORTEST_PAUSE = 0.1
@@ -20,6 +20,10 @@ _LONGEST_PAUSE = 5.0
 _SOUND = 10.0
 """Seconds that a worker must live for its death to count as a first one."""
 _STOP_PATIENCE = 2.0
+_START_PATIENCE = 10.0
+"""Seconds for the interpreter to start, the modules to load and the first command to be answered."""
+_FIRST_PING = -1
+"""Serial of the question that only a worker that is ready answers; nobody else asks it."""
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class WorkerProcess(asyncio.Protocol):
         self._stopping = False
         self._guardian: asyncio.Task[None] | None = None
         self._pause = _SHORTEST_PAUSE
+        self._answered = asyncio.Event()
         self.endpoints: set[str] = set()
         self.link_path = settings(0).link_path
 
@@ -57,24 +62,67 @@ class WorkerProcess(asyncio.Protocol):
         """It takes commands."""
         return self._transport is not None
 
+    @property
+    def is_ready(self) -> bool:
+        """It carries out commands without delay: one that has just been started still loads its modules."""
+        return self._transport is not None and self._answered.is_set()
+
     async def start(self) -> None:
-        """Start the process and watch over it until `stop`."""
-        await self._spawn()
+        """Start the process and watch over it until `stop`; it is ready when this returns.
+
+        Raises OSError if it cannot be started, ends at once or does not answer; then it is gone.
+        """
+        try:
+            await self._spawn()
+            await self._until_ready()
+        except BaseException:
+            await self._end_process()
+            raise
         self._guardian = asyncio.create_task(self._guard())
 
     async def stop(self) -> None:
         """The process ends because its socket closes."""
         self._stopping = True
+        if self._guardian is None:
+            return
+        self._hang_up()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._guardian), _STOP_PATIENCE)
+        except TimeoutError:
+            self._kill()
+            await self._guardian
+
+    def _hang_up(self) -> None:
         if self._transport is not None:
             self._transport.close()
             self._transport = None
-        if self._guardian is not None:
-            try:
-                await asyncio.wait_for(asyncio.shield(self._guardian), _STOP_PATIENCE)
-            except TimeoutError:
-                if self._process is not None and self._process.returncode is None:
-                    self._process.kill()
-                await self._guardian
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def _end_process(self) -> None:
+        """Of one that was not yet watched over."""
+        self._hang_up()
+        self._kill()
+        if self._process is not None:
+            await self._process.wait()
+
+    async def _until_ready(self) -> None:
+        assert self._process is not None
+        answered = asyncio.create_task(self._answered.wait())
+        ended = asyncio.create_task(self._process.wait())
+        try:
+            await asyncio.wait(
+                (answered, ended), timeout=_START_PATIENCE, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            answered.cancel()
+            ended.cancel()
+        if self._process.returncode is not None:
+            raise OSError(f"a media worker {_how(self._process.returncode)} before it was ready")
+        if not self._answered.is_set():
+            raise OSError(f"a media worker did not answer within {_START_PATIENCE:.0f} s of its start")
 
     def send(self, command: Command) -> None:
         """With all others of this turn of the loop, in one write.  Lost if the worker is dead."""
@@ -98,10 +146,14 @@ class WorkerProcess(asyncio.Protocol):
             self._outbox = []
             ours.setblocking(False)
             loop = asyncio.get_running_loop()
+            self._answered.clear()
             self._transport, _ = await loop.connect_accepted_socket(lambda: self, ours)
         except BaseException:
             ours.close()
             raise
+        self.send(Ping(serial=_FIRST_PING))
+        if self._stopping:
+            self._hang_up()
 
     async def _run(self, fd: int) -> asyncio.subprocess.Process:
         settings = msgspec.json.encode(self._settings(fd)).decode()
@@ -140,17 +192,26 @@ class WorkerProcess(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        self._on_died(self, f"the media worker {how}")
+        self._on_died(self, f"the media worker {_how(code)}")
 
     # -------------------------------------------------------------- asyncio.Protocol
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Nothing reaches the process any more; what was lost is told when it has ended."""
+        self._transport = None
 
     def data_received(self, data: bytes) -> None:
         """Events."""
         try:
             for event in self._events.feed(data):
-                self._on_event(self, event)
+                if type(event) is Pong and event.serial == _FIRST_PING:
+                    self._answered.set()
+                else:
+                    self._on_event(self, event)
         except ChannelError:
             _logger.exception("a media worker sends nonsense; it is replaced")
-            if self._process is not None and self._process.returncode is None:
-                self._process.kill()
+            self._kill()
+
+
+def _how(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
