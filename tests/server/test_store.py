@@ -21,6 +21,7 @@ from cordboard.server.store import (
     Settlement,
     Store,
 )
+from cordboard.server.store_file import StoreFile
 
 ORIGIN, URL = "http://h:80", "http://user:pass@h/cb"
 END = CallEnd(12.0, "busy", "user_busy", 486, "Busy Here", "The far end is busy.")
@@ -184,6 +185,21 @@ async def test_of_many_failed_attempts_the_latest_are_kept(store: Store) -> None
     kept = [record.number for record in await store.attempts(1)]
     assert kept[-1] == 100
     assert len(kept) <= 32
+
+
+async def test_requests_of_another_process_to_send_again_are_taken_once(store: Store, tmp_path: Path) -> None:
+    number = store.add_call(new_call())
+    deliver(store, number, 1)
+    deliver(store, number, 2)
+    store.settle(settled(1, DEAD, error="refused"))
+    await store.flush()
+    with StoreFile(tmp_path / "store.sqlite3") as beside:
+        assert [record.number for record in beside.deliveries(state=DEAD, call_id="c1", limit=9)] == [1]
+        assert [r.number for r in beside.deliveries(state=None, call_id="parent", limit=9)] == [2, 1]
+        assert beside.deliveries(state=None, call_id="other", limit=9) == []
+        assert beside.request_resend([1, 2, 99]) == [1]
+    assert await store.take_resend_requests() == [1]
+    assert await store.take_resend_requests() == []
 
 
 async def test_dead_deliveries_are_listed_and_revived_on_request(store: Store) -> None:

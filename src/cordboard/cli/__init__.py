@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cordboard.cli.check import check
+from cordboard.cli.deliveries import deliveries
 from cordboard.cli.run import run
 from cordboard.cli.serve import serve
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(run)
 app.command()(check)
+app.command()(deliveries)
 
 
 def main() -> None:

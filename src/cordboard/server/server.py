@@ -114,6 +114,7 @@ class Server:
         await self.sender.start()
         # Only now: a call that came earlier would find no media, and recovery would close it.
         self.socket.listen()
+        closing.callback(self.socket.close)  # and first of all when it stops
         housekeeping = asyncio.create_task(self._keep_house())
         closing.push_async_callback(_cancelled, housekeeping)
 
@@ -212,6 +213,8 @@ class Server:
             try:
                 self.routes.reload_if_changed()
                 reported = self._report_defects(reported)
+                if wanted := await self.store.take_resend_requests():
+                    await self.sender.resend(wanted)
                 if time.time() >= next_prune:
                     next_prune = time.time() + _PRUNE_EVERY
                     await self.store.prune(time.time() - _KEEP_RECORDS)

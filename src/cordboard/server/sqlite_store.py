@@ -221,7 +221,7 @@ class SqliteStore:
         if state is not None:
             query, values = query + " AND state = ?", (*values, state)
         rows = await self._rows(query + " ORDER BY number DESC LIMIT ?", (*values, min(limit, MAX_LISTED)))
-        return [_delivery_record(row) for row in rows]
+        return [delivery_record(row) for row in rows]
 
     async def attempts(self, delivery_number: int) -> list[AttemptRecord]:
         rows = await self._rows(schema.SELECT_ATTEMPTS, (delivery_number,))
@@ -238,6 +238,9 @@ class SqliteStore:
             return revived
 
         return await self._result(work)
+
+    async def take_resend_requests(self) -> list[int]:
+        return [row[0] for row in await self._rows(schema.TAKE_RESEND_REQUESTS, ())]
 
     async def _rows(self, query: str, values: tuple[Any, ...]) -> list[_Row]:
         return await self._result(lambda connection: connection.execute(query, values).fetchall())
@@ -374,6 +377,6 @@ def _call(row: _Row) -> CallRecord:
     )
 
 
-def _delivery_record(row: _Row) -> DeliveryRecord:
+def delivery_record(row: _Row) -> DeliveryRecord:
     fields = (field.name for field in msgspec.structs.fields(DeliveryRecord))
     return DeliveryRecord(**dict(zip(fields, row, strict=True)))

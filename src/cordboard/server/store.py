@@ -232,6 +232,9 @@ class Store(Protocol):
     async def revive(self, delivery_numbers: Sequence[int], at: float) -> list[Delivery]:
         """Dead deliveries become pending, as if they had been made at `at`; returns those that were dead."""
 
+    async def take_resend_requests(self) -> list[int]:
+        """Numbers of the dead deliveries that another process wants sent again; each is returned once."""
+
     # ---- life
 
     async def flush(self) -> None:

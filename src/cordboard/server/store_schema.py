@@ -32,6 +32,7 @@ CREATE TABLE delivery_attempts (
   delivery_number INTEGER NOT NULL, slot INTEGER NOT NULL, attempt INTEGER NOT NULL, at REAL NOT NULL,
   took_ms INTEGER NOT NULL, status INTEGER, error TEXT NOT NULL,
   PRIMARY KEY (delivery_number, slot)) WITHOUT ROWID;
+CREATE TABLE resend_requests (delivery_number INTEGER PRIMARY KEY);
 """
 # Numbers are given out in memory in the order of writing, so that all big tables grow at their end and a
 # commit touches few pages.  An event's body is kept once: a delivery finds it by (call_number, seq).
@@ -96,6 +97,15 @@ SELECT_DELIVERIES = (
     "SELECT number, event_id, session_id, origin, url, method, created_at, state, attempts, next_try_at,"
     " last_status, last_error, last_at FROM deliveries"
 )
+LIST_DELIVERIES = (
+    SELECT_DELIVERIES + " WHERE (:state IS NULL OR state = :state) AND (:call IS NULL OR call_number IN"
+    " (SELECT number FROM calls WHERE call_id = :call OR parent_call_id = :call))"
+    " ORDER BY number DESC LIMIT :limit"
+)
+REQUEST_RESEND = (
+    "INSERT OR IGNORE INTO resend_requests SELECT number FROM deliveries WHERE number = ? AND state = 'dead'"
+)
+TAKE_RESEND_REQUESTS = "DELETE FROM resend_requests RETURNING delivery_number"
 SELECT_EVENTS = (
     "SELECT e.seq, e.event_id, e.event_type, e.created_at, e.body FROM events e"
     " JOIN calls c ON c.number = e.call_number WHERE c.call_id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"

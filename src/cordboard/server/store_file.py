@@ -1,0 +1,47 @@
+"""The SQLite store of a server, seen from another process: what operators list, and what they ask for.
+
+The running server keeps writing; a request is a row that it finds within a second.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from cordboard.server import store_schema as schema
+from cordboard.server.sqlite_store import delivery_record
+from cordboard.server.store import DeliveryRecord, StoreError
+
+
+class StoreFile:
+    """Use as a context manager.  Everything raises `StoreError`."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise StoreError(f"{path}: there is no store; has a server run with this configuration?")
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: {error}") from None
+
+    def __enter__(self) -> StoreFile:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._connection.close()
+
+    def deliveries(self, *, state: str | None, call_id: str | None, limit: int) -> list[DeliveryRecord]:
+        """The latest first; of a call and of the calls that it dialled."""
+        values = {"state": state, "call": call_id, "limit": limit}
+        return [delivery_record(row) for row in self._execute(schema.LIST_DELIVERIES, values).fetchall()]
+
+    def request_resend(self, numbers: Sequence[int]) -> list[int]:
+        """Ask for dead deliveries to be sent again; returns those that are dead."""
+        return [number for number in numbers if self._execute(schema.REQUEST_RESEND, (number,)).rowcount]
+
+    def _execute(self, statement: str, values: dict[str, object] | tuple[object, ...]) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StoreError(f"the store cannot be used: {error}") from None
