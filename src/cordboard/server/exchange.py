@@ -13,7 +13,7 @@ from typing import Any
 
 from cordboard.call import effects as fx
 from cordboard.call import facts
-from cordboard.call.actions import CallInfo, DocumentFailed, DocumentFetched, Evaluate, FetchDocument
+from cordboard.call.actions import CallInfo
 from cordboard.call.call import Call
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, caller_code, ending
@@ -21,9 +21,9 @@ from cordboard.legs import outputs as out
 from cordboard.legs.identity import is_sip_uri
 from cordboard.legs.sip_legs import SipLegs
 from cordboard.media import protocol as media_protocol
+from cordboard.server.asking import Asking
 from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
-from cordboard.server.javascript import evaluate_aside, evaluate_at_once
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.playback import Playback
 from cordboard.server.recorder import Recorder
@@ -71,6 +71,7 @@ class Exchange:
         self._route = route
         self._ready = ready
         self._envs = envs
+        self._asking = Asking(documents, envs, self.switchboard.post, self.spawn)
         self._compiled = CompiledDocuments()
         self._new_id = new_id
         self._audio = audio
@@ -206,7 +207,9 @@ class Exchange:
     # ------------------------------------------------------------ from the media
 
     def media_event(self, event: media_protocol.Event) -> None:
-        self._media_handlers[type(event)](event)
+        handler = self._media_handlers.get(type(event))
+        if handler is not None:
+            handler(event)
 
     def _media_opened(self, event: media_protocol.EndpointOpened) -> None:
         self.recorder.media_opened(event.endpoint_id)
@@ -401,29 +404,8 @@ class Exchange:
             parent_device_type=parent.type,
         )
 
-    # ------------------------------------------------------------ what drivers ask
-
     def _ask(self, call: Call, effect: fx.AskShell) -> None:
-        request = effect.request
-        if isinstance(request, Evaluate):
-            reply = evaluate_at_once(request.expression, request.bindings)
-            if reply is not None:
-                self._reply(call.info.call_id, effect.ticket, reply)
-            else:
-                work = self._evaluate_aside(call.info.call_id, effect.ticket, request)
-                self.spawn(work, call.info.call_id)
-        else:
-            self.spawn(self._fetch(call.info, effect.ticket, request), call.info.call_id)
-
-    def _reply(self, call_id: str, ticket: int, result: Any) -> None:
-        self.switchboard.post(call_id, facts.DriverReply(ticket=ticket, result=result))
-
-    async def _evaluate_aside(self, call_id: str, ticket: int, request: Evaluate) -> None:
-        self._reply(call_id, ticket, await evaluate_aside(request.expression, request.bindings))
-
-    async def _fetch(self, info: CallInfo, ticket: int, request: FetchDocument) -> None:
-        result: DocumentFetched | DocumentFailed = await self._documents.fetch(request, info, self._envs)
-        self._reply(info.call_id, ticket, result)
+        self._asking.ask(call.info, effect)
 
     def _task_done(self, task: asyncio.Task[None], call_id: str) -> None:
         self._tasks.discard(task)
