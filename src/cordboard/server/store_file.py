@@ -33,7 +33,7 @@ class StoreFile:
 
     def deliveries(self, *, state: str | None, call_id: str | None, limit: int) -> list[DeliveryRecord]:
         """The latest first; of a call and of the calls that it dialled."""
-        values = {"state": state, "call": call_id, "limit": limit}
+        values: dict[str, object] = {"state": state, "call": call_id, "limit": limit}
         return [delivery_record(row) for row in self._execute(schema.LIST_DELIVERIES, values).fetchall()]
 
     def request_resend(self, numbers: Sequence[int]) -> list[int]:
