@@ -407,14 +407,14 @@ async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
     async with (
         serving(site.application()) as url,
         PhoneBank(lambda user: lab.behaviours.get(user, refuses(404))) as phones,
-        SimulatedPhone(Behaviour(tone_hz=CALLER_TONE), name=CALLER) as caller,
+        SimulatedPhone(Behaviour(tone_hz=CALLER_TONE), name=CALLER, record=True) as caller,
     ):
         site.url = url
-        ports = free_ports(2000, busy=100)
+        ports = free_ports(1000, busy=400)
         settings: dict[str, Any] = {
             "server": {"data_directory": str(directory / "data")},
             "sip": {"port": 0},
-            "media": {"workers": 1, "port_min": ports, "port_max": ports + 1999, "directory": str(directory)},
+            "media": {"workers": 1, "port_min": ports, "port_max": ports + 999, "directory": str(directory)},
             "phones": {"enabled": False},
             "trunks": {"p": {"address": f"127.0.0.1:{phones.port}", "allowed_prefixes": ["+1555123"]}},
             "routes": {"*": f"{url}/doc"},
@@ -424,4 +424,6 @@ async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
             lab = Lab(server, site, phones, caller)
             site.on("/doc", lab.serve_document)
             yield lab
+            for call in list(caller.calls):
+                call.hang_up()
             await lab.book.rest(within=20.0)
