@@ -29,6 +29,10 @@ class ByHand:
     def watch(self, readable: socket.socket, handler: Callable[[], None]) -> None:
         self.handlers[readable] = handler
 
+    def hand_over(self, watched: socket.socket, handler: Callable[[], None]) -> None:
+        assert watched in self.handlers
+        self.handlers[watched] = handler
+
     def forget(self, readable: socket.socket) -> None:
         del self.handlers[readable]
 
@@ -50,6 +54,8 @@ class Leg:
         assert pair is not None
         self.clock = Clock(50.0)
         self.loop = ByHand()
+        self.loop.watch(pair.rtp, pair.discard_rtp)
+        self.loop.watch(pair.rtcp, pair.discard_rtcp)
         self.events: list[Event] = []
         self.keys_down: set[Incoming] = set()
         self.endpoint = Endpoint(
@@ -133,12 +139,21 @@ def test_a_burst_that_arrives_while_the_far_end_is_latched_stays_in_order(leg: L
     assert (statistics.packets_received, statistics.packets_lost) == (60, 0)
 
 
-def test_a_closed_endpoint_leaves_no_socket_watched() -> None:
+def test_a_closed_endpoint_leaves_only_its_ports() -> None:
     leg = Leg(33210)
     leg.set_remote()
     leg.send(rtp(1), rtp(2))
+    assert len(leg.loop.handlers) == 3
     leg.close()
-    assert leg.loop.handlers == {}
+    ports = leg.endpoint.ports
+    assert list(leg.loop.handlers) == [ports.rtp, ports.rtcp]
+
+
+def test_an_endpoint_knows_whether_anybody_sent_to_it(leg: Leg) -> None:
+    assert not leg.endpoint.was_heard
+    leg.set_remote(address="127.0.0.2")
+    leg.send(rtp(1))
+    assert leg.endpoint.was_heard
 
 
 def test_the_far_end_moves_by_a_new_description(leg: Leg) -> None:

@@ -7,7 +7,6 @@ import ipaddress
 import socket
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
 
 from cordboard.media import mos, rtp
 from cordboard.media.clock import Clock
@@ -16,23 +15,12 @@ from cordboard.media.latching import Address, Latch, LatchingPolicy, Verdict
 from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 from cordboard.media.ports import PortPair, connected_socket
 from cordboard.media.protocol import DigitHeard, Event, LegStatistics, SetRemote
+from cordboard.media.readiness import Readiness
 from cordboard.media.relay import DATAGRAM, Incoming
 from cordboard.media.reports import Reports
 from cordboard.media.speaker import Speaker
 
 _MOST_EARLY = 64
-
-
-class Readiness(Protocol):
-    """Who calls back when a socket is readable."""
-
-    def watch(self, readable: socket.socket, handler: Callable[[], None]) -> None:
-        """From now on."""
-        ...
-
-    def forget(self, readable: socket.socket) -> None:
-        """No more; before the socket is closed."""
-        ...
 
 
 @lru_cache(maxsize=4096)
@@ -94,8 +82,8 @@ class Endpoint:
         self.speaker = Speaker(endpoint_id, self.outgoing, report)
         self.receiving = True
         self.reports = Reports(ports.rtcp, self.latch, f"{sender.ssrc:08x}@{address}")
-        readiness.watch(ports.rtp, self.receive)
-        readiness.watch(ports.rtcp, self.receive_report)
+        readiness.hand_over(ports.rtp, self.receive)
+        readiness.hand_over(ports.rtcp, self.receive_report)
 
     @property
     def may_be_heard(self) -> bool:
@@ -106,6 +94,11 @@ class Endpoint:
     def may_be_told(self) -> bool:
         """The far end can be sent something, and the server has nothing to say to it itself."""
         return self.speaker.is_open and not self.speaker.is_busy
+
+    @property
+    def was_heard(self) -> bool:
+        """Somebody has sent to its ports, whoever it was."""
+        return bool(self.incoming.statistics.received or self.incoming.unexpected or self.latch.refused)
 
     # -------------------------------------------------------------- commands
 
@@ -124,12 +117,10 @@ class Endpoint:
             self._turn_to(None if command.latch else target)
 
     def close(self) -> LegStatistics:
-        """Stop; the ports are free to rest."""
+        """Stop; the ports are free to rest, and whoever takes them hands their sockets over."""
         self.speaker.end()
         self.incoming.feed(None)
         self._disconnect()
-        self._readiness.forget(self.ports.rtp)
-        self._readiness.forget(self.ports.rtcp)
         return self.statistics()
 
     def statistics(self) -> LegStatistics:

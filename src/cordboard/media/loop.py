@@ -67,6 +67,10 @@ class Loop:
         self._handlers[number] = handler
         self._epoll.register(number, select.EPOLLIN)
 
+    def hand_over(self, watched: socket.socket, handler: Callable[[], None]) -> None:
+        """Another handler for a socket that is watched."""
+        self._handlers[watched.fileno()] = handler
+
     def forget(self, readable: socket.socket) -> None:
         """No more; before the socket is closed."""
         number = readable.fileno()

@@ -3,6 +3,8 @@
 A pair that is given back stays bound: what the last call's far end still sends is thrown away, and only when
 nothing has come for a while may the next call have the port (otherwise it would hear the last one's audio).
 The pair that has rested longest goes out first.
+
+Every bound socket is watched all its life; only its handler changes when the pair goes out or comes back.
 """
 
 from __future__ import annotations
@@ -12,25 +14,40 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
+from cordboard.media.readiness import Readiness
+
 _EXPEDITED_FORWARDING = 0xB8
-_TRIES_A_TAKE = 64
-_MOST_STRAYS_AT_ONCE = 64
+_SETTLING = 1.0
+"""Seconds in which the tail of a call's stream may come without counting against the port."""
+_ELSEWHERE = 2.0
+"""Seconds after which a port that another program had is tried again."""
 
 
 class PortPair:
     """Two bound non-blocking sockets."""
 
-    __slots__ = ("port", "rtcp", "rtp")
+    __slots__ = ("port", "rtcp", "rtp", "strayed")
 
     def __init__(self, port: int, rtp: socket.socket, rtcp: socket.socket) -> None:
         self.port = port
         self.rtp = rtp
         self.rtcp = rtcp
+        self.strayed = False
+        """Something came that is for nobody."""
 
-    def discard_waiting(self) -> bool:
-        """Throw away what lies in the sockets; True if there was something."""
-        rtp, rtcp = _discard(self.rtp), _discard(self.rtcp)
-        return rtp or rtcp
+    def discard_rtp(self) -> None:
+        """Throw away one datagram."""
+        self._discard(self.rtp)
+
+    def discard_rtcp(self) -> None:
+        """Throw away one datagram."""
+        self._discard(self.rtcp)
+
+    def _discard(self, one: socket.socket) -> None:
+        self.strayed = True
+        # An ICMP error that a packet of ours brought back is read like a datagram.
+        with contextlib.suppress(OSError):
+            one.recv(1)
 
     def close(self) -> None:
         self.rtp.close()
@@ -40,14 +57,19 @@ class PortPair:
 class PortPool:
     """Hands out the pairs of one range.  `ports` are the even ports, in the order they shall be tried."""
 
-    def __init__(self, *, address: str, ports: list[int], quiet: float = 5.0, spare: int = 64) -> None:
+    def __init__(
+        self, *, address: str, ports: list[int], readiness: Readiness, quiet: float = 5.0, spare: int = 64
+    ) -> None:
         self._address = address
         self._unbound = deque(ports)
+        self._readiness = readiness
         self._quiet = quiet
         self._spare = spare
         self._ready: deque[PortPair] = deque()
         self._settling: deque[tuple[float, PortPair]] = deque()
         self._draining: deque[tuple[float, PortPair]] = deque()
+        self._elsewhere: deque[tuple[float, int]] = deque()
+        """Ports that another program has, and when to try them again."""
 
     @property
     def free(self) -> int:
@@ -64,55 +86,62 @@ class PortPool:
         """`tend` has nothing to do."""
         return not self.resting and (len(self._ready) >= self._spare or not self._unbound)
 
-    def take(self) -> PortPair | None:
-        """A pair, or None if there is none left."""
-        while self._ready:
-            pair = self._ready.popleft()
-            # Strangers may have sent to it while it lay here.
-            pair.discard_waiting()
-            return pair
-        return self._bind_next()
+    def take(self, now: float) -> PortPair | None:
+        """A pair, or None if there is none left.  Ports that other programs have are passed over."""
+        if self._ready:
+            return self._ready.popleft()
+        self._try_elsewhere_again(now)
+        while self._unbound:
+            pair = self._bind_next(now)
+            if pair is not None:
+                return pair
+        return None
 
-    def give_back(self, pair: PortPair, now: float) -> None:
-        """The call is over; the pair rests first."""
-        self._settling.append((now + min(1.0, self._quiet), pair))
+    def give_back(self, pair: PortPair, now: float, *, heard: bool = True) -> None:
+        """The call is over; the pair rests first, only shortly if nothing was ever `heard` on it."""
+        self._readiness.hand_over(pair.rtp, pair.discard_rtp)
+        self._readiness.hand_over(pair.rtcp, pair.discard_rtcp)
+        pair.strayed = heard
+        self._settling.append((now + min(_SETTLING, self._quiet), pair))
 
     def tend(self, now: float, *, most: int = 32) -> None:
         """Move on what has rested, and bind a little ahead.  Call it often; it never takes long."""
-        # The tail of the last call's stream is emptied early, so that it does not count as noise later.
-        _move(self._settling, now, most, self._settled)
+        # The tail of the last call's stream comes early, so that it does not count as noise later.
+        _move(self._settling, now, most, self._rested)
         _move(self._draining, now, most, self._rested)
         if len(self._ready) < self._spare and self._unbound:
-            pair = self._bind_next()
+            pair = self._bind_next(now)
             if pair is not None:
                 self._ready.append(pair)
 
     def close(self) -> None:
         """Give every socket that is not taken back to the system."""
-        for pair in self._ready:
+        for pair in (*self._ready, *(pair for _, pair in (*self._settling, *self._draining))):
+            self._readiness.forget(pair.rtp)
+            self._readiness.forget(pair.rtcp)
             pair.close()
-        for _, pair in (*self._settling, *self._draining):
-            pair.close()
-
-    def _settled(self, pair: PortPair, now: float) -> None:
-        pair.discard_waiting()
-        self._draining.append((now + self._quiet, pair))
 
     def _rested(self, pair: PortPair, now: float) -> None:
-        if pair.discard_waiting():
+        """It goes out again if it was quiet the whole time, or else rests for longer."""
+        if pair.strayed:
+            pair.strayed = False
             self._draining.append((now + self._quiet, pair))
         else:
             self._ready.append(pair)
 
-    def _bind_next(self) -> PortPair | None:
-        for _ in range(min(_TRIES_A_TAKE, len(self._unbound))):
-            port = self._unbound.popleft()
-            pair = bind_pair(self._address, port)
-            if pair is not None:
-                return pair
-            # Taken by somebody else, perhaps for a while only.
-            self._unbound.append(port)
-        return None
+    def _bind_next(self, now: float) -> PortPair | None:
+        port = self._unbound.popleft()
+        pair = bind_pair(self._address, port)
+        if pair is None:
+            self._elsewhere.append((now + _ELSEWHERE, port))
+            return None
+        self._readiness.watch(pair.rtp, pair.discard_rtp)
+        self._readiness.watch(pair.rtcp, pair.discard_rtcp)
+        return pair
+
+    def _try_elsewhere_again(self, now: float) -> None:
+        while self._elsewhere and self._elsewhere[0][0] <= now:
+            self._unbound.append(self._elsewhere.popleft()[1])
 
 
 def _move(
@@ -177,15 +206,3 @@ def _new_socket(address: str) -> socket.socket:
         new.close()
         raise
     return new
-
-
-def _discard(one: socket.socket) -> bool:
-    for count in range(_MOST_STRAYS_AT_ONCE):
-        try:
-            one.recv(1)
-        except BlockingIOError:
-            return count > 0
-        except OSError:
-            # An ICMP error that a packet of ours brought back; what lies behind it is still to be read.
-            continue
-    return True

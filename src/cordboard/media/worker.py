@@ -77,13 +77,14 @@ class Worker:
         """Who reports at which tick of the round."""
         self._graph = Graph()
         self._random = random.SystemRandom()
+        self._loop = Loop(clock=self._clock, tick=self._tick, after=self._flush, is_idle=self._is_idle)
         self._pool = PortPool(
             address=settings.address,
             ports=self._shuffled_ports(),
+            readiness=self._loop,
             quiet=settings.port_quiet,
             spare=settings.spare_ports,
         )
-        self._loop = Loop(clock=self._clock, tick=self._tick, after=self._flush, is_idle=self._is_idle)
         self._control = socket.socket(fileno=settings.control_fd)
         self._control.setblocking(False)
         self._commands = command_reader()
@@ -187,7 +188,7 @@ class Worker:
         if command.endpoint_id in self._endpoints:
             self._refuse(command, "the id is taken")
             return
-        ports = self._pool.take()
+        ports = self._pool.take(self._clock.now)
         if ports is None:
             self._refuse(command, "no port is free")
             return
@@ -245,7 +246,7 @@ class Worker:
         self._keys_down.discard(endpoint.incoming)
         self._report_rounds[endpoint.report_tick].discard(endpoint)
         statistics = endpoint.close()
-        self._pool.give_back(endpoint.ports, self._clock.now)
+        self._pool.give_back(endpoint.ports, self._clock.now, heard=endpoint.was_heard)
         self._report(protocol.EndpointClosed(endpoint_id=command.endpoint_id, statistics=statistics))
 
     def _play(self, command: protocol.StartPlay) -> None:
