@@ -48,7 +48,7 @@ class Sipp:
         self.port = port
         self.host = host
         self.process = process
-        self._directory = directory
+        self.directory = directory
 
     @property
     def uri(self) -> str:
@@ -91,7 +91,7 @@ class Sipp:
     # ------------------------------------------------------------ what it saw
 
     def tally(self) -> Tally:
-        with (self._directory / "statistics.csv").open(newline="") as file:
+        with (self.directory / "statistics.csv").open(newline="") as file:
             *_, last = csv.DictReader(file, delimiter=";")
         return Tally(
             int(last["SuccessfulCall(C)"]),
@@ -128,8 +128,7 @@ class Sipp:
         return [(float(row[2]), row[3], _named(row[6], row[5])) for row in rows if len(row) == 7]
 
     def _read(self, name: str) -> str:
-        path = self._directory / name
-        return path.read_text(errors="replace") if path.exists() else ""
+        return _text(self.directory / name)
 
     def _story(self) -> str:
         return f"{self._read('errors.log')}\n{self._read('messages.log')[-12_000:]}"
@@ -163,7 +162,7 @@ class Sipps:
     ) -> Sipp:
         """A SIPp that is called `calls` times; `scenario` is XML, or the name of a built-in one."""
         sipp = await self._start(name, scenario, calls, extra, "127.0.0.1", traced)
-        await bound(sipp.port, sipp.process)
+        await bound(sipp.port, sipp.process, sipp.directory / "errors.log")
         return sipp
 
     async def caller(
@@ -233,13 +232,17 @@ def _options(host: str, port: int, calls: int, directory: Path) -> list[str]:
     ]
 
 
-async def bound(port: int, process: Process, within: float = 20.0) -> None:
-    """Wait until a program listens on a UDP port."""
+async def bound(port: int, process: Process, log: Path, within: float = 20.0) -> None:
+    """Wait until a program listens on a UDP port; `log` says why it does not."""
     async with asyncio.timeout(within):
         while not _is_bound(port):
             if process.returncode is not None:
-                raise AssertionError(f"the program ended with {process.returncode} before it listened")
+                raise AssertionError(f"exit code {process.returncode} before it listened: {_text(log)}")
             await asyncio.sleep(0.01)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _is_bound(port: int) -> bool:
