@@ -32,8 +32,22 @@ def test_no_frequency_or_none_that_can_be_heard_is_silence() -> None:
     assert tones.tone((440,), 0) == tones.tone((440,), -5) == b""
 
 
+@pytest.mark.parametrize("frequencies", [(1000.0,), (413.0, 438.0), (333.3,), (1004.1234567, 1750.77)])
+def test_a_tone_made_frame_by_frame_is_the_same_tone(frequencies: tuple[float, ...]) -> None:
+    whole = tones.tone(frequencies, 2000)
+    assert b"".join(tones.tone_frame(frequencies, n) for n in range(100)) == whole
+    assert tones.tone_frame((), 3) == tones.SILENT_FRAME
+
+
+def test_an_endless_tone_has_no_step_at_any_time() -> None:
+    pcm = tones.tone_frame((999.7,), 10**6) + tones.tone_frame((999.7,), 10**6 + 1)
+    samples = struct.unpack("<320h", pcm)
+    assert max(abs(a - b) for a, b in pairwise(samples)) < 6100
+    assert tones.level(pcm) == pytest.approx(tones.TONE_LEVEL, abs=0.3)
+
+
 def test_frames_are_whole() -> None:
-    cut = tones.tone_frames((440,), 50)
+    cut = tones.frames(tones.tone((440,), 50))
     assert [len(frame) for frame in cut] == [320, 320, 320]
     assert cut[2][160:] == bytes(160)
     assert tones.frames(b"") == ()

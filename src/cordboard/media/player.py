@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 from cordboard.media.codecs import audio
 from cordboard.media.protocol import PlaySource
 from cordboard.media.ringback import ring_frames
-from cordboard.media.tones import FRAME_MS, SILENT_FRAME, tone_frames
+from cordboard.media.tones import FRAME_MS, SILENT_FRAME, audible, tone_frame
 from cordboard.media.wav import WavError, WavReader
 
 MAX_VOLUME_DB = 40.0
@@ -65,10 +65,35 @@ def ring(country: str, duration_ms: int = 0) -> Source:
     return Repeated(cycle, _ticks(duration_ms) or len(cycle))
 
 
+class Tone:
+    """Sine waves together, made frame by frame."""
+
+    __slots__ = ("_at", "_count", "_frequencies")
+
+    def __init__(self, frequencies: Sequence[float], count: int) -> None:
+        self._frequencies = audible(frequencies)
+        self._count = count
+        self._at = 0
+
+    def next_frame(self) -> bytes | None:
+        """The next 20 ms."""
+        if self._at >= self._count:
+            return None
+        frame = tone_frame(self._frequencies, self._at)
+        self._at += 1
+        return frame
+
+    def rewind(self) -> None:
+        """Start over."""
+        self._at = 0
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
 def tone(frequencies: Sequence[float], duration_ms: int) -> Source:
-    """Sine waves together, at most a minute."""
-    cut = tone_frames(frequencies, min(duration_ms, _MAX_TONE_MS))
-    return Repeated(cut, len(cut))
+    """Sine waves together, at most a minute, in whole frames."""
+    return Tone(frequencies, _ticks(min(duration_ms, _MAX_TONE_MS)))
 
 
 def _ticks(duration_ms: int) -> int:

@@ -26,6 +26,7 @@ TONE_LEVEL = -16.0
 
 _LONGEST_PERIOD = SAMPLE_RATE
 _LONGEST_TONE_MS = 3_600_000
+_MOST_FREQUENCIES = 8
 
 # ------------------------------------------------------------------ making tones
 
@@ -33,13 +34,13 @@ _LONGEST_TONE_MS = 3_600_000
 def tone(frequencies: Sequence[float], duration_ms: int, level: float = TONE_LEVEL) -> bytes:
     """PCM of the frequencies (Hz, equally loud), at most an hour; without frequencies, silence."""
     samples = SAMPLE_RATE * max(0, min(duration_ms, _LONGEST_TONE_MS)) // 1000
-    heard = tuple(f for f in frequencies if 0.0 < f < SAMPLE_RATE / 2)
+    heard = audible(frequencies)
     if not heard or not samples:
         return bytes(2 * samples)
     period = _period(heard)
     if period is None:
         return _waves(heard, samples, level)
-    wave = _waves(heard, period, level)
+    wave = _waves(heard, min(period, samples), level)
     return (wave * (samples // period + 1))[: 2 * samples]
 
 
@@ -50,6 +51,21 @@ def tone_frames(
     return frames(tone(frequencies, duration_ms, level))
 
 
+def audible(frequencies: Sequence[float]) -> tuple[float, ...]:
+    """Those that 8,000 samples a second can carry, eight at most."""
+    return tuple(f for f in frequencies if 0.0 < f < SAMPLE_RATE / 2)[:_MOST_FREQUENCIES]
+
+
+def tone_frame(frequencies: tuple[float, ...], number: int, level: float = TONE_LEVEL) -> bytes:
+    """The frame `number` of an endless tone, made when asked for: a long tone takes no time to begin."""
+    if not frequencies:
+        return SILENT_FRAME
+    period = _period(frequencies)
+    return _frame_at(
+        frequencies, number * FRAME_SAMPLES % period if period else number * FRAME_SAMPLES, level
+    )
+
+
 def frames(pcm: bytes) -> tuple[bytes, ...]:
     """PCM cut into frames of 20 ms; the last is filled up with silence."""
     cut = tuple(pcm[i : i + FRAME_BYTES] for i in range(0, len(pcm), FRAME_BYTES))
@@ -58,6 +74,7 @@ def frames(pcm: bytes) -> tuple[bytes, ...]:
     return cut
 
 
+@lru_cache(maxsize=1024)
 def _period(frequencies: tuple[float, ...]) -> int | None:
     """Samples after which the sum repeats exactly; None if that is longer than a second."""
     common = Fraction(SAMPLE_RATE)
@@ -75,13 +92,28 @@ def _common_divisor(a: Fraction, b: Fraction) -> Fraction:
 
 @lru_cache(maxsize=256)
 def _waves(frequencies: tuple[float, ...], samples: int, level: float) -> bytes:
+    return _sum(frequencies, range(samples), level)
+
+
+@lru_cache(maxsize=4096)
+def _frame_at(frequencies: tuple[float, ...], sample: int, level: float) -> bytes:
+    return _sum(frequencies, range(sample, sample + FRAME_SAMPLES), level)
+
+
+def _sum(frequencies: tuple[float, ...], samples: range, level: float) -> bytes:
     amplitude = 32768.0 * 10.0 ** (level / 20.0) * math.sqrt(2.0 / len(frequencies))
-    steps = [2.0 * math.pi * frequency / SAMPLE_RATE for frequency in frequencies]
-    return _pcm([amplitude * sum(math.sin(step * n) for step in steps) for n in range(samples)])
+    total = [0.0] * len(samples)
+    for frequency in frequencies:
+        step = 2.0 * math.pi * frequency / SAMPLE_RATE
+        total = [value + math.sin(step * n) for value, n in zip(total, samples, strict=True)]
+    return _pcm([amplitude * value for value in total])
 
 
 def _pcm(values: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(values)}h", *(max(-32768, min(32767, round(value))) for value in values))
+    rounded = [round(value) for value in values]
+    if rounded and (max(rounded) > 32767 or min(rounded) < -32768):
+        rounded = [max(-32768, min(32767, value)) for value in rounded]
+    return struct.pack(f"<{len(rounded)}h", *rounded)
 
 
 # ------------------------------------------------------------------ hearing tones
