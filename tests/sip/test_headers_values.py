@@ -183,6 +183,9 @@ def test_a_port_that_is_no_number_is_no_port_to_answer_to() -> None:
         "SIP/2.0/UDP a b",
         "SIP/2.0/UDP [::1",
         "SIP/2.0/UDP a;;",
+        "SIP/2.0/UDP a;branch=z9hG4bKa;",
+        "SIP/2.0/UDP a;branch=",
+        "SIP/2.0/UDP a b;branch=z9hG4bKa",
     ],
 )
 def test_what_is_no_via_is_refused(text: str) -> None:

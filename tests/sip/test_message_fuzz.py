@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cordboard.sip.headers import HeaderError, NameAddr, Via, parse_name_addr
 from cordboard.sip.message import MessageError, Request, Response, parse
 
 CORPUS = [path.read_bytes() for path in sorted((Path(__file__).parent / "torture").glob("*.sip"))]
@@ -104,3 +106,62 @@ def test_any_change_of_a_real_message(data: bytes, changes: list[tuple[int, int,
         position %= len(data)
         data = data[:position] + inserted + data[position + removed :] or b" "
     try_it(data)
+
+
+def outcome(data: bytes) -> object:
+    """All that a reader can know of a message."""
+    try:
+        it = parse(data)
+    except MessageError as error:
+        return error.code, error.reason, error.partial is None
+    start = (it.method, it.uri) if isinstance(it, Request) else (it.status, it.reason)
+    typed = (it.call_id, it.cseq, it.vias, it.from_, it.to, it.contacts, it.record_routes, it.routes)
+    rest = (it.max_forwards, it.content_type, [str(via) for via in it.vias], str(it.from_), str(it.to))
+    return start, it.headers.items(), typed, rest, it.body
+
+
+def same_outcome(data: bytes) -> None:
+    # An empty line in front makes a message unusual, so that nothing remembered is used to read it.
+    data = data.lstrip(b"\r\n")
+    assert outcome(data) == outcome(b"\r\n" + data) == outcome(data)
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(CORPUS),
+    st.lists(
+        st.tuples(st.integers(0, 1500), st.integers(0, 8), st.sampled_from(SNIPPETS) | st.binary(max_size=4)),
+        max_size=3,
+    ),
+)
+def test_what_is_remembered_reads_like_what_is_new(
+    data: bytes, changes: list[tuple[int, int, bytes]]
+) -> None:
+    for position, removed, inserted in changes:
+        position %= len(data)
+        data = data[:position] + inserted + data[position + removed :] or b" "
+    same_outcome(data)
+
+
+PARTS = [";branch=", "z9hG4bKa", ";rport", ";RPORT", ";Branch=b", ";tag=", "x", ";", "=", '"', " ", ",", "<"]
+PARTS += [">", "sip:a@b", "SIP/2.0/UDP ", "a:5060", "[::1]", ";received=1.2.3.4", '"a;tag=b" ', "\t", "@"]
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(["SIP/2.0/UDP a", "sip:a@b", "<sip:a@b>", '"A" <sip:a', ""]),
+    st.lists(st.sampled_from(PARTS), max_size=8).map("".join),
+)
+def test_a_branch_or_a_tag_anywhere_in_a_value_is_read_as_in_a_long_one(start: str, rest: str) -> None:
+    # Long values are not remembered, and read as a whole.
+    for read in (Via.parse, parse_name_addr):
+        assert value(read, start + rest) == value(read, f"{start}{rest};pad={'0' * 256}")
+
+
+def value(read: Callable[[str], Via | NameAddr], text: str) -> object:
+    try:
+        found = read(text)
+    except HeaderError:
+        return None
+    others = [(name, text) for name, text in found.params.items() if name != "pad"]
+    return str(found).partition(";")[0], others

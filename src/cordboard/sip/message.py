@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
 
 from cordboard.sip.headers.fields import Headers, check_sendable
 from cordboard.sip.headers.grammar import HeaderError, HeaderTooLargeError, is_token
+from cordboard.sip.headers.lines import MAX_REMEMBERED_LENGTH, read_line
 from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import parse_name_addr
 from cordboard.sip.headers.names import SPELLINGS, canonical_name
@@ -46,13 +49,13 @@ class Request(TypedHeaders):
         self.body = body
 
     @classmethod
-    def unchecked(cls, method: str, uri: str, headers: Headers) -> Request:
+    def unchecked(cls, method: str, uri: str, headers: Headers, body: bytes = b"") -> Request:
         """A request whose parts are taken as they are, without a check."""
         made = cls.__new__(cls)
         made.method = method
         made.uri = uri
         made.headers = headers
-        made.body = b""
+        made.body = body
         return made
 
     def to_bytes(self) -> bytes:
@@ -124,6 +127,16 @@ class Response(TypedHeaders):
         self.headers = headers if isinstance(headers, Headers) else Headers(headers)
         self.body = body
 
+    @classmethod
+    def unchecked(cls, status: int, reason: str, headers: Headers, body: bytes) -> Response:
+        """A response whose parts are taken as they are, without a check."""
+        made = cls.__new__(cls)
+        made.status = status
+        made.reason = reason
+        made.headers = headers
+        made.body = body
+        return made
+
     def to_bytes(self) -> bytes:
         """The message as it goes on the wire, with the Content-Length of its body."""
         return _write(f"SIP/2.0 {self.status} {self.reason}", self.headers, self.body)
@@ -184,6 +197,65 @@ def parse(data: bytes) -> Request | Response:
     no typed property of the message raises, and its Request-URI is known to be a URI.  Raises MessageError
     and nothing else, in time linear to the size of `data`.
     """
+    return _parse_ordinary(data) or _parse_thoroughly(data)
+
+
+def _parse_ordinary(data: bytes) -> Message | None:
+    """What nearly all messages are: complete, no line folded, no line malformed.  None for all others."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    if not end or len(head) > MAX_LINE_LENGTH or len(data) > MAX_MESSAGE_SIZE:
+        return None
+    start, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+    if not 0 < len(lines) <= MAX_HEADER_LINES or len(start) > MAX_REMEMBERED_LENGTH:
+        return None
+    try:
+        names, values, typed = zip(*map(read_line, lines), strict=True)
+        parsed = dict(zip(names, typed, strict=True))
+        if len(parsed) != len(names):
+            _join_lines(names, values, parsed)
+        return _assemble(start, Headers.unchecked(list(names), list(values), parsed), body)
+    except HeaderError:
+        return None
+
+
+def _join_lines(names: tuple[str, ...], values: tuple[str, ...], parsed: dict[str, Any]) -> None:
+    """The typed values of names that more than one line has; raises HeaderError."""
+    for name in parsed:
+        if name in READERS and names.count(name) > 1:
+            lines = zip(names, values, strict=True)
+            parsed[name] = read_lines(name, [value for key, value in lines if key == name])
+
+
+def _assemble(start: str, headers: Headers, body: bytes) -> Message | None:
+    parsed = headers.parsed
+    length = parsed.get("Content-Length", len(body))
+    if not parsed.keys() >= _ALL_MANDATORY or length > len(body):
+        return None
+    if length < len(body):
+        body = body[:length]
+    method, subject, status = _remembered_start(start)
+    if status:
+        return Response.unchecked(status, subject, headers, body)
+    return Request.unchecked(method, subject, headers, body) if parsed["CSeq"].method == method else None
+
+
+@lru_cache(maxsize=1024)
+def _remembered_start(line: str) -> tuple[str, str, int]:
+    """Method, Request-URI and 0; or nothing, reason and status.  Raises HeaderError if it is malformed."""
+    if "\r" in line or "\n" in line:
+        raise HeaderError("a line break in the start line")
+    try:
+        message, fault = _read_start_line(line, Headers())
+    except MessageError as error:
+        raise HeaderError(error.reason) from None
+    if fault is not None:
+        raise HeaderError(fault[1])
+    if isinstance(message, Response):
+        return "", message.reason, message.status
+    return message.method, message.uri, 0
+
+
+def _parse_thoroughly(data: bytes) -> Message:
     lines, body, fault = _split(data)
     names, values, line_fault = _read_lines(lines)
     headers = Headers.unchecked(names, values)

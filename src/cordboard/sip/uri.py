@@ -46,7 +46,7 @@ _HEADER_SAFE = frozenset(_ALPHANUMERIC + _MARK + "[]/?:+$")
 _DECISIVE = ("user", "ttl", "method", "maddr", "transport")
 
 
-class Uri(msgspec.Struct, frozen=True, kw_only=True):
+class Uri(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A URI with its escapes resolved.  `str()` writes it, escaped again as each part demands.
 
     Of a tel URI, `user` is the number and `host` is empty; of a scheme other than sip, sips and tel, `user`

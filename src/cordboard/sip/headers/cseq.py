@@ -15,7 +15,7 @@ _CSEQ = re.compile(rf"([0-9]++)[ \t]++({TOKEN})")
 _USUAL = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO"})
 
 
-class CSeq(msgspec.Struct, frozen=True):
+class CSeq(msgspec.Struct, frozen=True, gc=False):
     number: int
     method: str
 

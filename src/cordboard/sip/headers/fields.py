@@ -41,12 +41,12 @@ class Headers:
             self.add(name, value)
 
     @classmethod
-    def unchecked(cls, names: list[str], values: list[str]) -> Headers:
+    def unchecked(cls, names: list[str], values: list[str], parsed: dict[str, Any] | None = None) -> Headers:
         """Takes over two lists of equal length: canonical names, and values that are known to be clean."""
         made = cls.__new__(cls)
         made._names = names
         made._values = values
-        made.parsed = {}
+        made.parsed = {} if parsed is None else parsed
         return made
 
     def get(self, name: str) -> str | None:

@@ -26,7 +26,7 @@ _PARAMETER_VALUE = re.compile(rf"(?:{TOKEN}|{HOST})")
 
 
 def is_token(text: str) -> bool:
-    return _TOKEN.fullmatch(text) is not None
+    return (text.isascii() and text.isalnum()) or _TOKEN.fullmatch(text) is not None
 
 
 def unquote(text: str) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from cordboard.sip.headers.grammar import QUOTED, TOKEN, HeaderError, quote, unquote
+from cordboard.sip.headers.grammar import QUOTED, TOKEN, HeaderError, is_token, quote, unquote
 from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.parameters import parse_parameters, write_parameters
 from cordboard.sip.uri import Uri, UriError
@@ -22,7 +22,7 @@ _BRACKETED = re.compile(
 _BARE = re.compile(r"[ \t]*+(?P<uri>[^\s;?,<>\"]++)[ \t]*+(?P<params>.*+)", re.DOTALL)
 
 
-class NameAddr(msgspec.Struct, frozen=True, kw_only=True):
+class NameAddr(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A name-addr or addr-spec with the header's parameters.  Treat `params` as read-only."""
 
     display_name: str = ""
@@ -62,14 +62,31 @@ def _bare_parts(text: str) -> tuple[str, str]:
     return found["uri"], found["params"]
 
 
+# Of one party, only the tag is new with each dialog.
 @lru_cache(maxsize=2048)
 def _remembered(text: str) -> NameAddr:
     return NameAddr.parse(text)
 
 
 def parse_name_addr(text: str) -> NameAddr:
-    """`NameAddr.parse`, remembering short values, since a dialog repeats them in each message."""
-    return _remembered(text) if len(text) <= 256 else NameAddr.parse(text)
+    """`NameAddr.parse`, remembering what short values say besides their tag."""
+    if len(text) > 256:
+        return NameAddr.parse(text)
+    address, found, tag = text.partition(";tag=")
+    if not found or not is_token(tag):
+        return _remembered(text)
+    return _tagged(address, tag) or _remembered(text)
+
+
+def _tagged(address: str, tag: str) -> NameAddr | None:
+    """An address with a tag at its end; None if the text was cut in the middle of something."""
+    try:
+        party = _remembered(address)
+    except HeaderError:
+        return None
+    if "tag" in party.params:
+        return None  # the first counts
+    return NameAddr(display_name=party.display_name, uri=party.uri, params={**party.params, "tag": tag})
 
 
 def parse_name_addrs(values: list[str]) -> list[NameAddr]:

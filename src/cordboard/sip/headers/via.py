@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
-from cordboard.sip.headers.grammar import HOST, TOKEN, HeaderError
-from cordboard.sip.headers.parameters import parse_parameters, write_parameters
+from cordboard.sip.headers.grammar import HOST, TOKEN, HeaderError, is_token
+from cordboard.sip.headers.parameters import Parameters, parse_parameters, write_parameters
 
 MAGIC_COOKIE = "z9hG4bK"
 
@@ -19,7 +20,7 @@ _VIA = re.compile(
 )
 
 
-class Via(msgspec.Struct, frozen=True, kw_only=True):
+class Via(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One hop: how the message travelled, and who sent it.  Treat `params` as read-only."""
 
     transport: str
@@ -32,6 +33,17 @@ class Via(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def parse(cls, text: str) -> Via:
         """Reads one value (no comma list); raises HeaderError."""
+        if len(text) <= _ORDINARY_LENGTH:
+            try:
+                via = _parse_ordinary(text)
+            except HeaderError:
+                via = None  # perhaps cut in the middle of something
+            if via is not None:
+                return via
+        return cls._parse_whole(text)
+
+    @classmethod
+    def _parse_whole(cls, text: str) -> Via:
         found = _VIA.fullmatch(text)
         if found is None:
             raise HeaderError("malformed Via")
@@ -77,3 +89,29 @@ class Via(msgspec.Struct, frozen=True, kw_only=True):
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
         return f"SIP/2.0/{self.transport} {host}{port}{write_parameters(self.params)}"
+
+
+_ORDINARY_LENGTH = 256
+
+
+def _parse_ordinary(text: str) -> Via | None:
+    """Nearly every Via: one whose hop has been seen before, and only the branch is new."""
+    before, found, after = text.partition(";branch=")
+    branch, semicolon, others = after.partition(";")
+    if not found or not is_token(branch):
+        return None
+    hop, rest = _remembered_hop(before), _remembered_parameters(semicolon + others)
+    params = {**hop.params, "branch": branch, **rest}
+    if len(params) != len(hop.params) + 1 + len(rest):
+        return None  # a name is there twice, and the first counts
+    return Via(transport=hop.transport, host=hop.host, port=hop.port, params=params)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_hop(text: str) -> Via:
+    return Via._parse_whole(text)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_parameters(text: str) -> Parameters:
+    return parse_parameters(text)
