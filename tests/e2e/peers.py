@@ -109,7 +109,11 @@ class Sipp:
 
     def times(self, what: str) -> list[float]:
         """When `what` came in, repetitions included; seconds since the epoch."""
-        return [at for at, direction, line in self._short() if direction == "R" and line == what]
+        return [at for at, way, line in self._short() if way == "R" and line == what]
+
+    def sent_at(self, what: str) -> float:
+        """When `what` was sent first."""
+        return next(at for at, way, line in self._short() if way == "S" and line == what)
 
     def messages(self, method: str) -> list[str]:
         """The whole text of the requests of a method that came in."""

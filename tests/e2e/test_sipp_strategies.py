@@ -22,6 +22,7 @@ from .scenario import (
     reply,
     response,
 )
+from .strategies import document
 
 pytestmark = pytest.mark.real_peer
 
@@ -29,10 +30,6 @@ RING = callee(invited(), reply(180), receive("CANCEL"), *CANCELLED)
 ANSWER = callee(invited(), reply(180), reply(200, SDP), *ANSWERED)
 BUSY = callee(invited(), reply(486), receive("ACK"))
 DECLINE = callee(invited(), reply(603), receive("ACK"))
-
-
-def connect(value: str) -> str:
-    return f"version: 1.0.0\nsections:\n  main:\n    - connect: {value}\n"
 
 
 def to(*callees: Sipp) -> str:
@@ -58,7 +55,7 @@ async def test_the_built_in_scenarios_complete_a_call(
     answering = await sipps.callee("a", "uas")
     other = await sipps.callee("b", RING)
     strategy = strategy.format(a=answering.uri, b=other.uri)
-    server = await start_server(connect(f"{{answer_on_bridge: {on_bridge}, {strategy}}}"))
+    server = await start_server(document(f"answer_on_bridge: {on_bridge}, {strategy}"))
     book = Book(server)
     caller = await sipps.caller(server.socket.local.host_port, "uac", talk_ms=200)
     await caller.finished()
@@ -82,16 +79,14 @@ async def test_serial_goes_on_past_busy_and_declined(start_server: StartServer, 
     declining = await sipps.callee("declining", DECLINE)
     answering = await sipps.callee("answering", ANSWER)
     never = await sipps.callee("never", ANSWER)
-    server = await start_server(
-        connect(f"{{answer_on_bridge: true, serial: [{to(busy, declining, answering, never)}]}}")
-    )
+    server = await start_server(document(f"serial: [{to(busy, declining, answering, never)}]"))
     book = Book(server)
     await (await sipps.caller(server.socket.local.host_port)).finished()
     for one in (busy, declining, answering):
         await one.finished()
     assert never.received() == []
-    assert busy.times("ACK")[0] <= declining.times("INVITE")[0]
-    assert declining.times("ACK")[0] <= answering.times("INVITE")[0]
+    assert busy.sent_at("486 INVITE") < declining.times("INVITE")[0]
+    assert declining.sent_at("603 INVITE") < answering.times("INVITE")[0]
     await book.rest()
     assert book.connects() == ["connecting", "connected", "disconnected"]
     assert book.ends()[busy.uri] == "user_busy"
@@ -102,7 +97,7 @@ async def test_parallel_goes_on_while_one_is_left(start_server: StartServer, sip
     busy = await sipps.callee("busy", BUSY)
     ringing = await sipps.callee("ringing", RING)
     late = await sipps.callee("late", callee(invited(), reply(180), pause(600), reply(200, SDP), *ANSWERED))
-    server = await start_server(connect(f"{{answer_on_bridge: true, parallel: [{to(busy, ringing, late)}]}}"))
+    server = await start_server(document(f"parallel: [{to(busy, ringing, late)}]"))
     book = Book(server)
     await (await sipps.caller(server.socket.local.host_port)).finished()
     for one in (busy, ringing, late):
@@ -117,13 +112,13 @@ async def test_the_next_group_waits_for_the_last_of_this_one(start_server: Start
     slow = await sipps.callee("slow", callee(invited(), reply(180), pause(500), reply(480), receive("ACK")))
     answering = await sipps.callee("answering", ANSWER)
     server = await start_server(
-        connect(f"{{answer_on_bridge: true, serial_parallel: [[{to(busy, slow)}], [{to(answering)}]]}}"),
+        document(f"serial_parallel: [[{to(busy, slow)}], [{to(answering)}]]"),
     )
     book = Book(server)
     await (await sipps.caller(server.socket.local.host_port)).finished()
     for one in (busy, slow, answering):
         await one.finished()
-    assert answering.times("INVITE")[0] >= slow.times("ACK")[0] >= slow.times("INVITE")[0] + 0.4
+    assert answering.times("INVITE")[0] > slow.sent_at("480 INVITE") > slow.times("INVITE")[0] + 0.4
     await book.rest()
     assert book.ends() == {
         busy.uri: "user_busy",
@@ -147,9 +142,7 @@ async def test_when_nobody_takes_the_call_the_caller_gets_the_code_and_the_scrip
 ) -> None:
     busy, declining = await sipps.callee("busy", BUSY), await sipps.callee("declining", DECLINE)
     strategy = strategy.format(first=to(busy), second=to(declining), uri=busy.uri)
-    server = await start_server(
-        connect(f"{{answer_on_bridge: true, status_url: '{receiver.url}/status', {strategy}}}")
-    )
+    server = await start_server(document(f"status_url: '{receiver.url}/status', {strategy}"))
     book = Book(server)
     code = 486 if reason == "busy" else 603
     refused = caller(invite(), provisionals(), response(code), ack_refusal())
@@ -161,3 +154,27 @@ async def test_when_nobody_takes_the_call_the_caller_gets_the_code_and_the_scrip
     assert (await book.variables())["connect_failed_reason"] == reason
     await receiver.until(lambda seen: len(seen.events) >= 2)
     assert receiver.states("/status") == ["connecting", "failed"]
+
+
+async def test_every_leg_tells_its_own_story(
+    start_server: StartServer, sipps: Sipps, receiver: Receiver
+) -> None:
+    busy = await sipps.callee("busy", BUSY)
+    silently = await sipps.callee("silently", callee(invited(), reply(200, SDP), *ANSWERED))
+    states = "call_state_events: [created, ringing, answered, ended]"
+    server = await start_server(
+        document(
+            f"status_url: '{receiver.url}/status', {states}, serial: ["
+            f"{{to: '{busy.uri}', call_state_url: '{receiver.url}/busy'}},"
+            f" {{to: '{silently.uri}', call_state_url: '{receiver.url}/silently'}}]"
+        )
+    )
+    book = Book(server)
+    await (await sipps.caller(server.socket.local.host_port)).finished()
+    await silently.finished()
+    await book.rest()
+    await receiver.until(lambda seen: len(seen.events) >= 8)
+    assert receiver.states("/status") == ["connecting", "connected", "disconnected"]
+    assert receiver.states("/busy") == ["created", "ended"]
+    assert receiver.states("/silently") == ["created", "answered", "ended"]
+    assert len({headers["X-Cordboard-Event-Id"] for headers in receiver.headers}) == 8
