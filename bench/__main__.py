@@ -29,13 +29,15 @@ PARTS: dict[str, tuple[str, Part]] = {
 
 
 def main() -> int:
-    """0: everything was measured and every budget is met."""
+    """0: everything was measured (and with --strict: every budget is met)."""
     options = _options()
     cores = machine.pick_cores()
     make = settings.quick if options.quick else settings.Settings
     chosen = make(cores, options.priority)
     for name, value in machine.describe(cores).items():
         print(f"{name:>13}: {value}", flush=True)
+    os.sched_setaffinity(0, {cores.server})
+    print(f"{'speed':>13}: {machine.speed()}", flush=True)
     os.sched_setaffinity(0, {cores.load})
     began = time.monotonic()
     figures: list[Figure] = []
@@ -43,7 +45,8 @@ def main() -> int:
     for name in options.only or PARTS:
         complete &= _run(name, chosen, figures)
     print(f"\n{table(figures)}\n\nmeasured in {time.monotonic() - began:.0f} s")
-    return 0 if complete and all(figure.is_met is not False for figure in figures) else 1
+    missed = any(figure.is_met is False for figure in figures)
+    return 1 if not complete or (options.strict and missed) else 0
 
 
 def _run(name: str, chosen: settings.Settings, figures: list[Figure]) -> bool:
@@ -63,6 +66,7 @@ def _run(name: str, chosen: settings.Settings, figures: list[Figure]) -> bool:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="about a minute; rougher figures")
+    parser.add_argument("--strict", action="store_true", help="fail if a budget is not met")
     parser.add_argument("--only", action="append", choices=list(PARTS), help="one part (may be repeated)")
     parser.add_argument(
         "--priority",

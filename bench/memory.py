@@ -32,12 +32,12 @@ def memory(settings: Settings) -> Iterator[Figure]:
         said = server.log()
     print(f"  at rest: control {before[0]} KiB, workers {before[1]} KiB")
     print(f"  {answered} calls: control + {first[0]} KiB, workers + {first[1]} KiB")
-    print(f"  the same after these have ended, again: + {second[0]} KiB, + {second[1]} KiB")
+    print(f"  the same again, while these linger: + {second[0]} KiB, + {second[1]} KiB")
     if said:
         print(f"  the server says:\n{said[-1500:]}")
     note = "" if answered == calls else f"only {answered} of {calls} calls were answered"
     yield Figure("memory a call", sum(first) / max(1, answered), "KiB", CALL_KIB, note)
-    yield Figure("memory a call, second time", sum(second) / max(1, answered), "KiB")
+    yield Figure("memory a call, as many just ended", sum(second) / max(1, answered), "KiB")
 
 
 def _grown(load: Generator, server: Subject, before: tuple[int, int]) -> tuple[tuple[int, int], int]:

@@ -31,10 +31,10 @@ def quick(cores: Cores, priority: int) -> Settings:
         cores=cores,
         priority=priority,
         cost_seconds=4.0,
-        rates=(100, 200, 300),
+        rates=(100, 300),
         rung_seconds=3.0,
         relayed=((100, "PCMU"),),
         relay_seconds=4.0,
         idle_calls=100,
-        setup_calls=100,
+        setup_calls=50,
     )
