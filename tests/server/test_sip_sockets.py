@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 
 from cordboard.server.sip_sockets import UdpSocket
 from cordboard.sip.endpoint import Endpoint
@@ -195,3 +196,42 @@ async def test_ipv6_works_like_ipv4() -> None:
     await six.until(lambda: six.received == [(b"six", other.socket.local)])
     for one in (six, other):
         one.socket.close()
+
+
+@pytest.mark.parametrize("dead_ends", [1, 20])
+def test_dead_far_ends_do_not_make_the_socket_deaf(dead_ends: int) -> None:
+    """On the loop that `serve` runs on: libuv stops watching a socket that has an error."""
+
+    async def talk() -> None:
+        bench, other = Bench(), Bench()
+        for one in (bench, other):
+            one.socket.listen()
+        for number in range(dead_ends):
+            bench.socket.send(b"anybody?", dead_end())
+            await bench.until(lambda: len(bench.failed) > len(bench.received))
+            other.socket.send(b"%d" % number, bench.socket.local)
+            await bench.until(lambda: len(bench.failed) == len(bench.received))
+        bench.socket.close()
+        other.socket.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(talk())
+
+
+def test_many_dead_far_ends_at_once_do_not_make_the_socket_deaf() -> None:
+    async def talk() -> None:
+        bench, other = Bench(), Bench()
+        for one in (bench, other):
+            one.socket.listen()
+        nobodies = [dead_end() for _ in range(300)]
+        for nobody in nobodies:
+            bench.socket.send(b"anybody?", nobody)
+            other.socket.send(b"x", bench.socket.local)
+        await bench.until(lambda: len(bench.received) == len(nobodies))
+        other.socket.send(b"still there?", bench.socket.local)
+        await bench.until(lambda: len(bench.received) == len(nobodies) + 1)
+        bench.socket.close()
+        other.socket.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(talk())

@@ -2,12 +2,16 @@
 
 An own non-blocking socket with `add_reader` costs a quarter of asyncio's datagram protocol.  ICMP errors
 come through the socket's error queue, so that a dead far end fails a call at once and not after 32 s.
+
+The event loop does not watch the socket itself but an epoll object that does: libuv, and so uvloop, stops
+watching for good a descriptor that reports an error, and one far end without a listener would make us deaf.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -43,6 +47,7 @@ class UdpSocket:
         self._on_failure = on_failure
         self._unsent: deque[tuple[bytes, tuple[str, int]]] = deque()
         self._failed: dict[Endpoint, None] = {}
+        self._listening = False
         self.unsendable = 0
         self._socket = _bind(address, port)
         name = self._socket.getsockname()
@@ -51,7 +56,10 @@ class UdpSocket:
 
     def listen(self) -> None:
         """From now on datagrams are handed up."""
-        self._loop.add_reader(self._socket, self._readable)
+        self._listening = True
+        self._epoll = select.epoll()
+        self._epoll.register(self._socket, select.EPOLLIN)
+        self._loop.add_reader(self._epoll, self._ready)
 
     def send(self, data: bytes, destination: Endpoint) -> None:
         """Send one datagram; a full socket buffer queues it, everything else is a failure of that far end."""
@@ -68,15 +76,22 @@ class UdpSocket:
             except (OSError, OverflowError) as error:
                 _log.debug("cannot send to %s:%d: %s", destination.address, destination.port, error)
                 self._fail(destination)
+                self._read_errors()
             return
 
     def close(self) -> None:
         """Harmless a second time; what is sent afterwards is lost."""
         if self._socket.fileno() < 0:
             return
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
+        self._loop.remove_reader(self._epoll)
+        self._epoll.close()
         self._socket.close()
+
+    def _ready(self) -> None:
+        """The socket has something for us, an error perhaps, or room for what waits."""
+        if self._unsent:
+            self._writable()
+        self._readable()
 
     # ------------------------------------------------------------ reading
 
@@ -95,6 +110,9 @@ class UdpSocket:
             self._on_datagram(data, Endpoint("UDP", source[0], source[1]))
 
     def _read_errors(self) -> None:
+        if self._listening:
+            self._listening = False
+            self._loop.call_soon(self._listen_again)
         for _ in range(_BATCH):
             try:
                 _, _, _, destination = self._socket.recvmsg(0, 512, _MSG_ERRQUEUE)
@@ -102,6 +120,12 @@ class UdpSocket:
                 return
             if destination:
                 self._fail(Endpoint("UDP", destination[0], destination[1]))
+
+    def _listen_again(self) -> None:
+        """libuv stops watching a socket that has an error, which for UDP is no reason to go deaf."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self.listen()
 
     def _fail(self, destination: Endpoint) -> None:
         """Tell later, not now: this may run in the middle of a send that a machine has asked for.
@@ -125,7 +149,7 @@ class UdpSocket:
             self.unsendable += 1  # a lost datagram: SIP retransmits
             return
         self._unsent.append((data, where))
-        self._loop.add_writer(self._socket, self._writable)
+        self._epoll.modify(self._socket, select.EPOLLIN | select.EPOLLOUT)
 
     def _writable(self) -> None:
         while self._unsent:
@@ -136,8 +160,9 @@ class UdpSocket:
                 return
             except OSError as error:
                 _log.debug("cannot send to %s: %s", where, error)
+                self._read_errors()
             self._unsent.popleft()
-        self._loop.remove_writer(self._socket)
+        self._epoll.modify(self._socket, select.EPOLLIN)
 
 
 def _bind(address: str, port: int) -> socket.socket:
