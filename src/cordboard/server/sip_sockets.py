@@ -2,16 +2,12 @@
 
 An own non-blocking socket with `add_reader` costs a quarter of asyncio's datagram protocol.  ICMP errors
 come through the socket's error queue, so that a dead far end fails a call at once and not after 32 s.
-
-The event loop does not watch the socket itself but an epoll object that does: libuv, and so uvloop, stops
-watching for good a descriptor that reports an error, and one far end without a listener would make us deaf.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import select
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -57,9 +53,7 @@ class UdpSocket:
     def listen(self) -> None:
         """From now on datagrams are handed up."""
         self._listening = True
-        self._epoll = select.epoll()
-        self._epoll.register(self._socket, select.EPOLLIN)
-        self._loop.add_reader(self._epoll, self._ready)
+        self._loop.add_reader(self._socket, self._readable)
 
     def send(self, data: bytes, destination: Endpoint) -> None:
         """Send one datagram; a full socket buffer queues it, everything else is a failure of that far end."""
@@ -83,15 +77,9 @@ class UdpSocket:
         """Harmless a second time; what is sent afterwards is lost."""
         if self._socket.fileno() < 0:
             return
-        self._loop.remove_reader(self._epoll)
-        self._epoll.close()
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
         self._socket.close()
-
-    def _ready(self) -> None:
-        """The socket has something for us, an error perhaps, or room for what waits."""
-        if self._unsent:
-            self._writable()
-        self._readable()
 
     # ------------------------------------------------------------ reading
 
@@ -149,7 +137,7 @@ class UdpSocket:
             self.unsendable += 1  # a lost datagram: SIP retransmits
             return
         self._unsent.append((data, where))
-        self._epoll.modify(self._socket, select.EPOLLIN | select.EPOLLOUT)
+        self._loop.add_writer(self._socket, self._writable)
 
     def _writable(self) -> None:
         while self._unsent:
@@ -162,7 +150,7 @@ class UdpSocket:
                 _log.debug("cannot send to %s: %s", where, error)
                 self._read_errors()
             self._unsent.popleft()
-        self._epoll.modify(self._socket, select.EPOLLIN)
+        self._loop.remove_writer(self._socket)
 
 
 def _bind(address: str, port: int) -> socket.socket:
