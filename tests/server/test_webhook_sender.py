@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from cordboard.server.outbound_policy import OutboundPolicy
@@ -361,3 +362,21 @@ async def test_idle_waits_for_what_is_on_its_way_and_not_for_pauses(tmp_path: Pa
             await b.sender.idle()
         assert len(receiver.seen) == 20
         assert b.sender.counts()["held"] == 1
+
+
+def test_new_tries_that_are_due_at_once_do_no_harm_on_the_loop_of_the_product(tmp_path: Path) -> None:
+    """uvloop's handle for what is due now is no timer: it cannot tell its time."""
+    dice = random.Random(7)
+
+    async def answer(request: web.Request, event_id: str) -> web.StreamResponse:
+        return web.Response(status=500 if dice.random() < 0.3 else 200)
+
+    async def deliver() -> None:
+        at_once = DeliveryLimits(first_pause=0.0, longest_pause=0.0)
+        async with Receiver(answer).running() as receiver, bench(tmp_path, limits=at_once) as b:
+            for index in range(100):
+                b.send(receiver.url(), session=f"s{index % 10}")
+            await b.until(lambda: b.sender.delivered == 100)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(deliver())

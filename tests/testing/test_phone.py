@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
+import uvloop
 
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.timers import Timers
@@ -253,3 +254,17 @@ async def test_a_call_to_nobody_fails_in_time() -> None:
         call = await caller.call("sip:nobody@127.0.0.1:9")
         report = await call.ended()
     assert report.status in (408, 503)
+
+
+def test_timers_that_are_due_at_once_do_no_harm_on_uvloop() -> None:
+    """Its handle for what is due now is no timer: it cannot tell its time."""
+
+    async def talk() -> None:
+        hasty = Timers(t1=0.0001, t2=0.0001, t4=0.0001)
+        async with SimulatedPhone(CALLER, timers=hasty) as caller:
+            calls = [await caller.call("sip:nobody@127.0.0.1:9") for _ in range(20)]
+            for call in calls:
+                await call.ended()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(talk())

@@ -78,6 +78,8 @@ class WebhookSender:
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due: float | None = None
+        """Kept here: uvloop's handle of what is due at once cannot tell."""
         self._is_stopped = False
         self.delivered = 0
         self.failed_tries = 0
@@ -186,11 +188,12 @@ class WebhookSender:
     def _arm(self) -> None:
         due = self._machine.next_timeout()
         if self._timer is not None:
-            if self._timer.when() == due:
+            if self._timer_due == due:
                 return
             self._timer.cancel()
             self._timer = None
         if due is not None:
+            self._timer_due = due
             self._timer = self._loop.call_at(due, self._time_out)
 
     def _load(self, wanted: Load) -> None:

@@ -63,6 +63,7 @@ class UserAgent:
         self._incoming: deque[PhoneCall] = deque(maxlen=_KEPT_UNSEEN)
         self._came_in = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self.stack: SipStack
         self._socket: UdpSocket
         self.loop: asyncio.AbstractEventLoop
@@ -225,10 +226,12 @@ class UserAgent:
 
     def _rearm(self) -> None:
         due = self.stack.next_timeout()
-        if due is None or (self._timer is not None and self._timer.when() <= due):
+        if due is None or (self._timer is not None and self._timer_due <= due):
             return
         if self._timer is not None:
             self._timer.cancel()
+        # Not `when()`: uvloop's handle of what is due at once cannot tell.
+        self._timer_due = due
         self._timer = self.loop.call_at(due, self._timed_out)
 
     def _timed_out(self) -> None:
