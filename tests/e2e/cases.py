@@ -402,7 +402,10 @@ async def silence() -> AsyncIterator[Silent]:
 
 @asynccontextmanager
 async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
-    """A lab; at its end nothing of any call may be left."""
+    """A lab; at its end nothing of any call may be left.
+
+    `sections`: of the configuration, in place of those of the lab; `routes` may be made from the site's URL.
+    """
     site = Site()
     async with (
         serving(site.application()) as url,
@@ -420,6 +423,8 @@ async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
             "routes": {"*": f"{url}/doc"},
             **sections,
         }
+        if callable(settings["routes"]):
+            settings["routes"] = settings["routes"](url)
         async with Server(Config.model_validate(settings), directory=directory) as server:
             lab = Lab(server, site, phones, caller)
             site.on("/doc", lab.serve_document)

@@ -430,7 +430,7 @@ async def test_unanswered_and_out_of_steps_is_busy(case: Case) -> None:
 
 
 async def test_say_is_refused_by_name(case: Case) -> None:
-    """Issue: refused by name, never skipped"""
+    """Refused by name, never skipped"""
     await case.call({"answer": {}}, {"play": "say:hello"}, case.tail)
     assert await played(case) == "failed relay_script_method_execute_failed"
     assert any("`say:`" in warning for warning in case.warnings())

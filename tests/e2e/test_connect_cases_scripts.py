@@ -275,7 +275,7 @@ NOT_BUILT_YET = {
 
 @pytest.mark.parametrize("name", NOT_BUILT_YET)
 async def test_properties_that_are_not_built_are_refused_by_name(case: Case, name: str) -> None:
-    """Issue: refused by name, never skipped"""
+    """Refused by name, never skipped"""
     connect = {"to": case.phone("b1", ANSWERS), name: NOT_BUILT_YET[name]}
     await refused(case, connect, NOT_BUILT)
     assert any(f"`{name}`" in warning for warning in case.warnings())
@@ -283,14 +283,14 @@ async def test_properties_that_are_not_built_are_refused_by_name(case: Case, nam
 
 @pytest.mark.parametrize("to", ["queue:support", "stream:wss://w.example/audio", "/private/john"])
 async def test_destinations_that_are_not_built_are_refused_by_name(case: Case, to: str) -> None:
-    """Issue: refused by name, never skipped"""
+    """Refused by name, never skipped"""
     await refused(case, {"to": to}, NOT_BUILT)
     assert any("not supported" in warning for warning in case.warnings())
 
 
 @pytest.mark.parametrize("method", ["prompt", "record", "request", "ai", "enter_queue", "send_digits", "tap"])
 async def test_methods_that_are_not_built_stop_the_script_by_name(case: Case, method: str) -> None:
-    """Issue: refused by name, never skipped"""
+    """Refused by name, never skipped"""
     caller = await case.call({"answer": {}}, {method: {}}, case.tail)
     assert (await caller.ended()).cause == "bye_received"
     assert not case.was_told()
