@@ -191,7 +191,7 @@ def test_a_mistake_is_named_with_its_line_and_key(text: str, found: str) -> None
 
 def test_all_mistakes_are_named_at_once() -> None:
     lines = mistakes("[sip]\nport = 'x'\nfoo = 1\n[server]\nprofile = 1\n").splitlines()
-    assert [line.split(":")[1] for line in lines] == ["5", "2", "3"]
+    assert [line.split(":")[1] for line in lines] == ["2", "3", "5"]
 
 
 def test_a_secret_of_the_wrong_kind_is_not_repeated_in_full() -> None:

@@ -28,6 +28,7 @@ from cordboard.server.config import Config, Route
 from cordboard.server.routes import RouteError
 from cordboard.server.server import Server
 from cordboard.server.store import StoreError
+from cordboard.sip.uri import Uri
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import SimulatedPhone
 from cordboard.testing.phone_call import PhoneCall
@@ -108,9 +109,9 @@ async def _place_call(server: Server, to: str, from_: str, hold: float) -> Verdi
     loop = asyncio.get_running_loop()
     server.exchange.taps.append(Ladder(typer.echo, loop.time).tap)
     server.recorder.listeners.append(verdict.happened)
-    async with SimulatedPhone(Behaviour(tone_hz=CALLER_TONE), name=from_) as caller:
+    async with SimulatedPhone(Behaviour(tone_hz=CALLER_TONE), name=from_ or "anonymous") as caller:
         local = server.socket.local
-        call = await caller.call(f"sip:{to}@{local.host_port}")
+        call = await caller.call(str(Uri(user=to or None, host=local.address, port=local.port)))
         conversation = loop.create_task(_converse(server, verdict, call, hold))
         try:
             verdict.caller = await call.ended(within=_LONGEST_CALL)

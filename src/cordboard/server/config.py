@@ -260,12 +260,11 @@ def parse(text: str, *, source: str) -> Config:
 
 
 def _lines(error: ValidationError, text: str, source: str) -> list[str]:
-    lines = []
+    found: list[tuple[int, str]] = []
     for problem in error.errors():
         path = tuple(str(part) for part in problem["loc"])
-        where = f"{source}:{_line_of(text, path)}"
-        lines.append(f"{where}: {'.'.join(path) or 'file'}: {_explain(problem, path)}")
-    return lines
+        found.append((_line_of(text, path), f"{'.'.join(path) or 'file'}: {_explain(problem, path)}"))
+    return [f"{source}:{line}: {mistake}" for line, mistake in sorted(found)]
 
 
 def _explain(problem: Any, path: tuple[str, ...]) -> str:
