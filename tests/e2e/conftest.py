@@ -21,7 +21,20 @@ from .peers import program as program
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """On the event loop of the product."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": _new_loop}
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    loop = uvloop.new_event_loop()
+    loop.set_exception_handler(_stop_at_timeout)
+    return loop
+
+
+def _stop_at_timeout(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """pytest-timeout raises wherever the program happens to be; in a callback uvloop would only log that."""
+    if isinstance(context.get("exception"), pytest.fail.Exception):
+        loop.stop()
+    loop.default_exception_handler(context)
 
 
 StartServer = Callable[..., Awaitable[Server]]

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -20,7 +19,6 @@ from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happen
 from cordboard.server.config import Config
 from cordboard.server.server import Server
 from cordboard.sip.stack import SipStack
-from cordboard.sip.timers import Timers
 
 from .peers import free_ports
 from .soak import ledger
@@ -28,29 +26,11 @@ from .soak.crowd import Crowd
 from .soak.people import STATES, People
 from .soak.receiver import FlakyReceiver
 from .soak.remains import Memory, at_rest, grown, holdings, say, until
+from .soak.sizes import FULL, SEED, SMALL, Size
 
-_SEED = int(os.environ.get("CORDBOARD_SEED", "20261122"))
-_RANGE = 1200
-"""RTP ports: half as many legs at once, and those that rest."""
 _TIME_TRAVEL = 65.0
 
 
-class Size(NamedTuple):
-    """Of a soak."""
-
-    calls: int
-    rate: float
-    documents: int
-    timers: Timers
-    timeouts: tuple[float, ...]
-    """Of connects, in seconds."""
-    failures: int
-    """Of one callback, at most: 2 take up to 3 s and 4 up to 15 s, without hanging."""
-
-
-SMALL = Size(150, 25.0, 40, Timers(t1=0.06, t2=1.0, t4=0.5), (1,), 2)
-"""Silent far ends are given up after 3.8 s instead of 32 s."""
-FULL = Size(2_000, 25.0, 150, Timers(), (1, 1, 2, 3), 4)
 SIZES = [
     pytest.param(SMALL, id="small"),
     pytest.param(FULL, id="full", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
@@ -106,20 +86,20 @@ class Storm:
 
 @asynccontextmanager
 async def storm(directory: Path, size: Size) -> AsyncIterator[Storm]:
-    first = free_ports(_RANGE)
+    first = free_ports(size.ports + 2)
     async with (
-        FlakyReceiver(_SEED, most_failures=size.failures) as receiver,
-        Crowd(_SEED, timers=size.timers) as crowd,
+        FlakyReceiver(SEED, most_failures=size.failures) as receiver,
+        Crowd(SEED, timers=size.timers) as crowd,
     ):
-        nowhere = f"127.0.0.1:{free_ports(2)}"
-        people = People(_SEED, bank=crowd.bank, nowhere=nowhere, timeouts=size.timeouts)
+        nowhere = f"127.0.0.1:{first + size.ports}"
+        people = People(SEED, bank=crowd.bank, nowhere=nowhere, timeouts=size.timeouts)
         numbers = [f"soak-{index}" for index in range(size.documents)]
         for number in numbers:
             (directory / f"{number}.json").write_text(people.document(receiver.urls))
         settings = {
             "server": {"data_directory": str(directory / "data")},
             "sip": {"port": 0},
-            "media": {"workers": 1, "port_min": first, "port_max": first + _RANGE - 1},
+            "media": {"workers": 1, "port_min": first, "port_max": first + size.ports - 1},
             "phones": {"enabled": False},
             "routes": {number: f"{number}.json" for number in numbers},
         }
@@ -139,7 +119,7 @@ async def test_nothing_is_left_after_calls_with_random_failures(
         # The first calls make what is made once: connections, threads, ports bound ahead, caches.
         await the.calls(20, 20.0)
         await the.quiet(patience=60.0, expire=True)
-        await the.crowd.forget()
+        await the.crowd.forget(expire=True)
         before = holdings(ports)
         memory = Memory("server, phones and receiver", os.getpid(), lambda: the.crowd.placed)
         worker = Memory("media worker", the.server.media.worker_pids()[0], lambda: the.crowd.placed)
@@ -149,7 +129,7 @@ async def test_nothing_is_left_after_calls_with_random_failures(
         for watch in (memory, worker):
             await watch.stop()
             say(watch.figures)
-        await the.crowd.forget()
+        await the.crowd.forget(expire=is_small)
 
         def left() -> list[str]:
             return grown(before, holdings(ports))

@@ -25,6 +25,7 @@ from .people import behaviour_of
 _CALL_ID = re.compile(rb"^Call-ID: *(\S+)", re.MULTILINE | re.IGNORECASE)
 _LONGEST = 45.0
 """Seconds that a caller lasts whatever happens: a CANCEL that nobody answers takes 64*T1."""
+_TIME_TRAVEL = 65.0
 _LOST = (
     "INVITE sip:{number}@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{mark};rport\r\n"
     "From: <sip:lost@{own}>;tag={mark}\r\nTo: <sip:{number}@{server}>\r\nCall-ID: {mark}\r\n"
@@ -59,16 +60,21 @@ class Crowd:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.forget()
+        await self.forget(expire=True)
         await self._stack.aclose()
 
-    async def forget(self) -> None:
-        """Let go of the calls that are over, and of the sockets of callers that vanished."""
+    async def forget(self, *, expire: bool = False) -> None:
+        """Let go of the calls that are over, and of the sockets of callers that vanished.
+
+        `expire`: the phones' transactions that wait for repetitions end now (timer D …).
+        """
         for lost in self._lost:
             lost.close()
         self._lost.clear()
         for agent in (self.phones, *self._callers):
             agent.reports.clear()
+            if expire:
+                agent.carry_out(agent.stack.handle_timeout(agent.now() + _TIME_TRAVEL))
         with contextlib.suppress(TimeoutError):
             while True:
                 await self.phones.next_call(within=0.0)
@@ -77,6 +83,10 @@ class Crowd:
     def bank(self) -> str:
         """`address:port` of the phones."""
         return f"{self.phones.address}:{self.phones.port}"
+
+    def connected(self) -> int:
+        """Callers that talk now."""
+        return sum(call.report.answered_at is not None for agent in self._callers for call in agent.calls)
 
     def _seen(self, direction: str, data: bytes, peer: Endpoint, now: float) -> None:
         if direction == "in" and data.startswith(b"INVITE ") and (match := _CALL_ID.search(data)):

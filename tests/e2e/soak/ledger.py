@@ -24,25 +24,30 @@ class Stored(NamedTuple):
 
 def deliveries(database: Path) -> list[Stored]:
     """All, in the order of their making; may be read while a server writes."""
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10.0)
-    try:
-        columns = "number, event_id, session_id, url, state"
-        return [
-            Stored(*row) for row in connection.execute(f"SELECT {columns} FROM deliveries ORDER BY number")
-        ]
-    finally:
-        connection.close()
+    columns = "number, event_id, session_id, url, state"
+    return [Stored(*row) for row in _rows(database, f"SELECT {columns} FROM deliveries ORDER BY number")]
 
 
 def pending(database: Path) -> int:
-    return sum(delivery.state == "pending" for delivery in deliveries(database))
+    """Callbacks that are not yet delivered."""
+    (count,) = _rows(database, "SELECT COUNT(*) FROM deliveries WHERE state = 'pending'")[0]
+    return int(count)
 
 
 def causes(database: Path) -> Counter[str]:
     """How the calls of the store ended; "" for those that did not."""
+    return Counter({cause or "": count for cause, count in _rows(database, _CAUSES)})
+
+
+def is_settled(database: Path) -> bool:
+    """All calls have ended, and all callbacks are made."""
+    return not pending(database) and "" not in causes(database)
+
+
+def _rows(database: Path, query: str) -> list[Any]:
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10.0)
     try:
-        return Counter({cause or "": n for cause, n in connection.execute(_CAUSES)})
+        return connection.execute(query).fetchall()
     finally:
         connection.close()
 
@@ -90,19 +95,27 @@ def _by_call(receiver: FlakyReceiver) -> tuple[dict[str, list[str]], dict[str, l
     return calls, connects
 
 
-def ends(receiver: FlakyReceiver, *, since: float) -> list[Body]:
-    """The ends of calls and connects that began before `since` (an epoch time) and ended after it."""
+def ends(receiver: FlakyReceiver, *, since: float, begun_before: float) -> list[Body]:
+    """The last events after a restart of calls and connects that had begun before the kill."""
     begun = {
         body["params"]["call_id"]
         for body in receiver.events.values()
-        if body["timestamp"] < since
-        and (body["params"].get("call_state") == "created" or body["params"].get("connect_state"))
+        if body["timestamp"] < begun_before and _state(body) in ("created", "connecting")
     }
-    last = ("ended", "failed", "disconnected")
     return [
         body
         for body in receiver.events.values()
         if body["timestamp"] >= since
         and body["params"]["call_id"] in begun
-        and (body["params"].get("call_state") or body["params"]["connect_state"]) in last
+        and _state(body) in ("ended", "failed", "disconnected")
     ]
+
+
+def count(receiver: FlakyReceiver, state: str) -> int:
+    """Events that tell of a state."""
+    return sum(_state(body) == state for body in receiver.events.values())
+
+
+def _state(body: Body) -> str:
+    params = body["params"]
+    return str(params.get("connect_state") or params["call_state"])

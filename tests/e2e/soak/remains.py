@@ -106,7 +106,7 @@ async def until(done: Callable[[], bool], within: float, what: Callable[[], obje
     while not done():
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"after {within:g} s: {what()}")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
 
 
 async def at_rest(server: Server, within: float) -> None:
