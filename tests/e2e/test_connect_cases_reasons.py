@@ -220,3 +220,15 @@ async def test_nothing_is_wrong_with_a_good_phone(case: Case) -> None:
     assert result_of(told) == ("connected", "")
     assert "connect_failed_reason" not in told["vars"]
     assert "connect_sip_code" not in told["vars"]
+
+
+async def test_the_log_says_what_to_do(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    """The same sentence for the operator, with the call"""
+    with caplog.at_level("INFO", logger="cordboard"):
+        assert await case.outcome({"to": case.phone("b1", refuses(486)), "foo": 1}) == ("failed", "busy")
+    lines = [record.getMessage() for record in caplog.records if case.number in record.getMessage()]
+    assert [line.partition(": ")[2] for line in lines] == [
+        "connect: unknown property `foo` is ignored (relay_script_method_parameter_undefined, line 1)",
+        f"connect failed: {case.phone('b1')} is busy (486 Busy Here): "
+        "add another destination, or call again later.",
+    ]

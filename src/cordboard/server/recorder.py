@@ -18,6 +18,7 @@ from cordboard.call.reasons import Ending, callback_word
 from cordboard.events.bodies import Body, envelope
 from cordboard.events.encoding import encode
 from cordboard.media.protocol import LegStatistics
+from cordboard.server.call_log import log_failure
 from cordboard.server.store import CallEnd, NewCall, NewEvent, OpenConnect, Store
 from cordboard.server.webhook_sender import WebhookSender
 
@@ -50,7 +51,7 @@ class Recorder:
         self._sender = sender
         self._new_id = new_id
         self._entries: dict[str, _Entry] = {}
-        self.listeners: list[Listener] = []
+        self.listeners: list[Listener] = [log_failure]
 
     def __len__(self) -> int:
         return len(self._entries)
