@@ -128,6 +128,20 @@ def test_a_header_value_cannot_take_the_place_of_ours() -> None:
     assert request.headers.get("X-B") == "Content-Type: text/plain"
 
 
+def test_x_headers_in_the_uri_are_headers_of_the_invite() -> None:
+    """swml.md 7.8; and whoever writes a URI writes no other header."""
+    bench = LegBench()
+    to = f"{BOB}?X-A=a%20b&Route=%3Csip:evil%3E&X-B=%0D%0AVia:x&Replaces=1"
+    bench.dial(destination=Destination(kind="sip", to=to, headers=(("X-C", "1"),)))
+    bench.resolve()
+    bench.open_media(CALLED)
+    bench.run()
+    headers = bench.received(InviteReceived).request.headers
+    assert [value for name, value in headers.items() if name.startswith("X-")] == ["1", "a b"]
+    assert headers.get("Route") is None
+    assert headers.get("Replaces") is None
+
+
 def test_phone_calls_carry_neither_names_nor_headers() -> None:
     request = invite_with(LegBench(), ("X-A", "1"), is_phone=True, from_name="Alice")
     assert request.headers.get("X-A") is None

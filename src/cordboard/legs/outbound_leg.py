@@ -13,7 +13,7 @@ from cordboard.sdp import Codec
 from cordboard.sip.events import Answered, Provisional, Refused
 from cordboard.sip.headers import HeaderError
 from cordboard.sip.stack import SipStack
-from cordboard.sip.uri import UriError
+from cordboard.sip.uri import Uri, UriError
 
 _ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
 
@@ -68,11 +68,14 @@ class OutboundLeg(SipLeg):
             )
         except (HeaderError, UriError) as error:
             return self.finish(self.ending("bad_destination", str(error)))
-        return list(outputs)
+        return [*outputs, self.tell(facts.LegDialled())]
 
     def _headers(self, target: Target) -> list[tuple[str, str]]:
         hops = [("Max-Forwards", str(self.hops))] if self.hops < MAX_HOPS else []
-        return hops if target.is_phone else [*hops, *safe_headers(self._dial.destination.headers)]
+        if target.is_phone:
+            return hops
+        destination = self._dial.destination
+        return [*hops, *safe_headers((*destination.headers, *Uri.parse(destination.to).headers.items()))]
 
     # ------------------------------------------------------------ responses
 
