@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cordboard.call.actions import Answer, Connect, ConnectDone, Hangup, Play, PlayItem, Sleep
+from cordboard.call.actions import Answer, CallInfo, Connect, ConnectDone, Hangup, Play, PlayItem, Sleep
+from cordboard.call.connect import ConnectMachine
 from cordboard.call.effects import (
     CallStateChanged,
     ConnectStateChanged,
@@ -18,7 +19,8 @@ from cordboard.call.effects import (
     StopPlay,
     Unjoin,
 )
-from cordboard.call.facts import Fact, PeerAnswered, PeerRinging
+from cordboard.call.facts import Fact, PeerAnswered, PeerDialled, PeerRinging
+from cordboard.call.leg import Leg
 from cordboard.call.plan import ConnectPlan, Destination
 from cordboard.testing.virtual import Caller, FarEnd, ListDriver, VirtualShell, run_call
 
@@ -187,6 +189,27 @@ def test_each_destination_has_its_own_ring_time() -> None:
     )
     assert at(shell, "b1", "> CANCEL") == 2.0
     assert at(shell, "b2", "> CANCEL") == 22.0
+
+
+def test_ring_time_counts_from_the_invite_and_not_from_the_look_up_of_a_name() -> None:
+    machine = dialling(b("b1", timeout=5.0), now=100.0)
+    assert machine.next_timeout() == 105.0
+    machine.handle(PeerDialled(call_id="id-1"), 104.0)
+    assert machine.next_timeout() == 109.0
+    assert machine.handle_timeout(105.0) == []
+    assert machine.handle_timeout(109.0) != []
+    assert machine.result is not None
+
+
+def dialling(destination: Destination, now: float) -> ConnectMachine:
+    """A connect of an answered call, one destination dialled at `now` as call `id-1`."""
+    info = CallInfo(
+        call_id="a", node_id="n", segment_id="s", project_id="p", space_id="s", session_id="s",
+        call_state="answered", direction="inbound", type="sip", from_="sip:a@h", to="sip:x@h",
+    )  # fmt: skip
+    machine = ConnectMachine(connect([destination]), info, Leg(info, None, frozenset()), lambda: "id-1")
+    machine.start(now)
+    return machine
 
 
 def test_without_a_timeout_a_destination_rings_for_sixty_seconds() -> None:

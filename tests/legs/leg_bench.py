@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from cordboard.call.effects import AnswerLeg, Dial, EndLeg, RingLeg
-from cordboard.call.facts import Fact, LegEnded
+from cordboard.call.facts import Fact, LegDialled, LegEnded
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
 from cordboard.legs.outputs import CallOffered, Happened, MediaOrder, Output, Target
@@ -97,7 +97,14 @@ class LegBench:
         return [output for output in self.told if isinstance(output, kind)]
 
     def facts(self, call_id: str) -> list[Fact]:
-        return [told.fact for told in self.all_told(Happened) if told.call_id == call_id]
+        """All but that the INVITE has left, which `dialled` tells."""
+        told = [told.fact for told in self.all_told(Happened) if told.call_id == call_id]
+        return [fact for fact in told if not isinstance(fact, LegDialled)]
+
+    def dialled(self, call_id: str) -> int:
+        """How often the leg has said that its INVITE has left."""
+        told = [told.fact for told in self.all_told(Happened) if told.call_id == call_id]
+        return sum(isinstance(fact, LegDialled) for fact in told)
 
     def fact_names(self, call_id: str) -> list[str]:
         return [type(fact).__name__ for fact in self.facts(call_id)]

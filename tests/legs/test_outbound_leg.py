@@ -57,6 +57,16 @@ def test_the_codec_of_the_connecting_call_is_offered_first(bench: LegBench, code
     assert parse(offer_of(bench)).media[0].codecs()[0] == codec
 
 
+def test_it_is_said_once_that_the_invite_has_left_and_not_before(bench: LegBench) -> None:
+    bench.dial()
+    bench.open_media(CALLED)
+    assert bench.dialled(CALLED) == 0
+    bench.resolve()
+    assert bench.dialled(CALLED) == 1
+    bench.run()
+    assert bench.dialled(CALLED) == 1
+
+
 @pytest.mark.parametrize("order", [("resolve", "media"), ("media", "resolve")])
 def test_the_invite_leaves_when_both_are_known(bench: LegBench, order: tuple[str, str]) -> None:
     bench.dial()

@@ -39,10 +39,12 @@ from cordboard.call.facts import (
     Fact,
     HangupRequested,
     LegAnswered,
+    LegDialled,
     LegEnded,
     LegRinging,
     MediaFailed,
     PeerAnswered,
+    PeerDialled,
     PeerEnded,
     PeerRinging,
     Unbridged,
@@ -156,6 +158,9 @@ class Call:
         return effects + self._go_on(now)
 
     # -------------------------------------------------- facts about the own leg
+
+    def _leg_dialled(self, fact: LegDialled, now: float) -> list[Effect]:
+        return self._tell_parent(PeerDialled(call_id=self.info.call_id)) if self._leg.is_unanswered else []
 
     def _leg_rings(self, fact: LegRinging, now: float) -> list[Effect]:
         if not self._leg.is_unanswered:
@@ -315,6 +320,7 @@ class Call:
 
 
 _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
+    LegDialled: Call._leg_dialled,
     LegRinging: Call._leg_rings,
     LegAnswered: Call._leg_answered,
     LegEnded: Call._leg_ended,

@@ -23,6 +23,7 @@ from cordboard.call.facts import (
     HangupRequested,
     LegAnswered,
     PeerAnswered,
+    PeerDialled,
     PeerEnded,
     PeerRinging,
 )
@@ -104,6 +105,8 @@ class ConnectMachine:
         """Take what concerns the caller's answer or one of the branches."""
         if isinstance(fact, LegAnswered):
             return self._dial_next(now) if self._state == "answering" else []
+        if isinstance(fact, PeerDialled):
+            return self._branch_dialled(fact.call_id, now)
         if isinstance(fact, PeerRinging):
             return self._branch_rings(fact)
         if isinstance(fact, PeerAnswered):
@@ -171,6 +174,13 @@ class ConnectMachine:
         )
 
     # -------------------------------------------------- what becomes of a branch
+
+    def _branch_dialled(self, call_id: str, now: float) -> list[Effect]:
+        """Until now the timer has bounded the look-up of the name; from now on it is the ring time."""
+        branch = self._live(call_id)
+        if branch is not None:
+            branch.deadline = now + branch.destination.timeout
+        return []
 
     def _branch_rings(self, fact: PeerRinging) -> list[Effect]:
         if self._live(fact.call_id) is None:

@@ -10,6 +10,10 @@ from cordboard.call.reasons import Ending
 # -------------------------------------------------- from this call's own leg
 
 
+class LegDialled(msgspec.Struct, frozen=True):
+    """Outbound leg: the INVITE has left.  Ring time counts from here, not from the look-up of a name."""
+
+
 class LegRinging(msgspec.Struct, frozen=True, kw_only=True):
     """Outbound leg: 180, or 183 (`early_media` when it carried SDP)."""
 
@@ -62,6 +66,12 @@ class DriverReply(msgspec.Struct, frozen=True, kw_only=True):
 # -------------------------------------------------- from other calls (through the switchboard's queue)
 
 
+class PeerDialled(msgspec.Struct, frozen=True, kw_only=True):
+    """The INVITE to a call dialled by this one has left."""
+
+    call_id: str
+
+
 class PeerRinging(msgspec.Struct, frozen=True, kw_only=True):
     """A call dialled by this one rings."""
 
@@ -101,13 +111,15 @@ class HangupRequested(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Fact = (
-    LegRinging
+    LegDialled
+    | LegRinging
     | LegAnswered
     | LegEnded
     | DigitReceived
     | PlayFinished
     | MediaFailed
     | DriverReply
+    | PeerDialled
     | PeerRinging
     | PeerAnswered
     | PeerEnded
