@@ -46,7 +46,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 
 soak: .venv/dev.stamp
-	$(BIN)/python -m pytest -m soak --override-ini addopts= --import-mode=importlib tests/e2e
+	$(BIN)/python -m pytest -m soak -s tests/e2e
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
