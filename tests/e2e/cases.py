@@ -413,11 +413,11 @@ async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
         SimulatedPhone(Behaviour(tone_hz=CALLER_TONE), name=CALLER, record=True) as caller,
     ):
         site.url = url
-        ports = free_ports(1000, busy=400)
+        ports = free_ports(1600, busy=400)
         settings: dict[str, Any] = {
             "server": {"data_directory": str(directory / "data")},
             "sip": {"port": 0},
-            "media": {"workers": 1, "port_min": ports, "port_max": ports + 999, "directory": str(directory)},
+            "media": {"workers": 1, "port_min": ports, "port_max": ports + 1599, "directory": str(directory)},
             "phones": {"enabled": False},
             "trunks": {"p": {"address": f"127.0.0.1:{phones.port}", "allowed_prefixes": ["+1555123"]}},
             "routes": {"*": f"{url}/doc"},
