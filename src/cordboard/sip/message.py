@@ -14,6 +14,7 @@ from typing import Any
 
 from cordboard.sip.headers.fields import Headers, check_sendable
 from cordboard.sip.headers.grammar import HeaderError, HeaderTooLargeError, is_token
+from cordboard.sip.headers.layout import LAYOUTS
 from cordboard.sip.headers.lines import MAX_REMEMBERED_LENGTH, read_line
 from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import parse_name_addr
@@ -205,38 +206,46 @@ def _parse_ordinary(data: bytes) -> Message | None:
     head, end, body = data.partition(b"\r\n\r\n")
     if not end or len(head) > MAX_LINE_LENGTH or len(data) > MAX_MESSAGE_SIZE:
         return None
-    start, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+    lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+    start = lines.pop(0)
     if not 0 < len(lines) <= MAX_HEADER_LINES or len(start) > MAX_REMEMBERED_LENGTH:
         return None
     try:
-        names, values, typed = zip(*map(read_line, lines), strict=True)
-        parsed = dict(zip(names, typed, strict=True))
-        if len(parsed) != len(names):
-            _join_lines(names, values, parsed)
-        return _assemble(start, Headers.unchecked(list(names), list(values), parsed), body)
+        return _assemble(start, lines, body)
     except HeaderError:
         return None
 
 
-def _join_lines(names: tuple[str, ...], values: tuple[str, ...], parsed: dict[str, Any]) -> None:
-    """The typed values of names that more than one line has; raises HeaderError."""
-    for name in parsed:
-        if name in READERS and names.count(name) > 1:
-            lines = zip(names, values, strict=True)
-            parsed[name] = read_lines(name, [value for key, value in lines if key == name])
-
-
-def _assemble(start: str, headers: Headers, body: bytes) -> Message | None:
-    parsed = headers.parsed
-    length = parsed.get("Content-Length", len(body))
-    if not parsed.keys() >= _ALL_MANDATORY or length > len(body):
+def _assemble(start: str, lines: list[str], body: bytes) -> Message | None:
+    """Raises HeaderError."""
+    names, values, typed = zip(*map(read_line, lines))  # noqa: B905 - `strict` costs more than the rest
+    layout = LAYOUTS[names]
+    if layout.repeated:
+        typed = _join_lines(names, values, typed, layout.repeated)
+    places = layout.places
+    if not layout.complete:
         return None
-    if length < len(body):
+    length = typed[places["Content-Length"]] if "Content-Length" in places else len(body)
+    if length != len(body):
+        if length > len(body):
+            return None
         body = body[:length]
+    headers = Headers.laid_out(names, values, typed, places)
     method, subject, status = _remembered_start(start)
     if status:
         return Response.unchecked(status, subject, headers, body)
-    return Request.unchecked(method, subject, headers, body) if parsed["CSeq"].method == method else None
+    return (
+        Request.unchecked(method, subject, headers, body) if typed[places["CSeq"]].method == method else None
+    )
+
+
+def _join_lines(
+    names: tuple[str, ...], values: tuple[str, ...], typed: tuple[Any, ...], repeated: tuple[str, ...]
+) -> tuple[Any, ...]:
+    """The typed values, where each line of a name has that of all of them; raises HeaderError."""
+    lines = list(zip(names, values, strict=True))
+    joined = {name: read_lines(name, [value for key, value in lines if key == name]) for name in repeated}
+    return tuple([joined.get(name, value) for name, value in zip(names, typed, strict=True)])
 
 
 @lru_cache(maxsize=1024)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cordboard.sip.headers.grammar import HeaderError
@@ -21,6 +21,9 @@ def check_sendable(text: str) -> str:
     return text
 
 
+_NOWHERE: Mapping[str, int] = {}
+
+
 class Headers:
     """Header fields in the order of the message.
 
@@ -29,24 +32,46 @@ class Headers:
     remembered until that name is changed here.
     """
 
-    __slots__ = ("_names", "_values", "parsed")
+    __slots__ = ("_names", "_values", "parsed", "places", "typed")
+
+    _names: list[str] | tuple[str, ...]
+    _values: list[str] | tuple[str, ...]
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         """Raises HeaderError if a name is no token or a value holds a line break."""
-        self._names: list[str] = []
-        self._values: list[str] = []
+        self._names = []
+        self._values = []
+        self.places: Mapping[str, int] = _NOWHERE
+        """Of a parsed message that has not been changed: the first place of each name, and ..."""
+        self.typed: Sequence[Any] = ()
+        """... the typed values by place.  For the readers of typed values only, as is ..."""
         self.parsed: dict[str, Any] = {}
-        """Typed values by name, for the readers of typed values only."""
+        """... this: typed values by name that were read later."""
         for name, value in fields:
             self.add(name, value)
 
     @classmethod
-    def unchecked(cls, names: list[str], values: list[str], parsed: dict[str, Any] | None = None) -> Headers:
+    def unchecked(cls, names: list[str], values: list[str]) -> Headers:
         """Takes over two lists of equal length: canonical names, and values that are known to be clean."""
         made = cls.__new__(cls)
         made._names = names
         made._values = values
-        made.parsed = {} if parsed is None else parsed
+        made.places = _NOWHERE
+        made.typed = ()
+        made.parsed = {}
+        return made
+
+    @classmethod
+    def laid_out(
+        cls, names: tuple[str, ...], values: tuple[str, ...], typed: Sequence[Any], places: Mapping[str, int]
+    ) -> Headers:
+        """The same of a message that has been read, with its typed values."""
+        made = cls.__new__(cls)
+        made._names = names
+        made._values = values
+        made.places = places
+        made.typed = typed
+        made.parsed = {}
         return made
 
     def get(self, name: str) -> str | None:
@@ -54,6 +79,9 @@ class Headers:
         key = SPELLINGS.get(name)
         if key is None:
             return next(iter(self._others(name)), None)
+        if self.places:
+            place = self.places.get(key)
+            return None if place is None else self._values[place]
         return self._values[self._names.index(key)] if key in self._names else None
 
     def get_all(self, name: str) -> list[str]:
@@ -61,6 +89,12 @@ class Headers:
         key = SPELLINGS.get(name)
         if key is None:
             return self._others(name)
+        if self.places:
+            place = self.places.get(key)
+            if place is None:
+                return []
+            if self._names.count(key) == 1:
+                return [self._values[place]]
         return [value for known, value in zip(self._names, self._values, strict=True) if known == key]
 
     def count(self, name: str) -> int:
@@ -71,8 +105,9 @@ class Headers:
         """Appends a line; raises HeaderError if the name is no token or the value holds a line break."""
         key = _key(name)
         check_sendable(value)
-        self._names.append(key)
-        self._values.append(value)
+        names, values = self._open()
+        names.append(key)
+        values.append(value)
         self.parsed.pop(key, None)
 
     def set(self, name: str, value: str) -> None:
@@ -83,7 +118,7 @@ class Headers:
         if not places:
             self.add(key, value)
             return
-        self._values[places[0]] = value
+        self._open()[1][places[0]] = value
         self._delete(places[1:])
         self.parsed.pop(key, None)
 
@@ -94,7 +129,7 @@ class Headers:
         if not places:
             self.add(key, value)
             return
-        self._values[places[0]] = check_sendable(value)
+        self._open()[1][places[0]] = check_sendable(value)
         self.parsed.pop(key, None)
 
     def remove(self, name: str) -> None:
@@ -106,7 +141,7 @@ class Headers:
         return list(zip(self._names, self._values, strict=True))
 
     def copy(self) -> Headers:
-        return Headers.unchecked(self._names.copy(), self._values.copy())
+        return Headers.unchecked([*self._names], [*self._values])
 
     def __contains__(self, name: str) -> bool:
         return self.get(name) is not None
@@ -123,7 +158,7 @@ class Headers:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
             return NotImplemented
-        return self._names == other._names and self._values == other._values
+        return self.items() == other.items()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -132,9 +167,19 @@ class Headers:
         return [place for place, name in enumerate(self._names) if name.lower() == wanted]
 
     def _delete(self, places: list[int]) -> None:
+        names, values = self._open()
         for place in reversed(places):
-            del self._names[place]
-            del self._values[place]
+            del names[place]
+            del values[place]
+
+    def _open(self) -> tuple[list[str], list[str]]:
+        """The names and the values, to be changed."""
+        if isinstance(self._names, list) and isinstance(self._values, list):
+            return self._names, self._values
+        self.parsed.update(zip(self._names, self.typed, strict=True))
+        self.places, self.typed = _NOWHERE, ()
+        self._names, self._values = names, values = [*self._names], [*self._values]
+        return names, values
 
     def _others(self, name: str) -> list[str]:
         key = (canonical_name(name) or name).lower()

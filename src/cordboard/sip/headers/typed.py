@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from cordboard.sip.headers.cseq import CSeq
 from cordboard.sip.headers.fields import Headers
@@ -31,16 +31,19 @@ class TypedHeaders:
 
     @property
     def call_id(self) -> str:
-        return cast(str, self._typed("Call-ID"))
+        value: str = self._typed("Call-ID")
+        return value
 
     @property
     def cseq(self) -> CSeq:
-        return cast(CSeq, self._typed("CSeq"))
+        value: CSeq = self._typed("CSeq")
+        return value
 
     @property
     def vias(self) -> list[Via]:
         """Every Via, the topmost first."""
-        return cast(list[Via], self._typed("Via"))
+        value: list[Via] = self._typed("Via")
+        return value
 
     @property
     def via(self) -> Via:
@@ -60,16 +63,19 @@ class TypedHeaders:
 
     @property
     def from_(self) -> NameAddr:
-        return cast(NameAddr, self._typed("From"))
+        value: NameAddr = self._typed("From")
+        return value
 
     @property
     def to(self) -> NameAddr:
-        return cast(NameAddr, self._typed("To"))
+        value: NameAddr = self._typed("To")
+        return value
 
     @property
     def contacts(self) -> list[NameAddr]:
         """Every Contact in order; empty for `*` as well (see `contact_is_wildcard`)."""
-        return cast(list[NameAddr], self._typed("Contact"))
+        value: list[NameAddr] = self._typed("Contact")
+        return value
 
     @property
     def contact(self) -> NameAddr | None:
@@ -85,21 +91,25 @@ class TypedHeaders:
     @property
     def record_routes(self) -> list[str]:
         """The raw Record-Route elements, topmost first, one address each."""
-        return cast(list[str], self._typed("Record-Route"))
+        value: list[str] = self._typed("Record-Route")
+        return value
 
     @property
     def routes(self) -> list[str]:
         """The raw Route elements, topmost first, one address each."""
-        return cast(list[str], self._typed("Route"))
+        value: list[str] = self._typed("Route")
+        return value
 
     @property
     def max_forwards(self) -> int | None:
-        return cast("int | None", self._typed("Max-Forwards"))
+        value: int | None = self._typed("Max-Forwards")
+        return value
 
     @property
     def content_type(self) -> str | None:
         """The body's media type in lower case, without parameters, such as `application/sdp`."""
-        return cast("str | None", self._typed("Content-Type"))
+        value: str | None = self._typed("Content-Type")
+        return value
 
     def elements(self, name: str) -> list[str]:
         """The raw elements of a comma list such as Require, Supported, Allow or Accept; empty if there is
@@ -107,9 +117,13 @@ class TypedHeaders:
         return [element for value in self.headers.get_all(name) for element in split_list(value)]
 
     def _typed(self, name: str) -> Any:
-        parsed = self.headers.parsed
+        headers = self.headers
+        place = headers.places.get(name)
+        if place is not None:
+            return headers.typed[place]
+        parsed = headers.parsed
         if name not in parsed:
-            parsed[name] = read_lines(name, self.headers.get_all(name))
+            parsed[name] = read_lines(name, headers.get_all(name))
         return parsed[name]
 
 
@@ -130,7 +144,7 @@ def read_lines(name: str, values: list[str]) -> object:
 
 
 def _when_absent(name: str) -> object:
-    if name in _MANDATORY:
+    if name in MANDATORY:
         raise HeaderError(f"there is no {name}")
     return [] if name in _LISTS else None
 
@@ -138,7 +152,8 @@ def _when_absent(name: str) -> object:
 def _read_lists(name: str, values: list[str]) -> list[object]:
     elements: list[object] = []
     for value in values:
-        elements += cast(list[object], READERS[name](value))
+        read: Any = READERS[name](value)
+        elements += read
         _check_number(len(elements))
     return elements
 
@@ -213,4 +228,4 @@ READERS: dict[str, Callable[[str], object]] = {
 """How one line of each typed header is read: raw value in, typed value out, or HeaderError."""
 
 _LISTS = frozenset({"Contact", "Record-Route", "Route", "Via"})
-_MANDATORY = frozenset({"Call-ID", "CSeq", "From", "To", "Via"})
+MANDATORY = frozenset({"Call-ID", "CSeq", "From", "To", "Via"})

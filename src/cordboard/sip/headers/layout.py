@@ -1,0 +1,44 @@
+"""Which headers a message has, in which order.  Peers use a few orders only, so each is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cordboard.sip.headers.typed import MANDATORY, READERS
+
+MAX_LAYOUTS = 512
+MAX_REMEMBERED_LINES = 32
+
+
+class Layout:
+    """Of header lines with these names."""
+
+    __slots__ = ("complete", "places", "repeated")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        places: dict[str, int] = {}
+        for place, name in enumerate(names):
+            places.setdefault(name, place)
+        self.places: Mapping[str, int] = places
+        """Of the first line of each name."""
+        self.complete = places.keys() >= MANDATORY
+        """No message without these headers is one."""
+        self.repeated = tuple(name for name in places if name in READERS and names.count(name) > 1)
+        """The typed names that more than one line has."""
+
+
+class RememberedLayouts(dict[tuple[str, ...], Layout]):
+    """Layouts by their names; one that is missing is made."""
+
+    __slots__ = ()
+
+    def __missing__(self, names: tuple[str, ...]) -> Layout:
+        layout = Layout(names)
+        if len(names) <= MAX_REMEMBERED_LINES:
+            if len(self) >= MAX_LAYOUTS:
+                self.clear()
+            self[names] = layout
+        return layout
+
+
+LAYOUTS = RememberedLayouts()
