@@ -57,7 +57,7 @@ class Leg:
         self.loop.watch(pair.rtp, pair.discard_rtp)
         self.loop.watch(pair.rtcp, pair.discard_rtcp)
         self.events: list[Event] = []
-        self.keys_down: set[Incoming] = set()
+        self.ticking: set[Incoming] = set()
         self.endpoint = Endpoint(
             "leg",
             address="127.0.0.1",
@@ -67,7 +67,7 @@ class Leg:
             readiness=self.loop,
             report=self.events.append,
             policy=DEFAULT_POLICY,
-            keys_down=self.keys_down,
+            ticking=self.ticking,
             report_tick=0,
         )
         self.server = ("127.0.0.1", port)

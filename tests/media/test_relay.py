@@ -53,8 +53,8 @@ class Bridge:
     def __init__(self, *, careful: bool = False, codec: str = "PCMU", event_type: int | None = 96) -> None:
         self.clock = Clock(10.0)
         self.digits: list[Digit] = []
-        self.keys_down: set[Incoming] = set()
-        self.incoming = Incoming(self.clock, self.digits.append, keys_down=self.keys_down)
+        self.ticking: set[Incoming] = set()
+        self.incoming = Incoming(self.clock, self.digits.append, ticking=self.ticking)
         self.incoming.expect({0: "PCMU", 8: "PCMA", 101: EVENT, 13: "CN"})
         self.outgoing = Outgoing(RtpSender(ssrc=99, sequence=500, timestamp=70_000), self.clock)
         self.outgoing.speak(codec, {"PCMU": 0, "PCMA": 8}[codec], event_type)
@@ -178,13 +178,13 @@ def test_events_are_relayed_with_their_own_type_and_reported_once() -> None:
 def test_a_digit_whose_ends_are_lost_is_reported_when_it_falls_silent() -> None:
     bridge = Bridge()
     bridge.hear(*stream(1), event(1001, 160_160, 160))
-    assert bridge.keys_down == {bridge.incoming}
+    assert bridge.ticking == {bridge.incoming}
     for _ in range(15):
         bridge.clock.now += 0.02
-        for key in list(bridge.keys_down):
-            key.check_key()
+        for key in list(bridge.ticking):
+            key.tick()
     assert [d.digit for d in bridge.digits] == ["5"]
-    assert not bridge.keys_down
+    assert not bridge.ticking
 
 
 def test_what_the_other_side_cannot_have_leaves_no_hole() -> None:

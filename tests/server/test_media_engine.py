@@ -287,6 +287,50 @@ async def test_digits_can_be_sent(tmp_path: Path, phones: Callable[..., Phone]) 
         assert [packet[12] for packet in packets] == [1] * 6 + [11] * 6
 
 
+def wants(ptime_ms: int, payload_type: int = PCMU) -> Format:
+    return Format(name=NAMES[payload_type], payload_type=payload_type, ptime_ms=ptime_ms)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_far_ends_with_packets_of_other_lengths_hear_each_other(
+    tmp_path: Path, phones: Callable[..., Phone], workers: int
+) -> None:
+    async with house(tmp_path, workers=workers) as one:
+        a, b = phones(PCMU), phones(PCMA, ssrc=0x5678)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        one.engine.set_remote(a.remote("a", send=wants(20)))
+        one.engine.set_remote(b.remote("b", send=wants(60, PCMA)))
+        await one.join("a", "b")
+        for index in range(30):
+            a.send(bytes([index + 1]) * 160)
+            if index % 3 == 0:
+                b.send(bytes([index + 1]) * 480, samples=480)
+            await asyncio.sleep(0.02)
+        to_a, to_b = await a.hear(25), await b.hear(7)
+        assert {len(packet) for packet in to_a} == {12 + 160}
+        assert {len(packet) for packet in to_b} == {12 + 480}
+        assert {packet[1] & 0x7F for packet in to_b} == {PCMA}
+        assert {step for step, _ in steps(to_a) + steps(to_b)} == {1}
+        first = b"".join(bytes([index + 1]) * 160 for index in range(3))
+        assert to_b[0][12:] == first.translate(g711.PCMU_TO_PCMA)
+
+
+async def test_a_play_is_packed_as_the_far_end_wants_it(tmp_path: Path, phones: Callable[..., Phone]) -> None:
+    async with house(tmp_path) as one:
+        lengths = {10: [80] * 8, 20: [160] * 4, 30: [240, 240, 160], 40: [320, 320], 60: [480, 160]}
+        for ptime in lengths:
+            a, name = phones(), f"leg-{ptime}"
+            await one.open(a, name)
+            one.engine.set_remote(a.remote(name, send=wants(ptime)))
+            silence = (PlaySource(kind="silence", duration_ms=80),)
+            one.engine.play(StartPlay(endpoint_id=name, play_id="p", sources=silence))
+            await one.event(PlayEnded, name)
+            heard = await a.hear(len(lengths[ptime]))
+            assert [len(packet) - 12 for packet in heard] == lengths[ptime]
+            assert set(steps(heard)) == {(1, 8 * ptime)}
+
+
 # ------------------------------------------------------------------ whose packets are believed
 
 

@@ -14,7 +14,7 @@ from cordboard.media.dtmf import Digit
 from cordboard.media.latching import Address, Latch, LatchingPolicy, Verdict
 from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 from cordboard.media.ports import PortPair, connected_socket
-from cordboard.media.protocol import DigitHeard, Event, LegStatistics, SetRemote
+from cordboard.media.protocol import DigitHeard, Event, Format, LegStatistics, SetRemote
 from cordboard.media.readiness import Readiness
 from cordboard.media.relay import DATAGRAM, Incoming
 from cordboard.media.reports import Reports
@@ -64,7 +64,7 @@ class Endpoint:
         readiness: Readiness,
         report: Callable[[Event], None],
         policy: LatchingPolicy,
-        keys_down: set[Incoming],
+        ticking: set[Incoming],
         report_tick: int,
     ) -> None:
         self.endpoint_id = endpoint_id
@@ -77,7 +77,7 @@ class Endpoint:
         self._report = report
         self._connected: socket.socket | None = None
         self.latch = Latch(policy)
-        self.incoming = Incoming(clock, self._digit_heard, self._take_report, keys_down)
+        self.incoming = Incoming(clock, self._digit_heard, self._take_report, ticking)
         self.outgoing = Outgoing(sender, clock)
         self.speaker = Speaker(endpoint_id, self.outgoing, report)
         self.receiving = True
@@ -109,7 +109,8 @@ class Endpoint:
         self.receiving = command.receiving
         self.speaker.is_open = command.sending and target is not None
         self.incoming.expect(_types(command))
-        self.outgoing.speak(command.send.name, command.send.payload_type, command.dtmf_send_type)
+        send = command.send
+        self.outgoing.speak(send.name, send.payload_type, command.dtmf_send_type, _ptime(send))
         self.reports.signal(command.rtcp_port if target is not None else 0)
         before = self.latch.target
         self.latch.signal(target, self._clock.now, follow=command.latch)
@@ -241,6 +242,11 @@ def _sending_to(one: socket.socket, target: Address) -> Transmit:
         return one.sendto(packet, target)
 
     return send
+
+
+def _ptime(format_: Format) -> int:
+    """Within what the tick and a datagram can do."""
+    return min(max(format_.ptime_ms, 10), 200)
 
 
 def _types(command: SetRemote) -> dict[int, str]:

@@ -126,6 +126,16 @@ class JitterBuffer:
         self._counts = [0] * (self._max + 1)
         """Packets by lead."""
 
+    @property
+    def position(self) -> int | None:
+        """RTP timestamp of the frame that the next `get` takes; None before the first packet."""
+        return self._origin
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing waits to be played."""
+        return not self._frames
+
     # -------------------------------------------------------------- in
 
     def put(self, sequence: int, timestamp: int, payload: bytes) -> None:

@@ -70,11 +70,12 @@ class LinkEnd:
         sender: RtpSender,
         clock: Clock,
         transmit: Callable[[str, bytes], None],
+        ticking: set[Incoming] | None = None,
     ) -> None:
         self.local = local.encode()
         self.remote = remote.encode()
         self.remote_socket = remote_socket
-        self.incoming = Incoming(clock)
+        self.incoming = Incoming(clock, ticking=ticking)
         self.incoming.expect(LINK_TYPES)
         self.outgoing = _LinkOutgoing(sender, clock)
         self.outgoing.speak(g711.PCMU, 0, _TYPE_OF[EVENT])

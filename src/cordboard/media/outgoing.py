@@ -38,9 +38,11 @@ class Outgoing:
     __slots__ = (
         "_clock",
         "_interrupted",
+        "_pending",
         "codec",
         "event_type",
         "feeder",
+        "frame",
         "payload_type",
         "sender",
         "sent_at",
@@ -54,6 +56,10 @@ class Outgoing:
         self.sender = sender
         self.codec = g711.PCMU
         self.payload_type = 0
+        self.frame = 0
+        """Samples of a packet, as the far end wants them; 0 = it takes packets of any length."""
+        self._pending = b""
+        """Audio made here that does not fill a packet yet."""
         self.event_type: int | None = None
         """Of telephone events; None = the far end does not know them."""
         self.transmit: Transmit = nowhere
@@ -62,14 +68,18 @@ class Outgoing:
         self.unsent = 0
         """Packets that the system did not take."""
 
-    def speak(self, codec: str, payload_type: int, event_type: int | None) -> None:
-        """What the far end wants to hear from now on."""
-        self.look_again()
-        self.codec, self.payload_type, self.event_type = codec, payload_type, event_type
+    def speak(self, codec: str, payload_type: int, event_type: int | None, ptime_ms: int = 0) -> None:
+        """What the far end wants to hear from now on, and in packets of what length."""
+        wanted = (codec, payload_type, event_type, 8 * ptime_ms)
+        if wanted != (self.codec, self.payload_type, self.event_type, self.frame):
+            self._begin_anew()
+            self.codec, self.payload_type, self.event_type, self.frame = wanted
 
     def send_by(self, transmit: Transmit) -> None:
         """How packets leave from now on."""
-        self.look_again()
+        if self.feeder is not None:
+            # It must not rely on what it has copied.
+            self.feeder.disarm()
         self.transmit = transmit
 
     def settle(self) -> None:
@@ -77,14 +87,14 @@ class Outgoing:
         if self.feeder is not None:
             self.feeder.settle()
 
-    def look_again(self) -> None:
-        """Whoever feeds this stream must not rely on what it has copied."""
+    def _begin_anew(self) -> None:
+        self._pending = b""
         if self.feeder is not None:
-            self.feeder.disarm()
+            self.feeder.start_over()
 
     def interrupt(self) -> None:
         """The source changes or pauses: the next packet goes on by the clock, with the next number."""
-        self.look_again()
+        self._begin_anew()
         self._interrupted = True
 
     def relay(self, name: str, data: bytes, payload: bytes) -> bytes | None:
@@ -107,18 +117,49 @@ class Outgoing:
         return packet
 
     def say(self, payload: bytes) -> None:
-        """One frame of audio made here, in this stream's codec."""
+        """Audio made here, in this stream's codec; packets leave as they get full."""
         if self._interrupted:
             self._catch_up()
-        self.put(self.sender.packet(payload, self.payload_type, len(payload)))
+        frame = self.frame
+        if self._pending or 0 != frame != len(payload):
+            self._say_pieces(payload, frame)
+        else:
+            self.put(self.sender.packet(payload, self.payload_type, len(payload)))
+
+    def _say_pieces(self, payload: bytes, frame: int) -> None:
+        pending = self._pending + payload
+        while len(pending) >= frame:
+            piece, pending = pending[:frame], pending[frame:]
+            self.put(self.sender.packet(piece, self.payload_type, frame))
+        self._pending = pending
+
+    def flush(self) -> None:
+        """What does not fill a packet goes out in a shorter one: something else follows."""
+        pending, self._pending = self._pending, b""
+        if pending:
+            self.put(self.sender.packet(pending, self.payload_type, len(pending)))
+
+    def rest(self, samples: int) -> None:
+        """For so long no audio is sent; the stream's time goes on."""
+        self.flush()
+        self.sender.skip(samples)
+        self.sent_at = self._clock.now
 
     def say_event(self, payload: bytes, *, start: bool) -> None:
         """One packet of a telephone event made here; nothing if the far end does not know them."""
+        self._put_event(payload, _FRAME, start=start, ahead=0)
+
+    def pass_event(self, payload: bytes, *, start: bool, ahead: int) -> None:
+        """One packet of another party's event among audio made here: it starts `ahead` samples from now."""
+        self._put_event(payload, 0, start=start, ahead=ahead)
+
+    def _put_event(self, payload: bytes, samples: int, *, start: bool, ahead: int) -> None:
         if self.event_type is None:
             return
+        self.flush()
         if self._interrupted:
             self._catch_up()
-        self.put(self.sender.event(payload, self.event_type, _FRAME, start=start))
+        self.put(self.sender.event(payload, self.event_type, samples, start=start, ahead=ahead))
 
     def put(self, packet: bytes) -> None:
         """Onto the wire."""
@@ -131,4 +172,5 @@ class Outgoing:
     def _catch_up(self) -> None:
         """Timestamps follow the clock over the pause, so that the far end's jitter buffer does too."""
         self._interrupted = False
-        self.sender.skip(max(0, int((self._clock.now - self.sent_at) * 8000) - _FRAME))
+        passed = int((self._clock.now - self.sent_at) * 8000)
+        self.sender.skip(max(0, passed - (self.frame or _FRAME)))

@@ -3,8 +3,11 @@
 Almost every packet is the next one of a stream that is already understood: same payload type, same SSRC, the
 next sequence number, a plain header.  `receive_and_forward` does such a packet in one comparison, rewrites
 the header by constant shifts, and puts it on the wire.  Everything else (the first packet, a gap, another
-payload type, a digit, a header extension, a change at the sink) goes through `accept`, which counts and
-forwards it with care and then arms the fast path anew.
+payload type, another length, a digit, a header extension, a change at the sink) goes through `accept`, which
+counts and forwards it with care and then arms the fast path anew.
+
+Where packets cannot be passed on as they are, because the far end wants them longer or shorter, the stream
+goes through a jitter buffer and leaves on the tick (`paced`); `_is_to_be_paced` alone chooses.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
 from cordboard.media.dtmf import Digit, DigitReceiver
 from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
+from cordboard.media.paced import Paced
 
 DATAGRAM = 2048
 """Larger datagrams are cut: no telephone sends them."""
@@ -31,6 +35,10 @@ _unpack = _HEADER.unpack_from
 """(the first two bytes, sequence, timestamp, ssrc)"""
 
 _NEVER = -1
+_ODD = 3
+"""Packets in succession of another length than the far end wants, after which the stream is paced."""
+_EVEN = 100
+"""Packets in succession of the length that it wants, after which it is relayed again."""
 _NO_MARKER = 0xFF7F
 
 
@@ -47,16 +55,19 @@ class Incoming:
         "_digits",
         "_folded",
         "_hear",
-        "_keys_down",
         "_kind",
+        "_length",
         "_next",
         "_octets",
         "_out_kind",
         "_out_ssrc",
+        "_paced",
+        "_run",
         "_sequence_shift",
         "_ssrc",
         "_table",
         "_take_report",
+        "_ticking",
         "_timestamp",
         "_timestamp_shift",
         "_transmit",
@@ -73,15 +84,18 @@ class Incoming:
         clock: Clock,
         hear: Callable[[Digit], None] | None = None,
         take_report: Callable[[bytes], None] | None = None,
-        keys_down: set[Incoming] | None = None,
+        ticking: set[Incoming] | None = None,
     ) -> None:
         self._clock = clock
         self._hear = hear
         """Takes each digit; None = digits only pass through."""
         self._take_report = take_report
         """Takes RTCP that comes among the media (RFC 5761)."""
-        self._keys_down = keys_down if keys_down is not None else set()
-        """This stream puts itself in while a key is held: call `check_key` at every tick."""
+        self._ticking = ticking if ticking is not None else set()
+        """This stream puts itself in while it is paced or a key is held: call `tick` every 20 ms."""
+        self._paced: Paced | None = None
+        self._run = 0
+        """Packets in succession that speak against the way the stream goes; below 0 = it has not begun."""
         self._digits = DigitReceiver()
         self.receive: Callable[[bytearray], int] = _no_socket
         """Takes one datagram of the latched source out of its socket; its length."""
@@ -99,6 +113,7 @@ class Incoming:
         self._ssrc = _NEVER
         self._next = 0
         self._folded = 0
+        self._length = 0
         self._octets = 0
         self._timestamp = 0
         # What the fast path does to a header.
@@ -122,9 +137,9 @@ class Incoming:
             length = self.receive(_buffer)
         except OSError:
             return
-        # A short datagram leaves old bytes where the header should be: its length is looked at as well.
+        # A short datagram leaves old bytes where the header should be: the length must be the run's as well.
         kind, sequence, timestamp, ssrc = _unpack(_buffer)
-        if sequence == self._next and kind == self._kind and ssrc == self._ssrc and length > 12:
+        if sequence == self._next and kind == self._kind and ssrc == self._ssrc and length == self._length:
             self._next = sequence + 1
             self._octets += length
             self._timestamp = timestamp
@@ -171,8 +186,7 @@ class Incoming:
         if sink is not None:
             sender = sink.sender
             sender.sequence = (self._next + self._sequence_shift) & 0xFFFF
-            # One codec at a time: the last packet of the run was as long as the others.
-            ahead = self._timestamp_shift + octets // packets - 12
+            ahead = self._timestamp_shift + self._length - 12
             sender.timestamp = (self._timestamp + ahead) & 0xFFFFFFFF
             sender.packets += packets
             sender.octets += octets - 12 * packets
@@ -183,6 +197,12 @@ class Incoming:
         self.settle()
         self._kind = _NEVER
 
+    def start_over(self) -> None:
+        """What waits is not said any more; the next packet decides which way the stream goes on."""
+        self.disarm()
+        self._run = _NEVER
+        self._paced = None
+
     def _arm(self, data: bytes, packet: bytes, table: bytes | None, transmit: Transmit) -> None:
         """`data` went out as `packet`; what follows in order can go the same way without another thought."""
         kind, sequence, timestamp, ssrc = _unpack(data)
@@ -191,6 +211,7 @@ class Incoming:
         out_kind, out_sequence, out_timestamp, out_ssrc = _unpack(packet)
         self._kind = kind & _NO_MARKER
         self._ssrc = ssrc
+        self._length = len(data)
         self._next = self._folded = sequence + 1
         self._out_kind = out_kind & _NO_MARKER
         self._out_ssrc = out_ssrc
@@ -205,7 +226,7 @@ class Incoming:
         """From now on the stream goes to `sink`, in place of whatever fed it."""
         if sink is self.sink:
             return
-        self.disarm()
+        self.start_over()
         if self.sink is not None:
             self.sink.feeder = None
         self.sink = sink
@@ -218,12 +239,14 @@ class Incoming:
 
     def expect(self, types: dict[int, str]) -> None:
         """What may arrive from now on."""
-        self.disarm()
-        self.types = types
+        if types != self.types:
+            self.disarm()
+            self.types = types
 
     def accept(self, data: bytes) -> None:
         """One datagram from the source that is believed.  Never raises."""
         self.settle()
+        self._kind = _NEVER
         payload = rtp.payload(data)
         if payload is None:
             self.malformed += 1
@@ -241,9 +264,41 @@ class Incoming:
             if name != EVENT:
                 self._arm(data, data, None, nowhere)
             return
+        if self._is_to_be_paced(sink, name, len(payload)):
+            self._pace(sink, name, data, payload)
+            return
+        if self._paced is not None:
+            self._paced.drain()
+            self._paced = None
         packet = sink.relay(name, data, payload)
-        if packet is not None and name != EVENT:
+        if packet is not None and name != EVENT and self._run <= 0:
             self._arm(data, packet, g711.translation(name, sink.codec), sink.transmit)
+
+    def _is_to_be_paced(self, sink: Outgoing, name: str, samples: int) -> bool:
+        """Whatever needs frames in step (mixing, recording, detection) has its say here too.
+
+        One packet of another length changes nothing: senders begin and end with what they have.
+        """
+        paced = self._paced is not None
+        if name not in g711.SILENCE_BYTE or not sink.frame:
+            return paced
+        if (samples != sink.frame) == paced:
+            self._run = 0
+            return paced
+        begins, self._run = self._run < 0, max(0, self._run) + 1
+        if begins or self._run >= (_EVEN if paced else _ODD):
+            self._run = 0
+            return not paced
+        return paced
+
+    def _pace(self, sink: Outgoing, name: str, data: bytes, payload: bytes) -> None:
+        if self._paced is None:
+            self._paced = Paced(sink)
+            self._ticking.add(self)
+        if name == EVENT:
+            self._paced.hear_event(data, payload)
+        elif name in g711.SILENCE_BYTE:
+            self._paced.hear(name, data, payload)
 
     def _turn_away(self, data: bytes) -> None:
         if self._take_report is not None and 192 <= data[1] <= 223:
@@ -255,12 +310,21 @@ class Incoming:
         if self._hear is not None:
             for digit in self._digits.handle(payload, timestamp, self._clock.now):
                 self._hear(digit)
-            self._keys_down.add(self)
+            self._ticking.add(self)
 
-    def check_key(self) -> None:
-        """A tick has passed with a key held: report it if its end was lost."""
-        if self._hear is not None:
-            for digit in self._digits.handle_timeout(self._clock.now):
+    def tick(self) -> None:
+        """20 ms have passed: say the next frame if the stream is paced, report a key whose end was lost."""
+        paced = self._paced
+        if paced is not None:
+            paced.tick()
+            if paced.is_silent and self.sink is not None:
+                self.sink.interrupt()
+        if self._digits.next_timeout() is not None:
+            self._check_key()
+        elif self._paced is None:
+            self._ticking.discard(self)
+
+    def _check_key(self) -> None:
+        for digit in self._digits.handle_timeout(self._clock.now):
+            if self._hear is not None:
                 self._hear(digit)
-        if self._digits.next_timeout() is None:
-            self._keys_down.discard(self)

@@ -138,10 +138,13 @@ class RtpSender:
         self._sent(payload)
         return data
 
-    def event(self, payload: bytes, payload_type: int, samples: int, *, start: bool) -> bytes:
-        """One packet of a telephone event: all of one event carry the timestamp of its start (RFC 4733)."""
+    def event(self, payload: bytes, payload_type: int, samples: int, *, start: bool, ahead: int = 0) -> bytes:
+        """One packet of a telephone event: all of one event carry the timestamp of its start (RFC 4733).
+
+        It starts now, or `ahead` samples from now; the stream's time goes on by `samples`.
+        """
         if start:
-            self._event_timestamp = self.timestamp
+            self._event_timestamp = (self.timestamp + ahead) & 0xFFFFFFFF
             payload_type |= MARKER
         data = _pack(0x80, payload_type, self.sequence, self._event_timestamp, self.ssrc) + payload
         self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF

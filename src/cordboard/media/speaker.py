@@ -87,11 +87,15 @@ class Speaker:
             self._end_play()
         elif self.is_open:
             self._outgoing.say(g711.encode(self._outgoing.codec, frame))
+        else:
+            self._outgoing.interrupt()
 
     def _end_play(self) -> None:
         player, self._player = self._player, None
         if player is not None:
             player.close()
+            if self.is_open:
+                self._outgoing.flush()
             self._report(
                 PlayEnded(endpoint_id=self._endpoint_id, play_id=self._play_id, errors=tuple(player.errors))
             )

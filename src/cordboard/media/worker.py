@@ -72,7 +72,7 @@ class Worker:
         self._clock = Clock(time.monotonic())
         self._endpoints: dict[str, Endpoint] = {}
         self._speaking: set[Endpoint] = set()
-        self._keys_down: set[Incoming] = set()
+        self._ticking: set[Incoming] = set()
         self._report_rounds: tuple[set[Endpoint], ...] = tuple(set() for _ in range(_TICKS_BETWEEN_REPORTS))
         """Who reports at which tick of the round."""
         self._graph = Graph()
@@ -201,7 +201,7 @@ class Worker:
             readiness=self._loop,
             report=self._report,
             policy=self._settings.latching,
-            keys_down=self._keys_down,
+            ticking=self._ticking,
             report_tick=ports.port // 2 % _TICKS_BETWEEN_REPORTS,
         )
         self._report_rounds[endpoint.report_tick].add(endpoint)
@@ -243,7 +243,7 @@ class Worker:
             return
         self._part(endpoint)
         self._speaking.discard(endpoint)
-        self._keys_down.discard(endpoint.incoming)
+        self._ticking.discard(endpoint.incoming)
         self._report_rounds[endpoint.report_tick].discard(endpoint)
         statistics = endpoint.close()
         self._pool.give_back(endpoint.ports, self._clock.now, heard=endpoint.was_heard)
@@ -291,6 +291,7 @@ class Worker:
             sender=self._new_sender(),
             clock=self._clock,
             transmit=self._links.transmit,
+            ticking=self._ticking,
         )
         self._part(endpoint)
         self._links.add(end)
@@ -325,8 +326,8 @@ class Worker:
             if not self._loop.guard(endpoint.speaker.tick):
                 endpoint.speaker.end()
             self._review_speaking(endpoint)
-        for incoming in list(self._keys_down):
-            self._loop.guard(incoming.check_key)
+        for incoming in list(self._ticking):
+            self._loop.guard(incoming.tick)
         for endpoint in self._report_rounds[self._ticks % _TICKS_BETWEEN_REPORTS]:
             self._loop.guard(endpoint.report)
         self._pool.tend(self._clock.now)
@@ -356,8 +357,10 @@ def _go_first() -> None:
 
 def main(arguments: list[str], *, start: Callable[[Worker], None] = Worker.run) -> None:
     """The process."""
-    # Control-C goes to the whole group of processes; the control process decides when a worker ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Control-C, and the stop of a service manager, go to all processes; the control process decides when a
+    # worker ends, which is when its calls have ended.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(format="%(asctime)s media worker: %(levelname)s %(message)s")
     _raise_file_limit()
     _go_first()
