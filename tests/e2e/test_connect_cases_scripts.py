@@ -224,6 +224,12 @@ async def test_destinations_of_no_kind_dial_nobody(case: Case, uri: str) -> None
     await refused(case, {"to": uri}, None)
 
 
+async def test_a_caller_of_no_kind_dials_nobody(case: Case) -> None:
+    """7.6, and the message says what is allowed"""
+    await refused(case, {"to": case.phone("b1", ANSWERS), "from": "J\u00fcrgen <x>"}, INVALID)
+    assert "SIP URI" in case.warnings()[0]
+
+
 async def test_an_unquoted_number_keeps_its_plus(case: Case) -> None:
     """1.3: `to: +1555…` in YAML is an integer for YAML, a number for us"""
     number = case.pstn(TALKS_BRIEFLY)
