@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cordboard.media import rtcp
 from cordboard.media.clock import Clock
 from cordboard.media.endpoint import Endpoint, reachable
 from cordboard.media.latching import DEFAULT_POLICY
@@ -68,7 +69,6 @@ class Leg:
             report=self.events.append,
             policy=DEFAULT_POLICY,
             ticking=self.ticking,
-            report_tick=0,
         )
         self.server = ("127.0.0.1", port)
         self.phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -207,6 +207,23 @@ def test_rtcp_on_the_port_of_rtp_is_understood_and_answered_there(leg: Leg) -> N
     leg.endpoint.report()
     (report,) = leg.heard()
     assert report[1] == 201
+
+
+def test_at_its_end_a_leg_takes_leave_of_whom_it_has_spoken_with(leg: Leg) -> None:
+    leg.set_remote(rtcp_port=leg.phone.getsockname()[1])
+    leg.endpoint.outgoing.say(b"\xff" * 160)
+    leg.endpoint.close()
+    _, last = leg.heard()
+    report, goodbye = rtcp.parse(last)
+    assert isinstance(report, rtcp.Report)
+    assert goodbye == rtcp.Goodbye((1,))
+
+
+def test_who_never_said_anything_takes_no_leave(leg: Leg) -> None:
+    leg.set_remote(rtcp_port=leg.phone.getsockname()[1])
+    leg.send(rtp(1), rtp(2))
+    leg.endpoint.close()
+    assert leg.heard() == []
 
 
 def test_a_silent_leg_sends_no_report(leg: Leg) -> None:

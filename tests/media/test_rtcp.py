@@ -81,6 +81,11 @@ def test_a_sender_report_is_sent_only_if_something_was_sent_since_the_last() -> 
     assert second == rtcp.Report(1, None, ())
 
 
+def test_waits_are_spread_over_half_to_one_and_a_half_of_the_interval() -> None:
+    assert [rtcp.wait(draw) for draw in (0.0, 0.5, 1.0)] == [2.5, 5.0, 7.5]
+    assert [rtcp.wait(draw, first=True) for draw in (0.0, 1.0)] == [1.25, 3.75]
+
+
 def test_a_goodbye_is_heard() -> None:
     sender, heard = RtpSender(ssrc=1), ReceptionStatistics()
     there = rtcp.Reporting(cname="b")

@@ -48,7 +48,7 @@ class Endpoint:
         "outgoing",
         "ports",
         "receiving",
-        "report_tick",
+        "report_slot",
         "reports",
         "speaker",
     )
@@ -65,13 +65,12 @@ class Endpoint:
         report: Callable[[Event], None],
         policy: LatchingPolicy,
         ticking: set[Incoming],
-        report_tick: int,
     ) -> None:
         self.endpoint_id = endpoint_id
         self.ports = ports
         self._local = (address, ports.port)
-        self.report_tick = report_tick
-        """At which tick of a round it tells the far end how it is heard."""
+        self.report_slot = 0
+        """Where the worker keeps it until its next report is due."""
         self._clock = clock
         self._readiness = readiness
         self._report = report
@@ -121,6 +120,7 @@ class Endpoint:
         """Stop; the ports are free to rest, and whoever takes them hands their sockets over."""
         self.speaker.end()
         self.incoming.feed(None)
+        self.report(goodbye=True)
         self._disconnect()
         return self.statistics()
 
@@ -158,12 +158,21 @@ class Endpoint:
 
     # -------------------------------------------------------------- reports
 
-    def report(self) -> None:
-        """Some seconds have passed: tell the far end how it is heard, and what was sent."""
+    def report(self, *, goodbye: bool = False) -> None:
+        """Some seconds have passed: tell the far end how it is heard, and what was sent.
+
+        There is no other keepalive.  Empty or comfort packets on a leg that says nothing (RFC 6263) would
+        open a stream that the far end has to play, and legs that wait are played something or are on hold.
+        With RTCP on the port of RTP the reports keep a NAT binding open anyway.
+        """
         self.incoming.settle()
         self.outgoing.settle()
         self.reports.send(
-            self.outgoing.sender, self.incoming.statistics, self._clock.now, self.outgoing.transmit
+            self.outgoing.sender,
+            self.incoming.statistics,
+            self._clock.now,
+            self.outgoing.transmit,
+            goodbye=goodbye,
         )
 
     def receive_report(self) -> None:

@@ -15,13 +15,14 @@ _DATAGRAM = 1500
 class Reports:
     """One leg's.  Reports follow the media: to where RTCP comes from, if that is where RTP comes from too."""
 
-    __slots__ = ("_heard_from", "_latch", "_signalled_port", "_socket", "reporting")
+    __slots__ = ("_heard_from", "_latch", "_sent", "_signalled_port", "_socket", "reporting")
 
     def __init__(self, rtcp: socket.socket, latch: Latch, cname: str) -> None:
         self._socket = rtcp
         self._latch = latch
         self._signalled_port = 0
         self._heard_from: Address | None = None
+        self._sent = False
         self.reporting = Reporting(cname=cname)
 
     def signal(self, port: int) -> None:
@@ -67,12 +68,19 @@ class Reports:
         reception: rtp.ReceptionStatistics,
         now: float,
         multiplexed: Transmit,
+        *,
+        goodbye: bool = False,
     ) -> None:
-        """A report, if there is anything to tell and anybody to tell it."""
+        """A report, if there is anything to tell and anybody to tell it.
+
+        `goodbye`: the last one; only who has ever sent anything takes leave (RFC 3550 section 6.3.7).
+        """
         target = self.target
-        if target is None or not (sender.packets or reception.received):
+        said = sender.packets or (self._sent if goodbye else reception.received)
+        if target is None or not said:
             return
-        packet = self.reporting.report(sender, reception, now)
+        self._sent = True
+        packet = self.reporting.report(sender, reception, now, goodbye=goodbye)
         try:
             if self.is_multiplexed:
                 multiplexed(packet)

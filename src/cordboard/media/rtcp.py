@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cordboard.media.rtp import ReceptionStatistics, RtpSender
 
 INTERVAL = 5.0
-"""Seconds between reports on average; each wait should be drawn from half to one and a half of it (6.3.1)."""
+"""Seconds between reports on average (6.2): two parties never send so much RTCP that it had to be longer."""
 
 SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION, GOODBYE = 200, 201, 202, 203
 
@@ -22,6 +22,15 @@ _MAX_BLOCKS = 31
 _HEAD = struct.Struct("!BBHI")
 _SENDER = struct.Struct("!QIII")
 _BLOCK = struct.Struct("!IIIIII")
+
+
+def wait(draw: float, *, first: bool = False) -> float:
+    """Seconds to the next report; `draw` is random, from 0 to 1.
+
+    From half to one and a half of the interval, so that reports of many legs do not fall together, and half
+    of that before the first (6.2, 6.3.1).  There is no reconsideration (6.3.3): a leg has two members.
+    """
+    return (0.5 + draw) * (INTERVAL / 2 if first else INTERVAL)
 
 
 class SenderInfo(NamedTuple):

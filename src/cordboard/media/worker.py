@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from cordboard.media import protocol
+from cordboard.media import protocol, rtcp
 from cordboard.media.channel import ChannelError, command_reader, frame
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import resample
@@ -32,7 +32,6 @@ from cordboard.media.loop import TICK, Loop
 from cordboard.media.player import make_player
 from cordboard.media.ports import PortPool
 from cordboard.media.relay import Incoming
-from cordboard.media.rtcp import INTERVAL
 from cordboard.media.rtp import RtpSender
 
 _READ = 1 << 18
@@ -41,7 +40,8 @@ _NICENESS = -10
 _MOST_UNSENT = 64 << 20
 """Bytes of events that the control process may leave unread before it counts as gone."""
 _TICKS_BETWEEN_COLLECTIONS = 250
-_TICKS_BETWEEN_REPORTS = int(INTERVAL / TICK)
+_REPORT_SLOTS = 512
+"""Ticks that the wheel of due reports covers: more than the longest wait."""
 
 _logger = logging.getLogger(__name__)
 
@@ -73,10 +73,11 @@ class Worker:
         self._endpoints: dict[str, Endpoint] = {}
         self._speaking: set[Endpoint] = set()
         self._ticking: set[Incoming] = set()
-        self._report_rounds: tuple[set[Endpoint], ...] = tuple(set() for _ in range(_TICKS_BETWEEN_REPORTS))
-        """Who reports at which tick of the round."""
+        self._reports_due: tuple[set[Endpoint], ...] = tuple(set() for _ in range(_REPORT_SLOTS))
+        """Who tells its far end how it is heard, by the tick at which it does so next."""
         self._graph = Graph()
         self._random = random.SystemRandom()
+        self._draw = random.Random(self._random.getrandbits(64)).random
         self._loop = Loop(clock=self._clock, tick=self._tick, after=self._flush, is_idle=self._is_idle)
         self._pool = PortPool(
             address=settings.address,
@@ -202,9 +203,8 @@ class Worker:
             report=self._report,
             policy=self._settings.latching,
             ticking=self._ticking,
-            report_tick=ports.port // 2 % _TICKS_BETWEEN_REPORTS,
         )
-        self._report_rounds[endpoint.report_tick].add(endpoint)
+        self._await_report(endpoint, first=True)
         self._endpoints[command.endpoint_id] = endpoint
         address = self._settings.public_address or self._settings.address
         self._report(
@@ -244,7 +244,7 @@ class Worker:
         self._part(endpoint)
         self._speaking.discard(endpoint)
         self._ticking.discard(endpoint.incoming)
-        self._report_rounds[endpoint.report_tick].discard(endpoint)
+        self._reports_due[endpoint.report_slot].discard(endpoint)
         statistics = endpoint.close()
         self._pool.give_back(endpoint.ports, self._clock.now, heard=endpoint.was_heard)
         self._report(protocol.EndpointClosed(endpoint_id=command.endpoint_id, statistics=statistics))
@@ -328,11 +328,22 @@ class Worker:
             self._review_speaking(endpoint)
         for incoming in list(self._ticking):
             self._loop.guard(incoming.tick)
-        for endpoint in self._report_rounds[self._ticks % _TICKS_BETWEEN_REPORTS]:
-            self._loop.guard(endpoint.report)
+        self._send_reports()
         self._pool.tend(self._clock.now)
         if self._ticks % _TICKS_BETWEEN_COLLECTIONS == 0:
             gc.collect(1)
+
+    def _send_reports(self) -> None:
+        due = self._reports_due[self._ticks % _REPORT_SLOTS]
+        while due:
+            endpoint = due.pop()
+            self._loop.guard(endpoint.report)
+            self._await_report(endpoint)
+
+    def _await_report(self, endpoint: Endpoint, *, first: bool = False) -> None:
+        ticks = round(rtcp.wait(self._draw(), first=first) / TICK)
+        endpoint.report_slot = (self._ticks + ticks) % _REPORT_SLOTS
+        self._reports_due[endpoint.report_slot].add(endpoint)
 
 
 def _open_file(path: str) -> BinaryIO:
