@@ -1,6 +1,6 @@
 """A web service that routes calls: it gets the call as JSON and answers with a SWML document.
 
-    python examples/web_service.py 8080
+python examples/web_service.py 8080
 """
 
 from __future__ import annotations
