@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import SendMessage
@@ -10,7 +12,7 @@ from cordboard.sip.message import Request, Response, parse
 from cordboard.sip.moment import Moment
 from cordboard.sip.outgoing import OutgoingRequest
 from cordboard.sip.replies import ReplyWriter
-from cordboard.sip.timers import Timer, TimerQueue, Timers
+from cordboard.sip.timers import Started, Timer, TimerQueue, Timers
 from cordboard.sip.transaction.client import CLIENT
 from cordboard.sip.transaction.client_invite import CLIENT_INVITE
 from cordboard.sip.transaction.layer import TransactionLayer, server_key
@@ -426,17 +428,19 @@ class Bell:
 
 def test_timers_come_in_the_order_of_their_time_and_then_of_their_start() -> None:
     queue, bell = TimerQueue(), Bell()
-    for when, timer in ((2.0, Timer.A), (1.0, Timer.B), (1.0, Timer.D)):
-        queue.start(when, bell, timer)
+    for seconds, timer in ((2.0, Timer.A), (1.0, Timer.B), (1.0, Timer.D)):
+        queue.start(0.0, seconds, bell, timer)
+    queue.start(0.5, 0.5, bell, Timer.E)
     assert queue.next_timeout() == 1.0
-    assert [due[1] for _ in range(3) if (due := queue.pop_due(2.0))] == [Timer.B, Timer.D, Timer.A]
+    rung = [due[1] for _ in range(4) if (due := queue.pop_due(2.0))]
+    assert rung == [Timer.B, Timer.D, Timer.E, Timer.A]
     assert queue.next_timeout() is None
 
 
 def test_a_stopped_timer_does_not_ring_and_stopping_twice_does_no_harm() -> None:
     queue, bell = TimerQueue(), Bell()
-    started = queue.start(1.0, bell, Timer.A)
-    queue.start(3.0, bell, Timer.B)
+    started = queue.start(0.0, 1.0, bell, Timer.A)
+    queue.start(0.0, 3.0, bell, Timer.B)
     queue.stop(started)
     queue.stop(started)
     assert len(queue) == 1
@@ -444,11 +448,30 @@ def test_a_stopped_timer_does_not_ring_and_stopping_twice_does_no_harm() -> None
     assert queue.pop_due(2.0) is None
 
 
-def test_stopped_timers_are_swept_out_of_the_heap() -> None:
+def test_stopped_timers_are_swept_out() -> None:
     queue, bell = TimerQueue(), Bell()
-    queue.start(9.0, bell, Timer.A)
+    queue.start(0.0, 9.0, bell, Timer.A)
     for _ in range(10_000):
-        queue.stop(queue.start(5.0, bell, Timer.B))
+        queue.stop(queue.start(0.0, 5.0, bell, Timer.B))
     assert len(queue) == 1
-    assert len(queue._heap) < 200
+    assert sum(len(lane) for lane in queue._lanes.values()) < 200
     assert queue.next_timeout() == 9.0
+
+
+@given(st.lists(st.tuples(st.sampled_from(["start", "stop", "pop"]), st.integers(0, 4)), max_size=60))
+def test_the_queue_is_a_list_sorted_by_time(steps: list[tuple[str, int]]) -> None:
+    queue, bell, now = TimerQueue(), Bell(), 0.0
+    running: list[Started] = []
+    for step, number in steps:
+        now += number % 2
+        if step == "start":
+            running.append(queue.start(now, number * 1.5, bell, Timer.A))
+            running.sort(key=lambda started: tuple(started[:2]))
+        elif step == "stop" and running:
+            queue.stop(running.pop(number % len(running)))
+        elif step == "pop":
+            due = bool(running) and running[0][0] <= now
+            assert (queue.pop_due(now) is not None) == due
+            del running[: int(due)]
+        assert len(queue) == len(running)
+        assert queue.next_timeout() == (running[0][0] if running else None)

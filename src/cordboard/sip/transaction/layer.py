@@ -13,7 +13,7 @@ from cordboard.sip.transaction.client import CLIENT
 from cordboard.sip.transaction.client_invite import CLIENT_INVITE
 from cordboard.sip.transaction.server import SERVER
 from cordboard.sip.transaction.server_invite import SERVER_INVITE
-from cordboard.sip.transaction.table import Input
+from cordboard.sip.transaction.table import Input, State, Timing
 from cordboard.sip.transaction.transaction import (
     ClientTransaction,
     ClientUser,
@@ -41,18 +41,23 @@ def merge_key(request: Request) -> MergeKey:
     return (request.call_id, request.from_.tag or "", request.cseq.number)
 
 
+def _timings(durations: dict[Timer, float]) -> dict[str, dict[State, Timing]]:
+    """By the name of the table."""
+    return {table.name: table.timings(durations) for table in (CLIENT_INVITE, CLIENT, SERVER_INVITE, SERVER)}
+
+
 class TransactionLayer:
     """RFC 3261 section 17."""
 
     __slots__ = (
         "clients",
-        "durations",
         "merged",
         "moment",
         "queue",
-        "reliable_durations",
+        "reliable_timings",
         "servers",
         "timers",
+        "timings",
     )
 
     def __init__(self, moment: Moment, queue: TimerQueue, timers: Timers) -> None:
@@ -62,8 +67,8 @@ class TransactionLayer:
         self.clients: dict[str, ClientTransaction] = {}
         self.servers: dict[str, ServerTransaction] = {}
         self.merged: dict[MergeKey, ServerTransaction] = {}
-        self.durations = timers.durations(reliable=False)
-        self.reliable_durations = timers.durations(reliable=True)
+        self.timings = _timings(timers.durations(reliable=False))
+        self.reliable_timings = _timings(timers.durations(reliable=True))
 
     def __len__(self) -> int:
         return len(self.clients) + len(self.servers)
@@ -111,4 +116,4 @@ class TransactionLayer:
     # ------------------------------------------------------------ both
 
     def start_timer(self, seconds: float, target: Waiting, timer: Timer) -> Started:
-        return self.queue.start(self.moment.now + seconds, target, timer)
+        return self.queue.start(self.moment.now, seconds, target, timer)

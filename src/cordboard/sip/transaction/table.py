@@ -7,6 +7,7 @@ that names it, goes on where the next state names it too, and is stopped on leav
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -79,6 +80,15 @@ class StateTimers(NamedTuple):
     end: Timer | None = None
 
 
+class Timing(NamedTuple):
+    """The timers of a state, and how long they run at first, in seconds; None: the transport needs none."""
+
+    again: Timer | None
+    interval: float | None
+    end: Timer | None
+    duration: float | None
+
+
 NO_TIMERS = StateTimers()
 
 
@@ -89,6 +99,19 @@ class Table(NamedTuple):
     initial: State
     rows: Rows
     timers: dict[State, StateTimers]
+
+    def timings(self, durations: Mapping[Timer, float]) -> dict[State, Timing]:
+        """What each state starts, with timers of these durations."""
+        timings = {}
+        for state in State:
+            again, end = self.timers.get(state, NO_TIMERS)
+            timings[state] = Timing(
+                again=again,
+                interval=None if again is None else durations.get(again),
+                end=end,
+                duration=None if end is None else durations.get(end),
+            )
+        return timings
 
     def diagram(self) -> str:
         """The table as a Mermaid state diagram."""

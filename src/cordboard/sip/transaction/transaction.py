@@ -12,7 +12,6 @@ from cordboard.sip.timers import Started, Timer
 from cordboard.sip.transaction.table import (
     ACKNOWLEDGE,
     FAILURE,
-    NO_TIMERS,
     PASS_UP,
     PROCEEDING,
     PROVISIONAL,
@@ -58,9 +57,9 @@ class Transaction:
 
     __slots__ = (
         "_again",
-        "_durations",
         "_end",
         "_interval",
+        "_timings",
         "destination",
         "key",
         "layer",
@@ -79,7 +78,7 @@ class Transaction:
         self._again: Started | None = None
         self._end: Started | None = None
         self._interval = 0.0
-        self._durations = layer.reliable_durations if destination.reliable else layer.durations
+        self._timings = (layer.reliable_timings if destination.reliable else layer.timings)[table.name]
 
     def fire(self, timer: Timer) -> None:
         self.take(timer)
@@ -117,24 +116,25 @@ class Transaction:
 
     def enter(self, state: State) -> None:
         """Change the state, and start and stop the timers that the two states do not share."""
-        timers = self.table.timers
-        again_before, end_before = timers.get(self.state, NO_TIMERS)
-        again, end = timers.get(state, NO_TIMERS)
+        again_before, _, end_before, _ = self._timings[self.state]
+        again, interval, end, duration = self._timings[state]
         self.state = state
         if again is not again_before:
-            self._interval = self._durations.get(again, 0.0) if again else 0.0
-            self._again = self._exchange(self._again, again)
+            self._interval = interval or 0.0
+            self._again = self._exchange(self._again, again, interval)
         if end is not end_before:
-            self._end = self._exchange(self._end, end)
+            self._end = self._exchange(self._end, end, duration)
 
-    def _exchange(self, running: Started | None, timer: Timer | None) -> Started | None:
-        """Stop one timer, and start another if the transport wants it."""
+    def _exchange(
+        self, running: Started | None, timer: Timer | None, seconds: float | None
+    ) -> Started | None:
+        """Stop one timer, and start another if there is one and the transport wants it."""
+        layer = self.layer
         if running is not None:
-            self.layer.queue.stop(running)
-        if timer is None:
+            layer.queue.stop(running)
+        if timer is None or seconds is None:
             return None
-        duration = self._durations.get(timer)
-        return None if duration is None else self.layer.start_timer(duration, self, timer)
+        return layer.queue.start(layer.moment.now, seconds, self, timer)
 
     def leave(self) -> None:
         """The transaction is over: forget it, and let go of its user."""
