@@ -86,13 +86,12 @@ class Storm:
 
 @asynccontextmanager
 async def storm(directory: Path, size: Size) -> AsyncIterator[Storm]:
-    first = free_ports(size.ports + 2)
+    first = free_ports(size.ports)
     async with (
         FlakyReceiver(SEED, most_failures=size.failures) as receiver,
         Crowd(SEED, timers=size.timers) as crowd,
     ):
-        nowhere = f"127.0.0.1:{first + size.ports}"
-        people = People(SEED, bank=crowd.bank, nowhere=nowhere, timeouts=size.timeouts)
+        people = People(SEED, bank=crowd.bank, timeouts=size.timeouts)
         numbers = [f"soak-{index}" for index in range(size.documents)]
         for number in numbers:
             (directory / f"{number}.json").write_text(people.document(receiver.urls))

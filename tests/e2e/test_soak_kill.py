@@ -12,7 +12,7 @@ from .soak import ledger
 from .soak.crowd import Crowd
 from .soak.people import People
 from .soak.receiver import FlakyReceiver
-from .soak.remains import Memory, children, descriptors, say, threads, udp_ports, until
+from .soak.remains import Memory, children, descriptors, resident_kib, say, threads, udp_ports, until
 from .soak.sizes import FULL, SEED, SMALL, Size
 from .soak.subject import Subject
 
@@ -35,7 +35,7 @@ async def test_every_callback_is_seen_once_and_in_order_although_the_server_is_k
         Crowd(SEED, timers=SMALL.timers) as crowd,
     ):
         server = Subject(tmp_path, ports=size.ports)
-        people = People(SEED, bank=crowd.bank, nowhere=server.nowhere, timeouts=size.timeouts)
+        people = People(SEED, bank=crowd.bank, timeouts=size.timeouts)
         documents = {f"soak-{index}": people.document(receiver.urls) for index in range(size.documents)}
         server.write(documents)
         async with server:
@@ -87,5 +87,8 @@ async def test_every_callback_is_seen_once_and_in_order_although_the_server_is_k
 
             await until(lambda: not left(), 45.0, left)
             assert len(children(server.pid)) == 1
-            say(f"at rest: {descriptors(server.pid)} descriptors, {threads(server.pid)} threads")
+            say(
+                f"at rest: {descriptors(server.pid)} descriptors, {threads(server.pid)} threads, "
+                f"{resident_kib(server.pid) / 1024:.1f} MiB"
+            )
             assert await server.terminate() == 0

@@ -45,17 +45,11 @@ def behaviour_of(user: str) -> Behaviour:
 
 
 class People:
-    """`bank` is `address:port` of the phones, `nowhere` an address on which nobody listens.
+    """`bank` is `address:port` of the phones; `timeouts`: seconds that they may ring."""
 
-    `timeouts`: seconds that phones may ring.
-    """
-
-    def __init__(
-        self, seed: int, *, bank: str, nowhere: str, timeouts: Sequence[float] = (1, 1, 2, 3)
-    ) -> None:
+    def __init__(self, seed: int, *, bank: str, timeouts: Sequence[float] = (1, 1, 2, 3)) -> None:
         self._random = random.Random(seed)
         self._bank = bank
-        self._nowhere = nowhere
         self._timeouts = timeouts
 
     # ------------------------------------------------------------ who is dialled
@@ -64,7 +58,7 @@ class People:
         """A SIP URI."""
         kind = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
         if kind == "nobody":
-            return f"sip:nobody@{self._nowhere}"
+            return "sip:nobody@127.0.0.1:9"
         if kind == "unknown":
             return "sip:unknown@no-such-host.invalid"
         return f"sip:{self._user(kind)}@{self._bank}"

@@ -23,11 +23,9 @@ class Subject:
 
     def __init__(self, directory: Path, *, ports: int = 400, workers: int = 1) -> None:
         self._directory = directory
-        first = free_ports(ports + 4)
+        first = free_ports(ports + 2)
         self.port = first
-        self.nowhere = f"127.0.0.1:{first + 2}"
-        """Nobody listens there."""
-        self.rtp_ports = range(first + 4, first + 4 + ports)
+        self.rtp_ports = range(first + 2, first + 2 + ports)
         self._process: Process
         self._media_workers = workers
         self.workers: list[int] = []
