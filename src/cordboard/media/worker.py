@@ -34,7 +34,7 @@ from cordboard.media.ports import PortPool
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
 
-_READ = 1 << 18
+_READ = 1 << 14
 _HIGHEST_PORT = 0xFFFF
 _NICENESS = -10
 _MOST_UNSENT = 64 << 20
