@@ -295,7 +295,9 @@ def _caller(merged: dict[str, Any]) -> str | None:
     if not is_caller(caller.strip()):
         allowed = "a number (+15551234567), a name without spaces or a SIP URI (sip:user@host)"
         message = f"connect: `from` must be {allowed}, not {shown(caller)}"
-        raise MethodError(codes.PARAMETER_INVALID, message, path=("from",), found=shown(caller), allowed=allowed)
+        raise MethodError(
+            codes.PARAMETER_INVALID, message, path=("from",), found=shown(caller), allowed=allowed
+        )
     return str(caller.strip())
 
 
