@@ -7,9 +7,8 @@ same for all legs of one SWML session; `timestamp` is seconds since the epoch as
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
-
-import msgspec
 
 from cordboard.call.actions import CallInfo
 from cordboard.call.effects import (
@@ -23,30 +22,15 @@ from cordboard.call.effects import (
 Body = dict[str, Any]
 
 
-class Device(msgspec.Struct, frozen=True):
-    """One far end as events show it."""
-
-    type: str
-    """phone or sip"""
-    from_: str
-    """E.164 number, or a SIP URI of which only `user@host` is shown."""
-    to: str
+def device_body(kind: str, from_: str, to: str) -> Body:
+    """One far end, `{type, params}`: numbers for a phone, bare `user@host` for a SIP device."""
+    if kind == "phone":
+        return {"type": kind, "params": {"from_number": from_, "to_number": to}}
+    return {"type": kind, "params": {"from": bare_address(from_), "to": bare_address(to)}}
 
 
-def device_of(info: CallInfo) -> Device:
-    """The far end of a call."""
-    return Device(info.type, info.from_, info.to)
-
-
-def device_body(device: Device) -> Body:
-    """`{type, params}`: numbers for a phone, bare `user@host` for a SIP device."""
-    if device.type == "phone":
-        params = {"from_number": device.from_, "to_number": device.to}
-    else:
-        params = {"from": bare_address(device.from_), "to": bare_address(device.to)}
-    return {"type": device.type, "params": params}
-
-
+# The addresses of a call come back in each of its events.
+@lru_cache(maxsize=2048)
 def bare_address(uri: str) -> str:
     """`user@host` of a SIP URI, without password, port, parameters and headers; a number stays as it is."""
     scheme, colon, rest = uri.partition(":")
@@ -88,7 +72,7 @@ def _call_state(happening: CallStateChanged, info: CallInfo) -> Body:
     params = _about(info)
     params["call_state"] = happening.state
     params["direction"] = info.direction
-    params["device"] = device_body(device_of(info))
+    params["device"] = device_body(info.type, info.from_, info.to)
     if info.parent_call_id is not None:
         params["parent"] = {"call_id": info.parent_call_id, "node_id": info.node_id}
     if happening.ending is not None and happening.state == "ended":
@@ -107,8 +91,8 @@ def _connect(happening: ConnectStateChanged, info: CallInfo) -> Body:
 
 
 def _peer(happening: ConnectStateChanged, info: CallInfo) -> Body:
-    device = Device(happening.peer_device_type, happening.peer_from, happening.peer_to)
-    return {"call_id": happening.peer_call_id, "node_id": info.node_id, "device": device_body(device)}
+    device = device_body(happening.peer_device_type, happening.peer_from, happening.peer_to)
+    return {"call_id": happening.peer_call_id, "node_id": info.node_id, "device": device}
 
 
 def _play(happening: PlayStateChanged, info: CallInfo) -> Body:
