@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cordboard.server.sqlite_store import SqliteStore
-from cordboard.server.store import CallEnd, NewCall, NewEvent, StoreError
+from cordboard.server.store import CallEnd, Delivery, NewCall, NewEvent, StoreError
 
 
 def new_call(name: str) -> NewCall:
@@ -53,6 +53,40 @@ async def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         SqliteStore.open(tmp_path / "s")
 
 
+_EVENTS_OF_VERSION_1 = """
+DROP TABLE events;
+CREATE TABLE events (
+  call_number INTEGER NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL,
+  created_at REAL NOT NULL, body BLOB NOT NULL, PRIMARY KEY (call_number, seq)) WITHOUT ROWID;
+INSERT INTO events VALUES (1, 1, 'e1', 't', 1.0, x'31'), (1, 2, 'e2', 't', 2.0, x'32'),
+  (2, 1, 'e3', 't', 3.0, x'33');
+PRAGMA user_version = 1;
+"""
+
+
+async def test_a_store_of_the_version_before_keeps_its_events_and_their_callbacks(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path / "s")
+    numbers = [store.add_call(new_call(name)) for name in ("c1", "c2")]
+    event = NewEvent(numbers[0], 2, "e2", "t", 2.0, b"2")
+    store.add_delivery(event, "s", origin="o", url="http://o/", method="POST")
+    await store.close()
+    with sqlite3.connect(tmp_path / "s") as connection:
+        connection.executescript(_EVENTS_OF_VERSION_1)
+    connection.close()
+
+    store = SqliteStore.open(tmp_path / "s")
+    assert [(found.seq, found.event_id, found.body) for found in await store.events("c1")] == [
+        (1, "e1", b"1"),
+        (2, "e2", b"2"),
+    ]
+    assert [found.event_id for found in await store.events("c2")] == ["e3"]
+    assert [record.last_seq for record in await store.unfinished_calls()] == [2, 1]
+    pending: asyncio.Future[list[Delivery]] = asyncio.get_running_loop().create_future()
+    store.next_pending("o", 0, 10, pending.set_result)
+    assert [delivery.body for delivery in await pending] == [b"2"]
+    await store.close()
+
+
 async def test_writes_after_the_close_are_counted_and_change_nothing(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path / "s")
     await store.close()
@@ -67,7 +101,7 @@ _CRASHING = """
     import asyncio, os, sys
     from pathlib import Path
     from cordboard.server.sqlite_store import SqliteStore
-    from cordboard.server.store import CallEnd, NewCall, NewEvent
+    from cordboard.server.store import CallEnd, Delivery, NewCall, NewEvent
 
     async def main():
         store = SqliteStore.open(Path(sys.argv[1]))

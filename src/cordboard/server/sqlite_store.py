@@ -107,7 +107,9 @@ class SqliteStore:
         self._write(Write.FINISHED, (statistics, variables, call_number))
 
     def add_event(self, event: NewEvent) -> None:
-        self._write(Write.ADD_EVENT, msgspec.structs.astuple(event))
+        number = (event.call_number << schema.SEQ_BITS) | event.seq
+        row = (number, event.event_id, event.event_type, event.created_at, event.body)
+        self._write(Write.ADD_EVENT, row)
 
     def add_delivery(self, event: NewEvent, session_id: str, *, origin: str, url: str, method: str) -> None:
         self._last_delivery = number = self._last_delivery + 1
@@ -192,9 +194,8 @@ class SqliteStore:
 
     async def unfinished_calls(self) -> list[CallRecord]:
         query = (
-            f"SELECT {schema.CALL_COLUMNS}, (SELECT COALESCE(MAX(seq), 0) FROM events"
-            " WHERE call_number = number) FROM calls WHERE ended_at IS NULL OR connect IS NOT NULL"
-            " ORDER BY number"
+            f"SELECT {schema.CALL_COLUMNS}, {schema.LAST_SEQ} FROM calls"
+            " WHERE ended_at IS NULL OR connect IS NOT NULL ORDER BY number"
         )
         return [_call(row) for row in await self._rows(query, ())]
 
@@ -207,7 +208,7 @@ class SqliteStore:
         return _call(rows[0]) if rows else None
 
     async def events(self, call_id: str, *, after: int = 0, limit: int = MAX_LISTED) -> list[EventRecord]:
-        rows = await self._rows(schema.SELECT_EVENTS, (call_id, after, min(limit, MAX_LISTED)))
+        rows = await self._rows(schema.SELECT_EVENTS, (after, call_id, min(limit, MAX_LISTED)))
         return [
             EventRecord(seq=seq, event_id=event_id, event_type=kind, created_at=at, body=body)
             for seq, event_id, kind, at, body in rows
@@ -338,8 +339,13 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > schema.VERSION:
         raise StoreError(f"the store was written by a newer version of this program (format {version})")
-    if version == 0:
-        connection.executescript(f"BEGIN;{schema.SCHEMA}PRAGMA user_version = {schema.VERSION};COMMIT;")
+    if version < schema.VERSION:
+        changes = (
+            schema.SCHEMA
+            if version == 0
+            else "".join(schema.UPGRADES[step] for step in range(version, schema.VERSION))
+        )
+        connection.executescript(f"BEGIN;{changes}PRAGMA user_version = {schema.VERSION};COMMIT;")
 
 
 def _highest(connection: sqlite3.Connection, table: str) -> int:

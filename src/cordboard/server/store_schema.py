@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-VERSION = 1
+VERSION = 2
 
-SCHEMA = """
+SEQ_BITS = 30
+"""An event's number is its call's number, then this many bits of its place in the call: no run of one fills
+them, and 33 bits are left for calls."""
+_SEQ = (1 << SEQ_BITS) - 1
+
+_EVENTS = f"""
+CREATE TABLE events (
+  number INTEGER PRIMARY KEY, event_id TEXT NOT NULL, event_type TEXT NOT NULL,
+  created_at REAL NOT NULL, body BLOB NOT NULL,
+  call_number INTEGER AS (number >> {SEQ_BITS}), seq INTEGER AS (number & {_SEQ}));
+"""
+SCHEMA = f"""
 CREATE TABLE calls (
   number INTEGER PRIMARY KEY, call_id TEXT NOT NULL, session_id TEXT NOT NULL, segment_id TEXT NOT NULL,
   node_id TEXT NOT NULL, project_id TEXT NOT NULL, space_id TEXT NOT NULL, direction TEXT NOT NULL,
@@ -16,10 +27,7 @@ CREATE TABLE calls (
   connect TEXT, dialog BLOB, statistics TEXT, variables TEXT);
 CREATE INDEX calls_by_id ON calls (call_id);
 CREATE INDEX calls_unfinished ON calls (number) WHERE ended_at IS NULL OR connect IS NOT NULL;
-CREATE TABLE events (
-  call_number INTEGER NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL,
-  created_at REAL NOT NULL, body BLOB NOT NULL,
-  PRIMARY KEY (call_number, seq)) WITHOUT ROWID;
+{_EVENTS.strip()}
 CREATE TABLE deliveries (
   number INTEGER PRIMARY KEY, call_number INTEGER NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL,
   session_id TEXT NOT NULL, origin TEXT NOT NULL, url TEXT NOT NULL, method TEXT NOT NULL,
@@ -35,7 +43,18 @@ CREATE TABLE delivery_attempts (
 CREATE TABLE resend_requests (delivery_number INTEGER PRIMARY KEY);
 """
 # Numbers are given out in memory in the order of writing, so that all big tables grow at their end and a
-# commit touches few pages.  An event's body is kept once: a delivery finds it by (call_number, seq).
+# commit touches few pages.  An event's body is kept once: a delivery finds it by its call and seq.
+
+UPGRADES: dict[int, str] = {
+    1: f"""
+ALTER TABLE events RENAME TO old_events;
+{_EVENTS}
+INSERT INTO events (number, event_id, event_type, created_at, body)
+  SELECT (call_number << {SEQ_BITS}) | seq, event_id, event_type, created_at, body FROM old_events;
+DROP TABLE old_events;
+""",
+}
+"""What makes a store of this version one of the next."""
 
 KEPT_ATTEMPTS = 32
 """Latest failed attempts kept of one delivery."""
@@ -60,8 +79,7 @@ STATEMENTS: tuple[str, ...] = (
     "INSERT OR IGNORE INTO calls (number, call_id, session_id, segment_id, node_id, project_id, space_id,"
     " direction, type, from_, to_, tag, parent_call_id, started_at, call_state_url, call_state_events)"
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    "INSERT OR IGNORE INTO events (call_number, seq, event_id, event_type, created_at, body)"
-    " VALUES (?,?,?,?,?,?)",
+    "INSERT OR IGNORE INTO events (number, event_id, event_type, created_at, body) VALUES (?,?,?,?,?)",
     "INSERT OR IGNORE INTO deliveries (number, call_number, seq, event_id, session_id, origin, url, method,"
     " created_at, next_try_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
     "UPDATE calls SET answered_at = ? WHERE number = ?",
@@ -82,14 +100,15 @@ CALL_COLUMNS = (
     " cause, sip_code, sip_reason, sentence, connect, dialog, statistics, variables"
 )
 
+_EVENT_OF_DELIVERY = f"((d.call_number << {SEQ_BITS}) | d.seq)"
 SELECT_PENDING = (
     "SELECT d.number, d.event_id, d.session_id, d.origin, d.url, d.method, e.body, d.created_at, d.attempts,"
-    " d.next_try_at FROM deliveries d JOIN events e ON e.call_number = d.call_number AND e.seq = d.seq"
+    f" d.next_try_at FROM deliveries d JOIN events e ON e.number = {_EVENT_OF_DELIVERY}"
     " WHERE d.state = 'pending' AND d.origin = ? AND d.number > ? ORDER BY d.number LIMIT ?"
 )
 SELECT_BY_NUMBER = (
     "SELECT d.number, d.event_id, d.session_id, d.origin, d.url, d.method, e.body, d.created_at, d.attempts,"
-    " d.next_try_at FROM deliveries d JOIN events e ON e.call_number = d.call_number AND e.seq = d.seq"
+    f" d.next_try_at FROM deliveries d JOIN events e ON e.number = {_EVENT_OF_DELIVERY}"
     " WHERE d.number = ? AND d.state = ?"
 )
 REVIVE = "UPDATE deliveries SET state = 'pending', created_at = ?, next_try_at = ? WHERE number = ?"
@@ -107,8 +126,13 @@ REQUEST_RESEND = (
 )
 TAKE_RESEND_REQUESTS = "DELETE FROM resend_requests RETURNING delivery_number"
 SELECT_EVENTS = (
-    "SELECT e.seq, e.event_id, e.event_type, e.created_at, e.body FROM events e"
-    " JOIN calls c ON c.number = e.call_number WHERE c.call_id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+    "SELECT e.seq, e.event_id, e.event_type, e.created_at, e.body FROM calls c JOIN events e"
+    f" ON e.number > (c.number << {SEQ_BITS}) + ? AND e.number <= ((c.number << {SEQ_BITS}) | {_SEQ})"
+    " WHERE c.call_id = ? ORDER BY e.number LIMIT ?"
+)
+LAST_SEQ = (
+    "COALESCE((SELECT MAX(e.number) FROM events e WHERE e.number"
+    f" BETWEEN (calls.number << {SEQ_BITS}) AND ((calls.number << {SEQ_BITS}) | {_SEQ})) & {_SEQ}, 0)"
 )
 SELECT_ATTEMPTS = (
     "SELECT attempt, at, took_ms, status, error FROM delivery_attempts WHERE delivery_number = ?"
@@ -118,7 +142,7 @@ SELECT_ATTEMPTS = (
 PRUNE: tuple[str, ...] = (
     # Numbers rise with time: all before the first row that is young enough may go, but for what is pending.
     "CREATE TEMP TABLE bounds AS SELECT"
-    " COALESCE((SELECT number FROM calls WHERE started_at >= :time ORDER BY number LIMIT 1), 1 << 62)"
+    " COALESCE((SELECT number FROM calls WHERE started_at >= :time ORDER BY number LIMIT 1), 1 << 32)"
     " AS call,"
     " COALESCE((SELECT number FROM deliveries WHERE created_at >= :time ORDER BY number LIMIT 1), 1 << 62)"
     " AS delivery",
@@ -128,7 +152,7 @@ PRUNE: tuple[str, ...] = (
     "DELETE FROM deliveries WHERE number < (SELECT delivery FROM bounds) AND state <> 'pending'",
     "DELETE FROM calls WHERE number < (SELECT call FROM bounds) AND ended_at < :time AND connect IS NULL"
     " AND number NOT IN kept",
-    "DELETE FROM events WHERE call_number < (SELECT call FROM bounds)"
+    f"DELETE FROM events WHERE number < ((SELECT call FROM bounds) << {SEQ_BITS})"
     " AND call_number NOT IN (SELECT number FROM calls)",
     "DROP TABLE kept",
     "DROP TABLE bounds",
