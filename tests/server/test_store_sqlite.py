@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cordboard.server.sqlite_store import SqliteStore
-from cordboard.server.store import CallEnd, Delivery, NewCall, NewEvent, StoreError
+from cordboard.server.store import CallEnd, Delivery, NewCall, NewEvent, OpenConnect, StoreError
 
 
 def new_call(name: str) -> NewCall:
@@ -167,4 +167,25 @@ async def test_a_full_disk_harms_no_call_and_all_is_written_once_there_is_room(t
     assert [event.seq for event in events] == list(range(1, 51))
     assert store.is_healthy
     assert store.lost_rows == 0
+    await store.close()
+
+
+async def test_of_changes_that_one_commit_takes_together_the_latest_counts(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path / "s")
+    first, second = store.add_call(new_call("c1")), store.add_call(new_call("c2"))
+    store.connect_changed(first, OpenConnect("connecting"))
+    store.save_dialog(first, b"dialog")
+    store.call_answered(second, 3.0)
+    store.call_answered(first, 2.0)
+    store.connect_changed(first, OpenConnect("connected"))
+    await asyncio.sleep(0)
+    store.connect_changed(second, None)
+    store.finish_call(second, b"{}", None)
+    store.connect_changed(first, None)
+    store.connect_changed(first, OpenConnect("connecting", status_url="u"))
+    one, two = await store.call("c1"), await store.call("c2")
+    assert one is not None and two is not None
+    assert (one.answered_at, one.connect, one.dialog) == (2.0, OpenConnect("connecting", "u"), b"dialog")
+    assert (two.answered_at, two.connect, two.statistics) == (3.0, None, b"{}")
+    assert (store.backlog, store.lost_rows) == (0, 0)
     await store.close()

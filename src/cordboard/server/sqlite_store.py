@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 _Row = tuple[Any, ...]
 
 MAX_BACKLOG = 200_000
-"""Rows in memory that the disk has not taken; beyond it writes are counted and dropped."""
+"""Writes in memory that the disk has not taken; beyond it writes are counted and dropped."""
 SETTLE_DELAY = 0.1
 """Seconds that the result of an attempt may wait for a commit to share.  What a crash loses of it is sent
 once more, with the same event id."""
@@ -91,20 +91,19 @@ class SqliteStore:
         return number
 
     def call_answered(self, call_number: int, at: float) -> None:
-        self._write(Write.ANSWERED, (at, call_number))
+        self._change(call_number, {"answered_at": at})
 
     def call_ended(self, call_number: int, end: CallEnd) -> None:
-        self._write(Write.ENDED, (*msgspec.structs.astuple(end), call_number))
+        self._change(call_number, msgspec.structs.asdict(end))
 
     def connect_changed(self, call_number: int, connect: OpenConnect | None) -> None:
-        encoded = None if connect is None else encode(connect).decode()
-        self._write(Write.CONNECT, (encoded, call_number))
+        self._change(call_number, {"connect": None if connect is None else encode(connect).decode()})
 
     def save_dialog(self, call_number: int, dialog: bytes) -> None:
-        self._write(Write.DIALOG, (dialog, call_number))
+        self._change(call_number, {"dialog": dialog})
 
     def finish_call(self, call_number: int, statistics: bytes | None, variables: bytes | None) -> None:
-        self._write(Write.FINISHED, (statistics, variables, call_number))
+        self._change(call_number, {"statistics": statistics, "variables": variables, "dialog": None})
 
     def add_event(self, event: NewEvent) -> None:
         number = (event.call_number << schema.SEQ_BITS) | event.seq
@@ -130,14 +129,26 @@ class SqliteStore:
             self._write(Write.ATTEMPT, attempt, delay=SETTLE_DELAY)
 
     def _write(self, kind: Write, row: _Row, *, delay: float = 0.0) -> bool:
+        batch = self._room(delay)
+        if batch is None:
+            return False
+        batch.rows[kind].append(row)
+        return True
+
+    def _change(self, call_number: int, values: dict[str, Any]) -> None:
+        batch = self._room(0.0)
+        if batch is not None:
+            batch.change(call_number, values)
+
+    def _room(self, delay: float) -> Batch | None:
+        """Where one more write goes; None when there is no room for it, and it is lost."""
         if self._backlog >= MAX_BACKLOG or self._is_closed:
             self._dropped += 1
-            return False
+            return None
         batch = self._open_batch(delay)
-        batch.rows[kind].append(row)
         batch.size += 1
         self._backlog += 1
-        return True
+        return batch
 
     def _open_batch(self, delay: float = 0.0) -> Batch:
         """All that one turn of the loop writes goes into one batch, and so into one transaction."""
@@ -297,12 +308,12 @@ class SqliteStore:
 
     @property
     def backlog(self) -> int:
-        """Rows that are not yet on the disk."""
+        """Writes that are not yet on the disk."""
         return self._backlog
 
     @property
     def lost_rows(self) -> int:
-        """Rows that will never be on the disk."""
+        """Writes that will never be on the disk."""
         return self._dropped + self._writer.lost_rows
 
     @property

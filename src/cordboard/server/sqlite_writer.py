@@ -18,7 +18,7 @@ from typing import Any
 
 from cordboard.events.encoding import readable
 from cordboard.server.store import Delivery, StoreError
-from cordboard.server.store_schema import STATEMENTS
+from cordboard.server.store_schema import STATEMENTS, update_call
 
 _log = logging.getLogger(__name__)
 
@@ -35,17 +35,28 @@ MAX_ROWS = 5000
 class Batch:
     """What one turn of the loop wrote, and what it wants to know afterwards."""
 
-    __slots__ = ("jobs", "rows", "size", "stored")
+    __slots__ = ("changes", "jobs", "rows", "size", "stored")
 
     def __init__(self) -> None:
         self.rows: list[list[Row]] = [[] for _ in STATEMENTS]
+        self.changes: dict[int, dict[str, Any]] = {}
+        """Call number → columns: what happens to a call within one commit is one update of its row."""
         self.stored: list[Delivery] = []
         self.jobs: list[tuple[Work, Done]] = []
         self.size = 0
 
+    def change(self, call_number: int, values: dict[str, Any]) -> None:
+        known = self.changes.get(call_number)
+        if known is None:
+            self.changes[call_number] = values
+        else:
+            known.update(values)
+
     def take_in(self, other: Batch) -> None:
         for mine, theirs in zip(self.rows, other.rows, strict=True):
             mine += theirs
+        for call_number, values in other.changes.items():
+            self.change(call_number, values)
         self.stored += other.stored
         self.jobs += other.jobs
         self.size += other.size
@@ -118,7 +129,7 @@ class Writer:
         while batch.size and not self._try_to_write(batch):
             if self._stopping.wait(pause):
                 self.lost_rows += batch.size
-                _log.error("store: %d rows lost, the disk still refuses them at the stop", batch.size)
+                _log.error("store: %d writes lost, the disk still refuses them at the stop", batch.size)
                 batch.stored.clear()
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -153,6 +164,8 @@ class Writer:
             for statement, rows in zip(STATEMENTS, batch.rows, strict=True):
                 if rows:
                     insert(statement, rows)
+            for call_number, values in batch.changes.items():
+                insert(update_call(tuple(values)), [(*values.values(), call_number)])
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:

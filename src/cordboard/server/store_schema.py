@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 VERSION = 2
 
@@ -61,18 +62,13 @@ KEPT_ATTEMPTS = 32
 
 
 class Write(IntEnum):
-    """The kinds of write, in the order in which one transaction carries them out."""
+    """The kinds of row, in the order in which one transaction writes them; changes of calls follow."""
 
     ADD_CALL = 0
     ADD_EVENT = 1
     ADD_DELIVERY = 2
-    ANSWERED = 3
-    CONNECT = 4
-    ENDED = 5
-    DIALOG = 6
-    FINISHED = 7
-    SETTLED = 8
-    ATTEMPT = 9
+    SETTLED = 3
+    ATTEMPT = 4
 
 
 STATEMENTS: tuple[str, ...] = (
@@ -82,17 +78,18 @@ STATEMENTS: tuple[str, ...] = (
     "INSERT OR IGNORE INTO events (number, event_id, event_type, created_at, body) VALUES (?,?,?,?,?)",
     "INSERT OR IGNORE INTO deliveries (number, call_number, seq, event_id, session_id, origin, url, method,"
     " created_at, next_try_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
-    "UPDATE calls SET answered_at = ? WHERE number = ?",
-    "UPDATE calls SET connect = ? WHERE number = ?",
-    "UPDATE calls SET ended_at = ?, reason = ?, cause = ?, sip_code = ?, sip_reason = ?, sentence = ?"
-    " WHERE number = ?",
-    "UPDATE calls SET dialog = ? WHERE number = ?",
-    "UPDATE calls SET statistics = ?, variables = ?, dialog = NULL WHERE number = ?",
     "UPDATE deliveries SET state = ?, attempts = ?, next_try_at = ?, last_status = ?, last_error = ?,"
     " last_at = ? WHERE number = ?",
     "INSERT OR REPLACE INTO delivery_attempts (delivery_number, slot, attempt, at, took_ms, status, error)"
     " VALUES (?,?,?,?,?,?,?)",
 )
+
+
+@lru_cache(maxsize=64)
+def update_call(columns: tuple[str, ...]) -> str:
+    """Takes the values of the columns, then the call's number."""
+    return f"UPDATE calls SET {', '.join(f'{column} = ?' for column in columns)} WHERE number = ?"
+
 
 CALL_COLUMNS = (
     "number, call_id, session_id, segment_id, node_id, project_id, space_id, direction, type, from_, to_,"
