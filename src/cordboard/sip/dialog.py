@@ -228,7 +228,7 @@ def _text(octets: bytes) -> str:
 def contact_uri(message: Request | Response) -> str | None:
     """The Contact as a Request-URI, or None.  Its headers must not be sent (RFC 3261 section 19.1.1)."""
     raw = message.headers.get("Contact")
-    if raw is None or message.contact is None:
+    if raw is None:
         return None
     return _remembered_target(raw) if len(raw) <= 256 else _target(raw)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.headers.fields import check_sendable
@@ -35,6 +36,7 @@ def body_lines(body: bytes, extra: str) -> str:
     return f"{kind}Content-Length: {len(body)}\r\n\r\n"
 
 
+@lru_cache(maxsize=1024)
 def _names(extra: str, name: str) -> bool:
     """Whether one of these lines is the header `name`; a value may say what it likes."""
     return f"\n{name}:" in f"\n{extra.lower()}"

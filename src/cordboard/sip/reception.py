@@ -31,6 +31,7 @@ from cordboard.sip.transaction.transaction import ServerTransaction
 
 _OUT_OF_ORDER = Refusal(500, "CSeq Out Of Order")
 _SPARE_TRANSACTIONS = 1024
+_BLANKS = b"\r\n\0"
 
 
 class Reception:
@@ -80,7 +81,7 @@ class Reception:
         self.last_defect = defect
 
     def _receive(self, data: bytes, source: Endpoint) -> None:
-        if not data.strip(b"\r\n\0"):
+        if data[:1] in _BLANKS and not data.strip(_BLANKS):
             self.ignored += 1  # a keep-alive
             return
         try:
@@ -159,20 +160,19 @@ class Reception:
 
     def _receive_invite(self, key: str, request: Request, source: Endpoint) -> None:
         core = self._core
-        refusal = self._refuse_invite(request)
+        merge = merge_key(request)
+        refusal = MERGED if merge in core.layer.merged else self._refuse_invite(request)
         if refusal is not None:
             self._refuse(request, source, refusal)
             return
         reply = ReplyWriter(request, source, core.token())
         transaction = core.layer.start_server(key, request, reply)
-        core.layer.remember_merge(transaction)
+        core.layer.remember_merge(transaction, merge)
         session = ServerSession(core, transaction, source)
         transaction.respond(100, None, _timestamp(request))
         core.report(InviteReceived(session.id, request, source))
 
     def _refuse_invite(self, request: Request) -> Refusal | None:
-        if merge_key(request) in self._core.layer.merged:
-            return MERGED
         return refuse_invite(request) or (OVERLOADED if self._full else None)
 
     @property

@@ -16,7 +16,7 @@ _UNSENDABLE = re.compile("[\r\n\ud800-\udc7f\udd00-\udfff]")
 
 def check_sendable(text: str) -> str:
     """`text`, or HeaderError if it cannot stand in one line of a message."""
-    if _UNSENDABLE.search(text) is not None:
+    if not text.isprintable() and _UNSENDABLE.search(text) is not None:
         raise HeaderError("a header may not contain a line break or a lone surrogate")
     return text
 
@@ -76,6 +76,10 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The first value of `name`, or None."""
+        place = self.places.get(name)
+        return self._get(name) if place is None else self._values[place]
+
+    def _get(self, name: str) -> str | None:
         key = SPELLINGS.get(name)
         if key is None:
             return next(iter(self._others(name)), None)

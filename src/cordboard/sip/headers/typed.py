@@ -31,44 +31,57 @@ class TypedHeaders:
 
     @property
     def call_id(self) -> str:
-        value: str = self._typed("Call-ID")
+        headers = self.headers
+        place = headers.places.get("Call-ID")
+        value: str = self._read("Call-ID") if place is None else headers.typed[place]
         return value
 
     @property
     def cseq(self) -> CSeq:
-        value: CSeq = self._typed("CSeq")
+        headers = self.headers
+        place = headers.places.get("CSeq")
+        value: CSeq = self._read("CSeq") if place is None else headers.typed[place]
         return value
 
     @property
     def vias(self) -> list[Via]:
         """Every Via, the topmost first."""
-        value: list[Via] = self._typed("Via")
+        headers = self.headers
+        place = headers.places.get("Via")
+        value: list[Via] = self._read("Via") if place is None else headers.typed[place]
         return value
 
     @property
     def via(self) -> Via:
         """The topmost Via: of a request, the hop it came from."""
-        return self.vias[0]
+        headers = self.headers
+        place = headers.places.get("Via")
+        vias: list[Via] = self._read("Via") if place is None else headers.typed[place]
+        return vias[0]
 
     @property
     def branch(self) -> str:
         """The topmost Via's branch, empty if it has none: with `sent_by` and `cseq`, what a transaction
         is known by (RFC 3261 section 17.2.3)."""
-        return self.vias[0].branch or ""
+        return self.via.params.get("branch") or ""
 
     @property
     def sent_by(self) -> str:
         """The topmost Via's `host` or `host:port`, in lower case."""
-        return self.vias[0].sent_by
+        return self.via.sent_by
 
     @property
     def from_(self) -> NameAddr:
-        value: NameAddr = self._typed("From")
+        headers = self.headers
+        place = headers.places.get("From")
+        value: NameAddr = self._read("From") if place is None else headers.typed[place]
         return value
 
     @property
     def to(self) -> NameAddr:
-        value: NameAddr = self._typed("To")
+        headers = self.headers
+        place = headers.places.get("To")
+        value: NameAddr = self._read("To") if place is None else headers.typed[place]
         return value
 
     @property
@@ -116,14 +129,16 @@ class TypedHeaders:
         none.  Raises HeaderError if a quote or an angle bracket in it is never closed."""
         return [element for value in self.headers.get_all(name) for element in split_list(value)]
 
+    # The properties that each message is asked for look here themselves: a call costs as much as they do.
     def _typed(self, name: str) -> Any:
         headers = self.headers
         place = headers.places.get(name)
-        if place is not None:
-            return headers.typed[place]
-        parsed = headers.parsed
+        return self._read(name) if place is None else headers.typed[place]
+
+    def _read(self, name: str) -> Any:
+        parsed = self.headers.parsed
         if name not in parsed:
-            parsed[name] = read_lines(name, headers.get_all(name))
+            parsed[name] = read_lines(name, self.headers.get_all(name))
         return parsed[name]
 
 

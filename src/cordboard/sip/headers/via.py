@@ -82,8 +82,9 @@ class Via(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def sent_by(self) -> str:
         """`host` or `host:port`, in lower case."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return (host if self.port is None else f"{host}:{self.port}").lower()
+        if len(self.host) > _ORDINARY_LENGTH:
+            return _sent_by.__wrapped__(self.host, self.port)
+        return _sent_by(self.host, self.port)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -105,6 +106,12 @@ def _parse_ordinary(text: str) -> Via | None:
     if len(params) != len(hop.params) + 1 + len(rest):
         return None  # a name is there twice, and the first counts
     return Via(transport=hop.transport, host=hop.host, port=hop.port, params=params)
+
+
+@lru_cache(maxsize=1024)
+def _sent_by(host: str, port: int | None) -> str:
+    host = f"[{host}]" if ":" in host else host
+    return (host if port is None else f"{host}:{port}").lower()
 
 
 @lru_cache(maxsize=1024)

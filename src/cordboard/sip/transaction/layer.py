@@ -28,10 +28,10 @@ def server_key(request: Request, method: str) -> str:
 
     Without the magic cookie, the rules of RFC 2543: all that stays the same in a retransmission.
     """
-    branch = request.branch
-    if branch.startswith(MAGIC_COOKIE):
-        return f"{method} {branch} {request.sent_by}"
     via = request.via
+    branch = via.params.get("branch") or ""
+    if branch.startswith(MAGIC_COOKIE):
+        return f"{method} {branch} {via.sent_by}"
     parts = (request.uri, request.from_.tag, request.call_id, request.cseq.number, via.sent_by, branch)
     return f"{method} {parts!r}"
 
@@ -87,8 +87,9 @@ class TransactionLayer:
 
     def receive_response(self, response: Response) -> bool:
         """Hand a response to its transaction; False if there is none (RFC 3261 section 17.1.3)."""
-        transaction = self.clients.get(f"{response.cseq.method} {response.branch}")
-        if transaction is None or transaction.request.cseq != response.cseq.number:
+        cseq = response.cseq
+        transaction = self.clients.get(f"{cseq.method} {response.via.params.get('branch')}")
+        if transaction is None or transaction.request.cseq != cseq.number:
             return False
         transaction.receive(response)
         return True
@@ -108,10 +109,10 @@ class TransactionLayer:
         transaction.enter(table.initial)
         return transaction
 
-    def remember_merge(self, transaction: ServerTransaction) -> None:
+    def remember_merge(self, transaction: ServerTransaction, key: MergeKey) -> None:
         """Let a second copy of this request, by another path, be recognised."""
-        transaction.merge_key = merge_key(transaction.request)
-        self.merged[transaction.merge_key] = transaction
+        transaction.merge_key = key
+        self.merged[key] = transaction
 
     # ------------------------------------------------------------ both
 
