@@ -40,7 +40,7 @@ format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
