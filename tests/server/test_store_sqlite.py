@@ -184,7 +184,8 @@ async def test_of_changes_that_one_commit_takes_together_the_latest_counts(tmp_p
     store.connect_changed(first, None)
     store.connect_changed(first, OpenConnect("connecting", status_url="u"))
     one, two = await store.call("c1"), await store.call("c2")
-    assert one is not None and two is not None
+    assert one is not None
+    assert two is not None
     assert (one.answered_at, one.connect, one.dialog) == (2.0, OpenConnect("connecting", "u"), b"dialog")
     assert (two.answered_at, two.connect, two.statistics) == (3.0, None, b"{}")
     assert (store.backlog, store.lost_rows) == (0, 0)

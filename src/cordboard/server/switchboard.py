@@ -59,7 +59,7 @@ class Switchboard:
         self._runners[call.info.call_id] = runner
         self._empty.clear()
         outermost, self._draining = not self._draining, True
-        self._guarded(runner, runner.start)
+        self._guarded(runner, None)
         if outermost:
             self._draining = False
             self._drain()
@@ -105,17 +105,17 @@ class Switchboard:
         runner = self._runners.get(call_id)
         if runner is None:
             return
-        if isinstance(fact, _TimerDue):
-            self._guarded(runner, runner.time_out)
-        else:
-            self._guarded(runner, lambda: runner.feed(fact))
+        self._guarded(runner, fact)
 
-    def _guarded(self, runner: Runner, step: Callable[[], list[Effect]]) -> None:
-        """The last line of defence: a defect ends its own call with a reason, and no other."""
-        call = runner.call
+    def _guarded(self, runner: Runner, fact: Fact | _TimerDue | None) -> None:
+        """The last line of defence: a defect ends its own call with a reason, and no other.
+
+        `fact` is None for a call that begins.
+        """
+        call, perform = runner.call, self._perform
         try:
-            for effect in step():
-                self._perform(call, effect)
+            for effect in _step(runner, fact):
+                perform(call, effect)
         except Exception:
             self.defects += 1
             _log.exception("call %s: internal error; the call is ended", call.info.call_id)
@@ -139,6 +139,12 @@ class Switchboard:
         for other in self.calls():
             if other.info.parent_call_id == call_id:
                 self._queue.append((other.info.call_id, HangupRequested(ending=end)))
+
+
+def _step(runner: Runner, fact: Fact | _TimerDue | None) -> list[Effect]:
+    if fact is None:
+        return runner.start()
+    return runner.time_out() if isinstance(fact, _TimerDue) else runner.feed(fact)
 
 
 def _last_effects(call: Call, end: Ending) -> list[Effect]:
