@@ -81,10 +81,9 @@ class Desk:
     def pass_time(self, until: float) -> None:
         while (when := self.queue.next_timeout()) is not None and when <= until:
             self.moment.begin(when)
-            due = self.queue.pop_due(when)
-            assert due is not None
-            due[0].fire(due[1])
-            self._collect()
+            for target, timer in self.queue.take_due(when):
+                target.fire(timer)
+                self._collect()
         self.moment.begin(until)
 
     def act(self, transaction: ServerTransaction, status: int) -> None:
@@ -432,8 +431,7 @@ def test_timers_come_in_the_order_of_their_time_and_then_of_their_start() -> Non
         queue.start(0.0, seconds, bell, timer)
     queue.start(0.5, 0.5, bell, Timer.E)
     assert queue.next_timeout() == 1.0
-    rung = [due[1] for _ in range(4) if (due := queue.pop_due(2.0))]
-    assert rung == [Timer.B, Timer.D, Timer.E, Timer.A]
+    assert [timer for _, timer in queue.take_due(2.0)] == [Timer.B, Timer.D, Timer.E, Timer.A]
     assert queue.next_timeout() is None
 
 
@@ -445,7 +443,20 @@ def test_a_stopped_timer_does_not_ring_and_stopping_twice_does_no_harm() -> None
     queue.stop(started)
     assert len(queue) == 1
     assert queue.next_timeout() == 3.0
-    assert queue.pop_due(2.0) is None
+    assert list(queue.take_due(2.0)) == []
+
+
+def test_a_timer_that_another_stops_when_both_are_due_does_not_ring() -> None:
+    queue, bell = TimerQueue(), Bell()
+    queue.start(0.0, 1.0, bell, Timer.B)
+    other = queue.start(0.0, 1.0, bell, Timer.A)
+    for _, timer in queue.take_due(1.0):
+        bell.fire(timer)
+        queue.stop(other)
+        queue.start(1.0, 0.0, bell, Timer.D)
+    assert bell.rung == [Timer.B]
+    assert [timer for _, timer in queue.take_due(1.0)] == [Timer.D]
+    assert len(queue) == 0
 
 
 def test_stopped_timers_are_swept_out() -> None:
@@ -470,8 +481,8 @@ def test_the_queue_is_a_list_sorted_by_time(steps: list[tuple[str, int]]) -> Non
         elif step == "stop" and running:
             queue.stop(running.pop(number % len(running)))
         elif step == "pop":
-            due = bool(running) and running[0][0] <= now
-            assert (queue.pop_due(now) is not None) == due
-            del running[: int(due)]
+            due = sum(started[0] <= now for started in running)
+            assert len(list(queue.take_due(now))) == due
+            del running[:due]
         assert len(queue) == len(running)
         assert queue.next_timeout() == (running[0][0] if running else None)

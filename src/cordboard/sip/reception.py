@@ -66,13 +66,9 @@ class Reception:
 
     def run_timers(self, now: float) -> None:
         """All timers that are due; those that are started meanwhile wait for the next call."""
-        queue = self._core.queue
-        for _ in range(len(queue)):
-            due = queue.pop_due(now)
-            if due is None:
-                return
+        for target, timer in self._core.queue.take_due(now):
             try:
-                due[0].fire(due[1])
+                target.fire(timer)
             except Exception as defect:  # as above
                 self._note(defect)
 

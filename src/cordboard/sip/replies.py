@@ -24,14 +24,14 @@ def reply_destination(request: Request, source: Endpoint) -> Endpoint:
 
 def _stamped_vias(request: Request, source: Endpoint) -> str:
     """All Vias, the topmost with where the request came from."""
-    vias = request.headers.get_all("Via")
-    top = vias[0]
-    if top.endswith(";rport") and "," not in top and "received" not in top:  # nearly always
-        vias[0] = f"{top}={source.port};received={source.address}"
-    else:
-        request.stamp_source(source.address, source.port)
-        vias = request.headers.get_all("Via")
-    return f"Via: {vias[0]}\r\n" if len(vias) == 1 else "".join([f"Via: {via}\r\n" for via in vias])
+    top = request.headers.get("Via") or ""
+    vias = request.vias
+    if len(vias) == 1 and '"' not in top and "received" not in vias[0].params:  # nearly always
+        before, asked, after = f"{top};".partition(";rport;")
+        if asked:
+            return f"Via: {before};rport={source.port};received={source.address};{after}"[:-1] + "\r\n"
+    request.stamp_source(source.address, source.port)
+    return "".join([f"Via: {via}\r\n" for via in request.headers.get_all("Via")])
 
 
 class ReplyWriter:

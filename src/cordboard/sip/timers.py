@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -109,16 +110,17 @@ class TimerQueue:
 
     Time goes on, so in a lane each timer is due after those before it, and starting one is an append.  There
     are about a dozen durations, hence lanes.  A timer that is stopped is only marked; it goes when its turn
-    comes, or when half of all are marked.
+    comes, or when more than half of all are marked.
     """
 
-    __slots__ = ("_first", "_lanes", "_marked", "_running", "_serial")
+    __slots__ = ("_first", "_held", "_lanes", "_running", "_serial")
 
     def __init__(self) -> None:
         self._lanes: dict[float, deque[Started]] = {}
         self._serial = 0
         self._running = 0
-        self._marked = 0
+        self._held = 0
+        """In the lanes, running or not."""
         self._first = _NEVER
         """No running timer is due before this one, which may have been stopped meanwhile."""
 
@@ -129,6 +131,7 @@ class TimerQueue:
         """Let `target.fire(timer)` be called in `seconds`; keep what is returned to stop it."""
         self._serial += 1
         self._running += 1
+        self._held += 1
         started: Started = [now + seconds, self._serial, target, timer]
         lane = self._lanes.get(seconds)
         if lane is None:
@@ -144,14 +147,13 @@ class TimerQueue:
             return
         started[2] = None
         self._running -= 1
-        self._marked += 1
-        if self._marked > 64 and self._marked > self._running:
+        if self._held > 2 * self._running + 64:
             self._sweep()
 
     def _sweep(self) -> None:
         for seconds, lane in self._lanes.items():
             self._lanes[seconds] = deque([started for started in lane if started[2] is not None])
-        self._marked = 0
+        self._held = sum(map(len, self._lanes.values()))
 
     def next_timeout(self) -> float | None:
         """When the first running timer is due."""
@@ -165,16 +167,25 @@ class TimerQueue:
         for lane in self._lanes.values():
             while lane and lane[0][2] is None:
                 lane.popleft()
-                self._marked -= 1
+                self._held -= 1
             if lane and lane[0] < first:
                 first = lane[0]
         return first
 
-    def pop_due(self, now: float) -> tuple[Waiting, Timer] | None:
-        """Take out the first timer that is due at `now`."""
-        when = self.next_timeout()
-        if when is None or when > now:
-            return None
-        _, _, target, timer = due = self._first
-        self.stop(due)
-        return target, timer
+    def take_due(self, now: float) -> Iterator[tuple[Waiting, Timer]]:
+        """Take out the timers that are due at `now`, in the order of their time.
+
+        One that is stopped before its turn does not come, and one that is started meanwhile comes next time.
+        """
+        due: list[Started] = []
+        for lane in self._lanes.values():
+            while lane and lane[0][0] <= now:
+                due.append(lane.popleft())
+                self._held -= 1
+        due.sort()
+        for started in due:
+            _, _, target, timer = started
+            if target is not None:
+                started[2] = None
+                self._running -= 1
+                yield target, timer
