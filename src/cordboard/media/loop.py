@@ -19,7 +19,7 @@ from cordboard.media.clock import Clock
 TICK = 0.020
 _LONGEST_STALL = 5
 """Ticks that are made up for after a stall; what is older is left out."""
-_REST = 0.0015
+_REST = 0.002
 _BUSY = 20
 """Packets in a tick from which on the loop rests between turns."""
 _MOST_READY = 1024

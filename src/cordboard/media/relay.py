@@ -58,7 +58,6 @@ class Incoming:
         "_kind",
         "_length",
         "_next",
-        "_octets",
         "_out_kind",
         "_out_ssrc",
         "_paced",
@@ -114,7 +113,6 @@ class Incoming:
         self._next = 0
         self._folded = 0
         self._length = 0
-        self._octets = 0
         self._timestamp = 0
         # What the fast path does to a header.
         self._out_kind = 0
@@ -133,20 +131,22 @@ class Incoming:
 
     def receive_and_forward(self) -> None:
         """The socket is readable.  Never raises."""
+        # Callables are fetched before they are called: that way the interpreter reads them fastest.
+        receive, transmit = self.receive, self._transmit
         try:
-            length = self.receive(_buffer)
+            length = receive(_buffer)
         except OSError:
             return
         # A short datagram leaves old bytes where the header should be: the length must be the run's as well.
         kind, sequence, timestamp, ssrc = _unpack(_buffer)
         if sequence == self._next and kind == self._kind and ssrc == self._ssrc and length == self._length:
             self._next = sequence + 1
-            self._octets += length
             self._timestamp = timestamp
             if not sequence & 7:
                 self._sample(bytes(_views[12]))
-            if self._table is not None:
-                _buffer[12:length] = _buffer[12:length].translate(self._table)
+            table = self._table
+            if table is not None:
+                _buffer[12:length] = _buffer[12:length].translate(table)
             _pack_into(
                 _buffer,
                 0,
@@ -156,7 +156,7 @@ class Incoming:
                 self._out_ssrc,
             )
             try:
-                self._transmit(_views[length])
+                transmit(_views[length])
             except OSError:
                 if self.sink is not None:
                     self.sink.unsent += 1
@@ -165,31 +165,31 @@ class Incoming:
 
     def _sample(self, header: bytes) -> None:
         """Count the run up to the packet that came just now: from time to time, so that it costs little."""
-        packets, octets = self._next - self._folded, self._octets
+        packets = self._next - self._folded
         self._arrived = self._clock.now
-        self.statistics.sample(header, self._arrived, packets, octets)
-        self._fold(packets, octets)
+        self.statistics.sample(header, self._arrived, packets, packets * self._length)
+        self._fold(packets)
 
     def settle(self) -> None:
         """Count the run in the statistics of both sides, in the middle of it."""
-        packets, octets = self._next - self._folded, self._octets
+        packets = self._next - self._folded
         if packets:
             # When its last packet came is not known, only when it must have been sent.
-            self._arrived = min(self._clock.now, self._arrived + (octets - 12 * packets) / 8000)
-            self.statistics.advance(self._next - 1, packets, octets)
-            self._fold(packets, octets)
+            spoken = packets * (self._length - rtp.HEADER_LENGTH) / 8000
+            self._arrived = min(self._clock.now, self._arrived + spoken)
+            self.statistics.advance(self._next - 1, packets, packets * self._length)
+            self._fold(packets)
 
-    def _fold(self, packets: int, octets: int) -> None:
+    def _fold(self, packets: int) -> None:
         self._folded = self._next
-        self._octets = 0
+        samples = self._length - rtp.HEADER_LENGTH
         sink = self.sink
         if sink is not None:
             sender = sink.sender
             sender.sequence = (self._next + self._sequence_shift) & 0xFFFF
-            ahead = self._timestamp_shift + self._length - 12
-            sender.timestamp = (self._timestamp + ahead) & 0xFFFFFFFF
+            sender.timestamp = (self._timestamp + self._timestamp_shift + samples) & 0xFFFFFFFF
             sender.packets += packets
-            sender.octets += octets - 12 * packets
+            sender.octets += packets * samples
             sink.sent_at = self._arrived
 
     def disarm(self) -> None:
