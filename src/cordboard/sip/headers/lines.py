@@ -17,6 +17,11 @@ from cordboard.sip.headers.typed import READERS
 Line = tuple[str, str, Any]
 """Name, raw value, and typed value (None if the name has no type)."""
 
+Field = tuple[str, Callable[[str], object] | None]
+"""The canonical name of a header, and how its values are read."""
+
+_FIELDS: dict[str, Field] = {spelling: (key, READERS.get(key)) for spelling, key in SPELLINGS.items()}
+
 MAX_LINES = 4096
 MAX_REMEMBERED_LENGTH = 256
 """Longer lines are read each time: strangers decide what is remembered, so it must be little."""
@@ -28,7 +33,12 @@ class RememberedLines(dict[str, Line]):
     __slots__ = ()
 
     def __missing__(self, text: str) -> Line:
-        line = _read(text)
+        name, colon, value = text.partition(":")
+        key, read = _FIELDS.get(name) or _unknown_field(name)
+        if not colon or "\r" in text or "\n" in text:
+            raise HeaderError("no header line, or a folded one")
+        value = value.strip(" \t")
+        line = key, value, None if read is None else read(value)
         if len(text) <= MAX_REMEMBERED_LENGTH:
             if len(self) >= MAX_LINES:
                 self.clear()  # what is still in use comes back with the next messages
@@ -36,14 +46,11 @@ class RememberedLines(dict[str, Line]):
         return line
 
 
-def _read(text: str) -> Line:
-    name, colon, value = text.partition(":")
-    key = SPELLINGS.get(name) or canonical_name(name)
-    if key is None or not colon or "\r" in text or "\n" in text:
-        raise HeaderError("no header line, or a folded one")
-    value = value.strip(" \t")
-    read = READERS.get(key)
-    return key, value, None if read is None else read(value)
+def _unknown_field(name: str) -> Field:
+    key = canonical_name(name)
+    if key is None:
+        raise HeaderError("a header name must be a token")
+    return key, READERS.get(key)
 
 
 read_line: Callable[[str], Line] = RememberedLines().__getitem__

@@ -10,7 +10,7 @@ from cordboard.sip.headers.fields import Headers
 from cordboard.sip.headers.grammar import HeaderError, HeaderTooLargeError, read_number
 from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import NameAddr, parse_name_addr
-from cordboard.sip.headers.via import Via
+from cordboard.sip.headers.via import Via, parse_via
 
 LARGEST_CONTENT_LENGTH = 65_535
 MAX_ADDRESSES = 70
@@ -138,7 +138,8 @@ class TypedHeaders:
     def _read(self, name: str) -> Any:
         parsed = self.headers.parsed
         if name not in parsed:
-            parsed[name] = read_lines(name, self.headers.get_all(name))
+            headers = self.headers
+            parsed[name] = _when_absent(name) if headers.places else read_lines(name, headers.get_all(name))
         return parsed[name]
 
 
@@ -181,8 +182,8 @@ def _read_call_id(value: str) -> str:
 
 def _read_vias(value: str) -> list[Via]:
     if "," not in value:
-        return [Via.parse(value)]
-    return [Via.parse(element) for element in _addresses(value)]
+        return [parse_via(value)]
+    return [parse_via(element) for element in _addresses(value)]
 
 
 def _read_contacts(value: str) -> list[NameAddr]:

@@ -33,17 +33,6 @@ class Via(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @classmethod
     def parse(cls, text: str) -> Via:
         """Reads one value (no comma list); raises HeaderError."""
-        if len(text) <= _ORDINARY_LENGTH:
-            try:
-                via = _parse_ordinary(text)
-            except HeaderError:
-                via = None  # perhaps cut in the middle of something
-            if via is not None:
-                return via
-        return cls._parse_whole(text)
-
-    @classmethod
-    def _parse_whole(cls, text: str) -> Via:
         found = _VIA.fullmatch(text)
         if found is None:
             raise HeaderError("malformed Via")
@@ -95,16 +84,19 @@ class Via(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 _ORDINARY_LENGTH = 256
 
 
-def _parse_ordinary(text: str) -> Via | None:
-    """Nearly every Via: one whose hop has been seen before, and only the branch is new."""
+def parse_via(text: str) -> Via:
+    """`Via.parse`, remembering what short values say besides their branch: only that is new with each."""
     before, found, after = text.partition(";branch=")
     branch, semicolon, others = after.partition(";")
-    if not found or not is_token(branch):
-        return None
-    hop, rest = _remembered_hop(before), _remembered_parameters(semicolon + others)
+    if not found or len(text) > _ORDINARY_LENGTH or not is_token(branch):
+        return Via.parse(text)
+    try:
+        hop, rest = _remembered_hop(before), _remembered_parameters(semicolon + others)
+    except HeaderError:
+        return Via.parse(text)  # cut in the middle of something, or malformed
     params = {**hop.params, "branch": branch, **rest}
     if len(params) != len(hop.params) + 1 + len(rest):
-        return None  # a name is there twice, and the first counts
+        return Via.parse(text)  # a name is there twice, and the first counts
     return Via(transport=hop.transport, host=hop.host, port=hop.port, params=params)
 
 
@@ -116,7 +108,7 @@ def _sent_by(host: str, port: int | None) -> str:
 
 @lru_cache(maxsize=1024)
 def _remembered_hop(text: str) -> Via:
-    return Via._parse_whole(text)
+    return Via.parse(text)
 
 
 @lru_cache(maxsize=1024)
