@@ -2,6 +2,7 @@
 
     python bench/media_relay.py --calls 100 --seconds 10
     python bench/media_relay.py --calls 100 --other PCMA
+    python bench/media_relay.py --calls 100 --wants 30      (the far ends send 20 ms and want 30: paced)
     python bench/media_relay.py --calls 100 --play          (tones to every leg instead of a relay)
     python bench/media_relay.py --churn 2000                (open, join and close pairs)
 
@@ -150,14 +151,14 @@ class Bench:
         return await self.pong
 
 
-def _remote(endpoint_id: str, port: int, codec: str) -> SetRemote:
+def _remote(endpoint_id: str, port: int, codec: str, wants: int = 20) -> SetRemote:
     payload_type = PAYLOAD_TYPES[codec]
     return SetRemote(
         endpoint_id=endpoint_id,
         address="127.0.0.1",
         port=port,
         rtcp_port=port + 1,
-        send=Format(name=codec, payload_type=payload_type),
+        send=Format(name=codec, payload_type=payload_type, ptime_ms=wants),
         accepted=((payload_type, codec),),
         dtmf_send_type=101,
         dtmf_receive_type=101,
@@ -178,7 +179,7 @@ async def relay(bench: Bench, options: argparse.Namespace) -> None:
     ids = [f"leg-{index}" for index in range(len(codecs))]
     for endpoint_id, port, codec in zip(ids, ports, codecs, strict=True):
         bench.engine.open(endpoint_id)
-        bench.engine.set_remote(_remote(endpoint_id, port, codec))
+        bench.engine.set_remote(_remote(endpoint_id, port, codec, options.wants))
     for index in range(0, len(ids), 2):
         bench.engine.join(ids[index], ids[index + 1])
     if options.play:
@@ -197,7 +198,7 @@ async def relay(bench: Bench, options: argparse.Namespace) -> None:
     share = options.seconds / took
     user, system = ((b - a) / took / share * 100 for a, b in zip(before, after, strict=True))
     pong = await bench.settle()
-    if options.play or options.other != "PCMU":
+    if options.play or options.other != "PCMU" or options.wants != 20:
         # The payload is not what was sent: there is no time in it.
         result = {name: value for name, value in result.items() if "delay" not in name}
     result |= {
@@ -269,6 +270,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--other", choices=sorted(PAYLOAD_TYPES), default="PCMU")
     parser.add_argument("--play", action="store_true")
+    parser.add_argument("--wants", type=int, choices=(10, 20, 30, 40, 60), default=20)
     parser.add_argument("--churn", type=int, default=0)
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)
