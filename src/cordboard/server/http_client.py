@@ -11,9 +11,11 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -25,6 +27,7 @@ USER_AGENT = "Cordboard"
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REPEATING = frozenset({307, 308})
+_SKIPPED = frozenset({hdrs.ACCEPT_ENCODING})
 DNS_CACHE = 10
 """Seconds for which checked addresses of a name are used again."""
 
@@ -84,13 +87,19 @@ async def send(
     """The answer's head, whatever its status; redirects are answers too.  Raises what `failure` explains."""
     return await session.request(
         request.method,
-        URL(request.target.url, encoded=True),
+        _address(request.target.url),
         data=request.body or None,
         headers=request.headers,
         allow_redirects=False,
         timeout=limits,
-        skip_auto_headers=("Accept-Encoding",),
+        skip_auto_headers=_SKIPPED,
     )
+
+
+@lru_cache(maxsize=512)
+def _address(url: str) -> URL:
+    """Also keeps what the URL object finds out about itself: its host, port and origin."""
+    return URL(url, encoded=True)
 
 
 async def follow(

@@ -286,6 +286,8 @@ def _judged(status: int, url: str) -> _Outcome:
 
 async def _read_away(response: aiohttp.ClientResponse) -> None:
     """The answer's body does not matter: it is only read so that the connection can be used again."""
+    if response.content.is_eof():
+        return  # all of it has come with the head, and the connection is free already
     try:
         async with asyncio.timeout(_ANSWER_TIMEOUT):
             if await read_at_most(response, _MAX_ANSWER) is None:
