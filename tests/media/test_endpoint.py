@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import select
 import socket
 import struct
@@ -147,6 +148,23 @@ def test_a_closed_endpoint_leaves_only_its_ports() -> None:
     leg.close()
     ports = leg.endpoint.ports
     assert list(leg.loop.handlers) == [ports.rtp, ports.rtcp]
+
+
+@pytest.mark.parametrize("packets", [0, 3])
+def test_a_closed_endpoint_is_forgotten_at_once(packets: int) -> None:
+    """Without the collector: what lives longer than its period would never be looked at again."""
+    gc.collect()
+    gc.disable()
+    try:
+        leg = Leg(33_230)
+        leg.set_remote()
+        leg.send(*(rtp(number) for number in range(packets)))
+        leg.close()
+        leg.loop.handlers.clear()
+        del leg
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_an_endpoint_knows_whether_anybody_sent_to_it(leg: Leg) -> None:

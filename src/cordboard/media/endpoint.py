@@ -120,6 +120,7 @@ class Endpoint:
         """Stop; the ports are free to rest, and whoever takes them hands their sockets over."""
         self.speaker.end()
         self.incoming.feed(None)
+        self.incoming.let_go()
         self.report(goodbye=True)
         self._disconnect()
         return self.statistics()

@@ -122,6 +122,10 @@ class Incoming:
         self._table: bytes | None = None
         self._transmit: Transmit = nowhere
 
+    def let_go(self) -> None:
+        """Tell nobody any more: what listens owns this stream, and the two would keep each other alive."""
+        self._hear = self._take_report = None
+
     @property
     def heard_at(self) -> float:
         """When the last packet came, as of the last sample of the run; -1.0 = never."""
