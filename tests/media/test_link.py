@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,22 @@ def sides(tmp_path: Path) -> Iterator[tuple[Side, Side]]:
 
 def rtp(sequence: int, payload: bytes, payload_type: int) -> bytes:
     return struct.pack("!BBHII", 0x80, payload_type, sequence, sequence * 160, 7) + payload
+
+
+def test_the_end_of_a_link_is_forgotten_at_once(tmp_path: Path) -> None:
+    """Without the collector: what lives longer than its period would never be looked at again."""
+    gc.collect()
+    gc.disable()
+    try:
+        sender, wire = RtpSender(ssrc=1), LinkSocket(str(tmp_path / "a"))
+        end = LinkEnd("a", "b", str(tmp_path / "b"), sender=sender, clock=CLOCK, transmit=wire.transmit)
+        wire.add(end)
+        wire.remove(end)
+        del end
+        assert gc.collect() == 0
+        wire.socket.close()
+    finally:
+        gc.enable()
 
 
 def test_audio_is_translated_at_the_far_side_only(sides: tuple[Side, Side]) -> None:

@@ -80,8 +80,11 @@ class LinkEnd:
         self.outgoing = _LinkOutgoing(sender, clock)
         self.outgoing.speak(g711.PCMU, 0, _TYPE_OF[EVENT])
 
+        # Not by way of `self`: the two would keep each other alive.
+        here, there = self.local, self.remote
+
         def send(packet: bytes | memoryview) -> None:
-            transmit(self.remote_socket, pack(self.local, self.remote, packet))
+            transmit(remote_socket, pack(here, there, packet))
 
         self.outgoing.send_by(send)
 
