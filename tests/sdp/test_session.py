@@ -169,3 +169,33 @@ def _parse_or_refuse(body: bytes) -> None:
     for media in session.media:
         media.codecs()
         assert session.direction_of(media)
+
+
+WORDS = ["m=audio", " ", "4000", "00400", "99999", "4000/2", "RTP/AVP", "0", "8 101", "\n", "a=rtpmap:101 "]
+WORDS += [
+    "telephone-event/8000",
+    "a=ptime:20",
+    "c=IN IP4 192.0.2.1",
+    "b=AS:64",
+    "x",
+    "m=",
+    "=",
+    "\nm=audio 4000 ",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=14).map("".join).map(str.rstrip))
+@settings(max_examples=200)
+def test_a_short_section_reads_like_a_long_one_which_is_never_remembered(text: str) -> None:
+    start = f"v=0\nm=audio 4000 RTP/AVP 0\nm=audio 5000 {text}"
+    assert outcome(start) == outcome(f"{start}\na=pad:{'0' * 1024}")
+
+
+def outcome(text: str) -> object:
+    try:
+        session = parse(text.encode())
+    except SdpError as error:
+        return str(error)
+    last = session.media[-1]
+    last.attributes = [pair for pair in last.attributes if pair[0] != "pad"]
+    return session, [media.codecs() for media in session.media]

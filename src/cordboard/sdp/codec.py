@@ -17,13 +17,14 @@ class Codec(msgspec.Struct, frozen=True):
     clock_rate: int = 8000
     channels: int = 1
 
+    @property
+    def format(self) -> tuple[str, int, int]:
+        """The encoding, whatever its payload type."""
+        return self.name, self.clock_rate, self.channels
+
     def same_format(self, other: Codec) -> bool:
         """True when both mean the same encoding, whatever the payload types."""
-        return (
-            self.name == other.name
-            and self.clock_rate == other.clock_rate
-            and self.channels == other.channels
-        )
+        return self.format == other.format
 
 
 PCMU = Codec("PCMU", 0)

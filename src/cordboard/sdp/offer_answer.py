@@ -111,7 +111,8 @@ def answer_offer(
     `direction` is what we want; the answer has what the offer leaves of it.  Raises `NoCommonCodec`.
     """
     chosen, common = _choose(offer, codecs, address)
-    media = _parameters(offer, chosen, common, direction)
+    accepted = tuple([(codec.payload_type, codec.name) for codec in common])
+    media = _parameters(offer, chosen, common, direction, accepted, _dtmf_type(chosen.codecs()))
     audio = _audio(tuple(common), media.dtmf_receive_type, media.ptime_ms, media.direction)
     parts = [_head(address, session_id, version, offer.timing)]
     for section in offer.media:
@@ -133,15 +134,13 @@ def read_answer(offer_sent: bytes | SessionDescription, answer: SessionDescripti
     speech = [codec for codec in offered if codec.name != TELEPHONE_EVENT]
     problem = _problem(answer, theirs, offer.address_of(ours) or "")
     # The far end's order decides here: its first format is what it likes best.
-    common = [codec for codec in theirs.codecs() if any(codec.same_format(mine) for mine in speech)]
+    spoken = {codec.format for codec in speech}
+    common = [codec for codec in theirs.codecs() if codec.format in spoken]
     if problem or not common:
         raise NoCommonCodec(problem or _nothing_in_common(theirs))
-    media = _parameters(answer, theirs, common, offer.direction_of(ours))
-    return msgspec.structs.replace(
-        media,
-        accepted=_either(speech, common, taken=_dtmf_type(offered)),
-        dtmf_receive_type=_dtmf_type(offered) if media.dtmf_send_type is not None else None,
-    )
+    dtmf_type = _dtmf_type(offered)
+    accepted = _either(speech, common, taken=dtmf_type)
+    return _parameters(answer, theirs, common, offer.direction_of(ours), accepted, dtmf_type)
 
 
 def _choose(
@@ -191,14 +190,20 @@ def _nothing_in_common(section: MediaDescription) -> str:
 def _common(offered: list[Codec], ours: Sequence[Codec]) -> list[Codec]:
     common: list[Codec] = []
     for mine in ours:
-        match = next((codec for codec in offered if codec.same_format(mine)), None)
-        if match is not None:
-            common.append(match)
+        for codec in offered:
+            if codec.same_format(mine):
+                common.append(codec)
+                break
     return common
 
 
 def _parameters(
-    session: SessionDescription, section: MediaDescription, common: list[Codec], wanted: str
+    session: SessionDescription,
+    section: MediaDescription,
+    common: list[Codec],
+    wanted: str,
+    accepted: tuple[tuple[int, str], ...],
+    dtmf_receive_type: int | None,
 ) -> MediaParameters:
     address = session.address_of(section) or ""
     # Neither RTP nor RTCP goes to a far end that holds with the zero address (RFC 3264 section 8.4).
@@ -209,10 +214,10 @@ def _parameters(
         port=section.port,
         rtcp_port=_rtcp_port(section) if reachable else 0,
         codec=common[0],
-        accepted=tuple([(codec.payload_type, codec.name) for codec in common]),
+        accepted=accepted,
         ptime_ms=_ptime(section),
         dtmf_send_type=dtmf_type,
-        dtmf_receive_type=dtmf_type,
+        dtmf_receive_type=None if dtmf_type is None else dtmf_receive_type,
         direction=_settle(wanted, session.direction_of(section), reachable),
     )
 
@@ -249,7 +254,9 @@ def _ptime(section: MediaDescription) -> int:
 
 def _milliseconds(text: str | None) -> int | None:
     """A ptime value; None when missing, malformed or beyond reason.  Some phones write `20.0`."""
-    whole = (text or "").strip().partition(".")[0]
+    if text is None:
+        return None
+    whole = text.strip().partition(".")[0]
     if not (whole.isascii() and whole.isdigit() and len(whole) <= 4):
         return None
     return int(whole) or None

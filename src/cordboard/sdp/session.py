@@ -8,6 +8,7 @@ Lines that offer/answer does not use (`b=`, `k=`, `e=` and so on) are dropped.
 from __future__ import annotations
 
 import re
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -25,7 +26,6 @@ _MEDIA_LINE = re.compile(
     r"([!-~]{1,32}) (\d{1,5})(?:/\d{1,5})? ([!-~]{1,64}) ([!-~]+(?: +[!-~]+)*) *", re.ASCII
 )
 _TIMING = re.compile(r"\d{1,20} \d{1,20}", re.ASCII)
-_FORBIDDEN = re.compile(r"[\r\0]")
 
 
 class SdpError(ValueError):
@@ -41,8 +41,8 @@ class Origin(msgspec.Struct, frozen=True):
     address: str
 
 
-class MediaDescription(msgspec.Struct):
-    """One `m=` section."""
+class MediaDescription(msgspec.Struct, dict=True):
+    """One `m=` section.  Not to be changed once it has been asked for its codecs."""
 
     kind: str
     port: int
@@ -60,8 +60,12 @@ class MediaDescription(msgspec.Struct):
 
     def codecs(self) -> list[Codec]:
         """The formats as codecs, in order; formats without meaning are left out."""
+        return [*self._codecs]
+
+    @cached_property
+    def _codecs(self) -> list[Codec]:
         mapped = _rtpmaps(self.attributes)
-        found = (mapped.get(text) or _static(text) for text in self.formats)
+        found = [mapped.get(text) or _static(text) for text in self.formats]
         return [codec for codec in found if codec is not None]
 
 
@@ -91,26 +95,13 @@ class SessionDescription(msgspec.Struct):
 
 def parse(body: bytes) -> SessionDescription:
     """Read a description.  Raises `SdpError`; bounded by the limits at the top of this module."""
-    lines = _lines(body)
+    head, *sections = _text(body).split("\nm=")
+    if len(sections) > MAX_MEDIA:
+        raise SdpError(f"more than {MAX_MEDIA} media sections")
     session = SessionDescription()
-    section: SessionDescription | MediaDescription = session
-    for line in lines:
-        kind = line[:2]
-        if kind == "a=":
-            name, _, value = line[2:].partition(":")
-            section.attributes.append((name, value))
-        elif kind == "m=":
-            section = _media(line[2:])
-            session.media.append(section)
-            if len(session.media) > MAX_MEDIA:
-                raise SdpError(f"more than {MAX_MEDIA} media sections")
-        elif kind == "c=":
-            if section.address is None:
-                section.address = _connection(line[2:])
-        elif section is session:
-            _session_line(session, kind, line)
-        elif kind[1:] != "=":
-            raise SdpError(f"not a line of SDP: {line[:40]!r}")
+    for line in head.split("\n"):
+        _session_line(session, line[:2], line)
+    session.media = [_section(text) for text in sections]
     return session
 
 
@@ -132,22 +123,27 @@ def serialise(session: SessionDescription) -> bytes:
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
-def _lines(body: bytes) -> list[str]:
+def _text(body: bytes) -> str:
+    """The description with LF between its lines, and none at its end."""
     if len(body) > MAX_BYTES:
         raise SdpError(f"description of {len(body)} bytes, more than {MAX_BYTES}")
     if body.count(b"\n") > MAX_LINES:
         raise SdpError(f"more than {MAX_LINES} lines")
     text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").rstrip("\r\n")
-    if _FORBIDDEN.search(text):
+    if "\r" in text or "\0" in text:
         raise SdpError("a control character inside a line")
-    lines = text.split("\n")
-    if lines[0].rstrip() != "v=0":
+    if text.partition("\n")[0].rstrip() != "v=0":
         raise SdpError("does not begin with v=0")
-    return lines
+    return text
 
 
 def _session_line(session: SessionDescription, kind: str, line: str) -> None:
-    if kind == "o=":
+    if kind == "a=":
+        session.attributes.append(_attribute(line))
+    elif kind == "c=":
+        if session.address is None:
+            session.address = _connection(line[2:])
+    elif kind == "o=":
         session.origin = _origin(line[2:])
     elif kind == "s=":
         session.name = line[2:] or "-"
@@ -155,6 +151,53 @@ def _session_line(session: SessionDescription, kind: str, line: str) -> None:
         session.timing = line[2:] if _TIMING.fullmatch(line, 2) else "0 0"  # an answer repeats it
     elif kind[1:] != "=":
         raise SdpError(f"not a line of SDP: {line[:40]!r}")
+
+
+# But for the port, a phone describes its streams in the same words in each call.
+_ORDINARY_LENGTH = 1024
+_SOME_PORT = "9"
+
+
+def _section(text: str) -> MediaDescription:
+    """A section from behind its `m=`."""
+    kind, _, rest = text.partition(" ")
+    port, _, rest = rest.partition(" ")
+    if len(text) > _ORDINARY_LENGTH or not _is_port(port):
+        return _read_section(text)
+    try:
+        model = _remembered_section(f"{kind} {_SOME_PORT} {rest}")
+    except SdpError:
+        return _read_section(text)  # for the text of the error
+    formats, attributes = [*model.formats], [*model.attributes]
+    section = MediaDescription(kind, int(port), model.protocol, formats, model.address, attributes)
+    section._codecs = model._codecs
+    return section
+
+
+def _is_port(text: str) -> bool:
+    return len(text) <= 5 and text.isascii() and text.isdigit() and int(text) <= 65_535
+
+
+def _read_section(text: str) -> MediaDescription:
+    first, *lines = text.split("\n")
+    section = _media(first)
+    for line in lines:
+        kind = line[:2]
+        if kind == "a=":
+            section.attributes.append(_attribute(line))
+        elif kind == "c=":
+            section.address = _connection(line[2:]) if section.address is None else section.address
+        elif kind[1:] != "=":
+            raise SdpError(f"not a line of SDP: {line[:40]!r}")
+    return section
+
+
+_remembered_section = lru_cache(maxsize=512)(_read_section)
+
+
+def _attribute(line: str) -> tuple[str, str]:
+    name, _, value = line[2:].partition(":")
+    return name, value
 
 
 def _origin(value: str) -> Origin:
