@@ -26,7 +26,7 @@ from cordboard.sip.replies import ReplyWriter
 from cordboard.sip.session import Session
 from cordboard.sip.session_server import ServerSession
 from cordboard.sip.transaction.layer import merge_key, server_key
-from cordboard.sip.transaction.table import Input, State
+from cordboard.sip.transaction.table import ACCEPTED, Input
 from cordboard.sip.transaction.transaction import ServerTransaction
 
 _OUT_OF_ORDER = Refusal(500, "CSeq Out Of Order")
@@ -106,7 +106,7 @@ class Reception:
         method = request.method
         key = server_key(request, "INVITE" if method == "ACK" else method)
         transaction = self._core.layer.servers.get(key)
-        if transaction is not None and not (method == "ACK" and transaction.state is State.ACCEPTED):
+        if transaction is not None and not (method == "ACK" and transaction.state is ACCEPTED):
             transaction.take(Input.ACK if method == "ACK" else Input.REQUEST)
         elif method == "CANCEL":
             self._cancel(request, source)

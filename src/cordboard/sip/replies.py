@@ -16,7 +16,7 @@ def reply_destination(request: Request, source: Endpoint) -> Endpoint:
     Deviation: `maddr` is not followed, it would let a stranger choose who gets our responses.
     """
     via = request.via
-    if source.reliable or via.wants_rport:
+    if via.wants_rport or source.reliable:
         return source
     port = via.port or DEFAULT_PORT
     return source if port == source.port else Endpoint(source.transport, source.address, port)

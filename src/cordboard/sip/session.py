@@ -36,6 +36,11 @@ class SessionState(StrEnum):
     ENDED = "ended"
 
 
+# As in `transaction.table`: a name of the module is looked up ten times faster than a member.
+INVITED, INVITING, CANCELLING = SessionState.INVITED, SessionState.INVITING, SessionState.CANCELLING
+ESTABLISHED, ENDED = SessionState.ESTABLISHED, SessionState.ENDED
+
+
 class Session:
     """The common part; `ClientSession` and `ServerSession` add the INVITE."""
 
@@ -72,7 +77,7 @@ class Session:
     @property
     def over(self) -> bool:
         """`SessionEnded` has been reported; a dialog that is still there waits for an ACK only."""
-        return self.state is SessionState.ENDED
+        return self.state is ENDED
 
     @property
     def busy(self) -> bool:
@@ -96,7 +101,7 @@ class Session:
 
     def bye(self, extra: str) -> None:
         """Hang up, whatever the state.  The session counts as over at once (section 15.1.1)."""
-        if self.state is not SessionState.ESTABLISHED or self.dialog is None:
+        if self.state is not ESTABLISHED or self.dialog is None:
             return
         if self.waits_for_first_ack:
             self.held_bye = extra
@@ -111,9 +116,9 @@ class Session:
 
     def end(self, cause: EndCause, status: int = 0, request: Request | None = None) -> None:
         """The one place where a session ends."""
-        if self.state is SessionState.ENDED:
+        if self.state is ENDED:
             return
-        self.state = SessionState.ENDED
+        self.state = ENDED
         self.core.sessions.pop(self.id, None)
         if self.held_bye is None:
             self.forget_dialog()
@@ -133,7 +138,7 @@ class Session:
 
     def lost(self, status: int) -> None:
         """The far end does not know the dialog, or is silent (section 12.2.1.2)."""
-        if self.state is not SessionState.ESTABLISHED or self.dialog is None:
+        if self.state is not ESTABLISHED or self.dialog is None:
             return
         self.send_bye(self.dialog)
         causes: dict[int, EndCause] = {408: "timeout", 503: "transport"}
@@ -163,7 +168,7 @@ class Session:
         self.answers.pop(answer.cseq, None)
         if self.held_bye is not None:
             self._send_held_bye()
-        elif self.dialog is not None and self.state is not SessionState.ENDED:
+        elif self.dialog is not None and self.state is not ENDED:
             self.send_bye(self.dialog)
             self.end("no_ack")
 
@@ -178,16 +183,16 @@ class Session:
     @property
     def invite_pending(self) -> bool:
         """Whether the INVITE that made this session has no final response yet."""
-        return self.state in (SessionState.INVITED, SessionState.INVITING, SessionState.CANCELLING)
+        return self.state in (INVITED, INVITING, CANCELLING)
 
     @property
     def offer_sent(self) -> bool:
         """An offer of ours in the first INVITE, or in its 2xx, waits for its answer."""
-        return self.state in (SessionState.INVITING, SessionState.CANCELLING)
+        return self.state in (INVITING, CANCELLING)
 
     def request(self, method: str, extra: str, body: bytes) -> None:
         """Send a request inside the dialog, in its turn."""
-        if self.state is SessionState.ENDED or self.dialog is None:
+        if self.state is ENDED or self.dialog is None:
             self.core.report(RequestDone(self.id, method, None))
         else:
             self.own.add(method, extra, body)

@@ -9,7 +9,7 @@ from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import Answered, EndCause, Provisional, Refused
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
-from cordboard.sip.session import Session, SessionState
+from cordboard.sip.session import CANCELLING, ESTABLISHED, INVITING, Session
 from cordboard.sip.timers import Started, Timer
 from cordboard.sip.transaction.table import State
 from cordboard.sip.transaction.transaction import NOBODY, ClientTransaction
@@ -36,7 +36,7 @@ class ClientSession(Session):
     )
 
     def __init__(self, core: UserAgentCore, session_id: str) -> None:
-        super().__init__(core, session_id, SessionState.INVITING)
+        super().__init__(core, session_id, INVITING)
         self._forks: dict[str, Dialog] = {}
         """Early dialogs by To tag."""
         self._acks: dict[str, tuple[bytes, Endpoint]] = {}
@@ -62,10 +62,10 @@ class ClientSession(Session):
             self._refused(response)
 
     def _progressed(self, transaction: ClientTransaction, response: Response) -> None:
-        if self.state is SessionState.CANCELLING:
+        if self.state is CANCELLING:
             self._send_cancel()
             return
-        if response.status == 100 or self.state is not SessionState.INVITING:
+        if response.status == 100 or self.state is not INVITING:
             return
         tag = response.to.tag or ""
         if tag and not self._know_fork(transaction, tag, response):
@@ -99,11 +99,11 @@ class ClientSession(Session):
         ack = self.build(dialog, "ACK", "", cseq=transaction.request.cseq)
         self._acks[tag] = (ack.data, ack.destination)
         self.core.moment.send(ack.data, ack.destination)
-        if self.state is SessionState.INVITING:
+        if self.state is INVITING:
             self._establish(dialog, response)
             return
         self.send_bye(dialog, self._cancel_extra)
-        if self.state is SessionState.CANCELLING:
+        if self.state is CANCELLING:
             self._end_cancelled(response.status)
 
     def _dialog_of(self, transaction: ClientTransaction, tag: str, response: Response) -> Dialog:
@@ -116,13 +116,13 @@ class ClientSession(Session):
 
     def _establish(self, dialog: Dialog, response: Response) -> None:
         self._forget_forks()
-        self.state = SessionState.ESTABLISHED
+        self.state = ESTABLISHED
         self.dialog = dialog
         self.core.register(self, dialog)
         self.core.report(Answered(self.id, response, response.body))
 
     def _refused(self, response: Response) -> None:
-        if self.state is SessionState.CANCELLING:
+        if self.state is CANCELLING:
             self._end_cancelled(response.status)
             return
         self.core.report(Refused(self.id, response, response.status, response.reason, "response"))
@@ -130,7 +130,7 @@ class ClientSession(Session):
 
     def failed(self, transaction: ClientTransaction, status: int) -> None:
         """Timer B, or the INVITE could not be sent."""
-        if self.state is SessionState.CANCELLING:
+        if self.state is CANCELLING:
             self._end_cancelled(status)
             return
         timeout = status == 408
@@ -142,16 +142,16 @@ class ClientSession(Session):
 
     def cancel(self, extra: str) -> None:
         """CANCEL, as soon as there is a provisional response (section 9.1)."""
-        if self.state is not SessionState.INVITING:
+        if self.state is not INVITING:
             self.bye(extra)
             return
-        self.state = SessionState.CANCELLING
+        self.state = CANCELLING
         self._cancel_extra = extra
         if self.transaction is not None and self.transaction.state is State.PROCEEDING:
             self._send_cancel()
 
     def bye(self, extra: str) -> None:
-        if self.state is SessionState.INVITING:
+        if self.state is INVITING:
             self.cancel(extra)
         else:
             super().bye(extra)
@@ -179,10 +179,10 @@ class ClientSession(Session):
     def bye_received(self, request: Request) -> None:
         """Section 15 forbids the callee a BYE before the ACK, but its 200 may have been overtaken: give up
         the INVITE, whatever comes of it."""
-        if self.state is SessionState.INVITING:
+        if self.state is INVITING:
             self._ended_by = ("bye_received", request)
             self.cancel("")
-        elif self.state is not SessionState.CANCELLING:
+        elif self.state is not CANCELLING:
             super().bye_received(request)
 
     # ------------------------------------------------------------ leaving nothing behind

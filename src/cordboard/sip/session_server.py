@@ -8,7 +8,7 @@ from cordboard.sip.dialog import Dialog
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import CancelReceived
 from cordboard.sip.message import Request
-from cordboard.sip.session import Session, SessionState
+from cordboard.sip.session import ESTABLISHED, INVITED, Session
 from cordboard.sip.transaction.transaction import ServerTransaction
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class ServerSession(Session):
     __slots__ = ("_source", "transaction")
 
     def __init__(self, core: UserAgentCore, transaction: ServerTransaction, source: Endpoint) -> None:
-        super().__init__(core, transaction.reply.to_tag, SessionState.INVITED)
+        super().__init__(core, transaction.reply.to_tag, INVITED)
         self.transaction = transaction
         self._source = source
         transaction.user = self
@@ -30,17 +30,17 @@ class ServerSession(Session):
 
     def ring(self, status: int, reason: str | None, extra: str, body: bytes) -> None:
         """A provisional response; it makes the early dialog."""
-        if self.state is not SessionState.INVITED:
+        if self.state is not INVITED:
             return
         self._begin_dialog()
         self.transaction.respond(status, reason, self.core.offering + extra, body)
 
     def accept(self, extra: str, body: bytes) -> None:
         """200, sent again until the ACK comes."""
-        if self.state is not SessionState.INVITED:
+        if self.state is not INVITED:
             return
         self._begin_dialog()
-        self.state = SessionState.ESTABLISHED
+        self.state = ESTABLISHED
         self.transaction.respond(200, None, self.core.offering + extra, body)
         self.await_ack(self.transaction)
 
@@ -52,7 +52,7 @@ class ServerSession(Session):
             self.core.register(self, self.dialog)
 
     def reject(self, status: int, reason: str | None, extra: str) -> None:
-        if self.state is SessionState.INVITED:
+        if self.state is INVITED:
             self.transaction.respond(status, reason, extra)
             self.end("rejected", status)
 
@@ -60,7 +60,7 @@ class ServerSession(Session):
 
     def bye(self, extra: str) -> None:
         """Only the caller may send BYE before the answer (section 15); we refuse instead."""
-        if self.state is SessionState.INVITED:
+        if self.state is INVITED:
             self.reject(480, None, extra)
         else:
             super().bye(extra)
@@ -69,13 +69,13 @@ class ServerSession(Session):
         """CANCEL has been answered with 200; it means nothing after a final response."""
         if transaction is not self.transaction:
             super().cancelled(transaction, request)
-        elif self.state is SessionState.INVITED:
+        elif self.state is INVITED:
             self.core.report(CancelReceived(self.id, request))
             transaction.respond(487)
             self.end("cancelled", 487, request)
 
     def bye_received(self, request: Request) -> None:
-        if self.state is SessionState.INVITED:
+        if self.state is INVITED:
             self.transaction.respond(487)
             self.end("bye_received", 487, request)
         else:

@@ -59,6 +59,7 @@ class Action(StrEnum):
 # Python 3.11 looks an enumeration's members up ten times slower than a module's names, and these are
 # looked up for each message.
 TRYING, PROCEEDING, TERMINATED = State.TRYING, State.PROCEEDING, State.TERMINATED
+ACCEPTED = State.ACCEPTED
 PROVISIONAL, SUCCESS, FAILURE = Input.PROVISIONAL, Input.SUCCESS, Input.FAILURE
 SEND, PASS_UP, ACKNOWLEDGE = Action.SEND, Action.PASS_UP, Action.ACKNOWLEDGE
 
