@@ -83,9 +83,10 @@ class Uri(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return host if self.port is None else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        if self.is_sip:
-            return f"{self.scheme}:{self._user_part()}{self.host_port}{self._params()}{self._headers()}"
-        return f"{self.scheme}:{self.user or ''}{self._params()}"
+        if not self.is_sip:
+            return f"{self.scheme}:{self.user or ''}{self._params()}"
+        plain = f"{self.scheme}:{self._user_part()}{self.host_port}"
+        return f"{plain}{self._params()}{self._headers()}" if self.params or self.headers else plain
 
     def equivalent(self, other: Uri) -> bool:
         """RFC 3261 section 19.1.4; of other schemes, the same text without regard to case of the scheme."""
@@ -188,7 +189,7 @@ def _unescaped(text: str) -> str:
 
 
 def _escaped(text: str, safe: frozenset[str]) -> str:
-    if safe.issuperset(text):
+    if (text.isascii() and text.isalnum()) or safe.issuperset(text):
         return text
     return "".join([char if char in safe else _percent_encoded(char) for char in text])
 
