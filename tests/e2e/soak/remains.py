@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cordboard.server.server import Server
+from cordboard.sip.headers.layout import RememberedLayouts
 
 _LISTENED = ("cordboard.testing",)
 """Simulated phones keep reports of their calls."""
@@ -55,6 +56,8 @@ def _objects() -> Counter[str]:
     for thing in gc.get_objects():
         if isinstance(thing, functools._lru_cache_wrapper) and str(thing.__module__).startswith("cordboard."):
             thing.cache_clear()
+        elif isinstance(thing, RememberedLayouts):
+            thing.clear()
     gc.collect()
     found: Counter[str] = Counter()
     for thing in gc.get_objects():
