@@ -198,45 +198,39 @@ def parse(data: bytes) -> Request | Response:
     no typed property of the message raises, and its Request-URI is known to be a URI.  Raises MessageError
     and nothing else, in time linear to the size of `data`.
     """
-    return _parse_ordinary(data) or _parse_thoroughly(data)
-
-
-def _parse_ordinary(data: bytes) -> Message | None:
-    """What nearly all messages are: complete, no line folded, no line malformed.  None for all others."""
     head, end, body = data.partition(b"\r\n\r\n")
-    if not end or len(head) > MAX_LINE_LENGTH or len(data) > MAX_MESSAGE_SIZE:
-        return None
-    lines = head.decode("utf-8", "surrogateescape").split("\r\n")
-    start = lines.pop(0)
-    if not 0 < len(lines) <= MAX_HEADER_LINES or len(start) > MAX_REMEMBERED_LENGTH:
-        return None
-    try:
-        return _assemble(start, lines, body)
-    except HeaderError:
-        return None
+    if end and len(head) <= MAX_LINE_LENGTH and len(data) <= MAX_MESSAGE_SIZE:
+        lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+        start = lines.pop(0)
+        if 0 < len(lines) <= MAX_HEADER_LINES and len(start) <= MAX_REMEMBERED_LENGTH:
+            try:
+                message = _parse_ordinary(start, lines, body)
+            except HeaderError:
+                message = None
+            if message is not None:
+                return message
+    return _parse_thoroughly(data)
 
 
-def _assemble(start: str, lines: list[str], body: bytes) -> Message | None:
-    """Raises HeaderError."""
+def _parse_ordinary(start: str, lines: list[str], body: bytes) -> Message | None:
+    """What nearly all messages are: no line folded, none malformed.  HeaderError or None for all others."""
     names, values, typed = zip(*map(read_line, lines))  # noqa: B905 - `strict` costs more than the rest
     layout = LAYOUTS[names]
     if layout.repeated:
         typed = _join_lines(names, values, typed, layout.repeated)
-    places = layout.places
     if not layout.complete:
         return None
-    length = typed[places["Content-Length"]] if "Content-Length" in places else len(body)
-    if length != len(body):
-        if length > len(body):
+    if layout.length is not None and typed[layout.length] != len(body):
+        if typed[layout.length] > len(body):
             return None
-        body = body[:length]
-    headers = Headers.laid_out(names, values, typed, places)
+        body = body[: typed[layout.length]]
+    headers = Headers.laid_out(names, values, typed, layout.places)
     method, subject, status = _remembered_start(start)
     if status:
         return Response.unchecked(status, subject, headers, body)
-    return (
-        Request.unchecked(method, subject, headers, body) if typed[places["CSeq"]].method == method else None
-    )
+    if typed[layout.cseq].method != method:
+        return None
+    return Request.unchecked(method, subject, headers, body)
 
 
 def _join_lines(

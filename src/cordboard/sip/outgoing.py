@@ -20,6 +20,8 @@ def header_lines(fields: Fields) -> str:
     Raises HeaderError if a name is no token or a value holds a line break: a value must not be able to
     bring headers, or a second message, of its own.
     """
+    if not fields:
+        return ""
     lines = []
     for name, value in fields:
         if not is_token(name):

@@ -203,12 +203,12 @@ class Reception:
         if not dialog.accepts(request.cseq.number):
             self._refuse(request, source, _OUT_OF_ORDER)
             return
-        transaction = layer.start_server(key, request, ReplyWriter(request, source, ""))
+        reply = ReplyWriter(request, source, "")
         if request.method == "BYE":
-            transaction.respond(200)
+            layer.answer_server(key, request, reply, 200)
             session.bye_received(request)
         else:
-            session.their.receive(dialog, transaction)
+            session.their.receive(dialog, layer.start_server(key, request, reply))
 
 
 def _timestamp(request: Request) -> str:

@@ -13,7 +13,7 @@ MAX_REMEMBERED_LINES = 32
 class Layout:
     """Of header lines with these names."""
 
-    __slots__ = ("complete", "places", "repeated")
+    __slots__ = ("complete", "cseq", "length", "places", "repeated")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         places: dict[str, int] = {}
@@ -23,6 +23,10 @@ class Layout:
         """Of the first line of each name."""
         self.complete = places.keys() >= MANDATORY
         """No message without these headers is one."""
+        self.cseq = places.get("CSeq", 0)
+        """The place of CSeq, if it is complete."""
+        self.length = places.get("Content-Length")
+        """The place of Content-Length."""
         self.repeated = tuple(name for name in places if name in READERS and names.count(name) > 1)
         """The typed names that more than one line has."""
 

@@ -109,6 +109,14 @@ class TransactionLayer:
         transaction.enter(table.initial)
         return transaction
 
+    def answer_server(self, key: str, request: Request, reply: ReplyWriter, status: int) -> None:
+        """The same for one that is no INVITE and gets its final response in this moment: nothing to wait
+        for before that."""
+        transaction = ServerTransaction(self, SERVER, key, request, reply)
+        self.servers[key] = transaction
+        transaction.state = SERVER.initial
+        transaction.respond(status)
+
     def remember_merge(self, transaction: ServerTransaction, key: MergeKey) -> None:
         """Let a second copy of this request, by another path, be recognised."""
         transaction.merge_key = key

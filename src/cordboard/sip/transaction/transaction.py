@@ -112,28 +112,26 @@ class Transaction:
         timer = self.table.timers[self.state].again
         assert timer is not None
         self._interval = interval
-        self._again = self.layer.start_timer(interval, self, timer)
+        self._again = self._start(interval, timer)
 
     def enter(self, state: State) -> None:
         """Change the state, and start and stop the timers that the two states do not share."""
-        again_before, _, end_before, _ = self._timings[self.state]
-        again, interval, end, duration = self._timings[state]
+        queue, timings = self.layer.queue, self._timings
+        again_before, _, end_before, _ = timings[self.state]
+        again, interval, end, duration = timings[state]
         self.state = state
         if again is not again_before:
+            if self._again is not None:
+                queue.stop(self._again)
             self._interval = interval or 0.0
-            self._again = self._exchange(self._again, again, interval)
+            self._again = None if again is None or interval is None else self._start(interval, again)
         if end is not end_before:
-            self._end = self._exchange(self._end, end, duration)
+            if self._end is not None:
+                queue.stop(self._end)
+            self._end = None if end is None or duration is None else self._start(duration, end)
 
-    def _exchange(
-        self, running: Started | None, timer: Timer | None, seconds: float | None
-    ) -> Started | None:
-        """Stop one timer, and start another if there is one and the transport wants it."""
+    def _start(self, seconds: float, timer: Timer) -> Started:
         layer = self.layer
-        if running is not None:
-            layer.queue.stop(running)
-        if timer is None or seconds is None:
-            return None
         return layer.queue.start(layer.moment.now, seconds, self, timer)
 
     def leave(self) -> None:
