@@ -18,12 +18,12 @@ help:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cordboard needs Python 3.11 or later; set PYTHON=...")'
 	@echo "installing Cordboard into .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[speech]'
 	@touch $@
 
 .venv/dev.stamp: .venv/run.stamp
 	@echo "installing what the tests need"
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --editable '.[dev,speech]'
 	@touch $@
 
 run: .venv/run.stamp

@@ -10,7 +10,7 @@ from cordboard.call.effects import AnswerLeg, Dial, EndLeg, RingLeg
 from cordboard.call.facts import Fact, LegDialled, LegEnded
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
-from cordboard.legs.outputs import CallOffered, Happened, MediaOrder, Output, Target
+from cordboard.legs.outputs import CallOffered, Happened, MediaOrder, Output, Route, Target
 from cordboard.legs.sip_legs import Identity, SipLegs
 from cordboard.media.protocol import EndpointOpened
 from cordboard.sdp import PCMA, PCMU, Codec, answer_offer, make_offer, parse
@@ -132,9 +132,8 @@ class LegBench:
         self.do(self.legs.media_opened(opened, self.now))
 
     def resolve(self, uri: str = BOB, *, is_phone: bool = False) -> None:
-        self.do(
-            self.legs.resolved(CALLED, Target(request_uri=uri, endpoint=FAR, is_phone=is_phone), self.now)
-        )
+        target = Target(request_uri=uri, endpoint=FAR, is_phone=is_phone)
+        self.do(self.legs.resolved(CALLED, Route(targets=(target,)), self.now))
 
     def dial(self, **changes: Any) -> None:
         """Ask for the outbound leg."""

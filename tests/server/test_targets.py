@@ -9,7 +9,7 @@ import pytest
 
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
-from cordboard.legs.outputs import Target
+from cordboard.legs.outputs import Route, Target
 from cordboard.server.config import Trunk
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.targets import Targets
@@ -39,7 +39,7 @@ def targets(*, private: bool = False, local_address: str = "127.0.0.1", **trunks
     return Targets(policy, trunks, {"phones.test": 5099}, local_address=local_address)
 
 
-async def found(to: str, made: Targets | None = None, kind: str = "sip", **fields: Any) -> Target | Ending:
+async def found(to: str, made: Targets | None = None, kind: str = "sip", **fields: Any) -> Route | Ending:
     return await (made or targets()).find(Destination(kind=kind, to=to, **fields))
 
 
@@ -70,7 +70,7 @@ async def cause(to: str, made: Targets | None = None, kind: str = "sip") -> str:
 async def test_a_sip_uri_goes_to_its_host_without_header_fields(
     to: str, endpoint: tuple[str, int], request_uri: str
 ) -> None:
-    expected = Target(request_uri=request_uri, endpoint=Endpoint("UDP", *endpoint))
+    expected = Route(targets=(Target(request_uri=request_uri, endpoint=Endpoint("UDP", *endpoint)),))
     assert await found(to) == expected
 
 
@@ -217,10 +217,12 @@ async def test_the_first_trunk_that_allows_a_number_gets_it() -> None:
         us=Trunk(address=PUBLIC, allowed_prefixes=("+1", "+44")),
     )
     uk, us = await found("+4420", made, "phone"), await found("+1555", made, "phone")
-    assert uk == Target(
+    assert isinstance(uk, Route)
+    assert isinstance(us, Route)
+    assert uk.targets[0] == Target(
         request_uri="sip:+4420@pbx.example.com:5061", endpoint=Endpoint("UDP", PUBLIC, 5061), is_phone=True
     )
-    assert us == Target(
+    assert us.targets[0] == Target(
         request_uri=f"sip:+1555@{PUBLIC}", endpoint=Endpoint("UDP", PUBLIC, 5060), is_phone=True
     )
     assert await cause("+882", made, "phone") == "prefix_not_allowed"

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from cordboard.call.codec_wish import CodecWish
 from cordboard.call.plan import ConnectPlan
+from cordboard.call.plan import PlayItem as PlayItem
 
 # ---------------------------------------------------------------- actions
 
@@ -21,6 +23,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     max_duration: float = 14_400.0
     """Seconds after which the whole call is ended."""
+    codecs: tuple[CodecWish, ...] = ()
+    """What may be spoken with the caller, in order of preference; empty = the server's choice."""
 
 
 class Hangup(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,18 +32,6 @@ class Hangup(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str | None = None
     """`hangup`, `busy`, `decline` or None (= busy while unanswered)."""
-
-
-class PlayItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to play.  Exactly one kind."""
-
-    kind: str
-    """`audio` (http(s) or file URL), `silence`, `ring`."""
-    url: str = ""
-    duration: float = 0.0
-    """Seconds: of `silence`; of `ring` (0 = one cadence cycle)."""
-    country: str = "us"
-    """Ring cadence: two-letter country code or `us-old`."""
 
 
 class Play(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +60,139 @@ class Sleep(msgspec.Struct, frozen=True, kw_only=True):
     """None = until the call ends."""
 
 
-Action = Answer | Hangup | Play | Connect | Sleep
+class DigitInput(msgspec.Struct, frozen=True, kw_only=True):
+    """How keys are collected.  Times in seconds; both timers start when nothing is played (any more)."""
+
+    max_digits: int = 1
+    terminators: str = ""
+    digit_timeout: float = 5.0
+    """Between two keys."""
+    initial_timeout: float = 5.0
+    """Until the first."""
+
+
+class SpeechInput(msgspec.Struct, frozen=True, kw_only=True):
+    """How speech is recognised; without an engine a prompt that has only this fails with a sentence."""
+
+    timeout: float | None = None
+    end_timeout: float | None = None
+    language: str = "en-US"
+    hints: tuple[str, ...] = ()
+    engine: str = ""
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """Play and collect; a key barges in.  Result: `PromptDone`."""
+
+    items: tuple[PlayItem, ...]
+    volume: float = 0.0
+    digits: DigitInput | None = None
+    speech: SpeechInput | None = None
+    status_url: str | None = None
+    control_id: str | None = None
+    """Given by a client; None = a new one."""
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """What is recorded and when it ends (swml.md 6.5).  Times in seconds, 0 = no limit."""
+
+    format: str = "wav"
+    """wav, mp3 or mp4"""
+    stereo: bool = False
+    """Two channels: left what the far end says, right what it hears."""
+    direction: str = "speak"
+    """`speak` what the far end says, `listen` what it hears, `both`."""
+    terminators: str = ""
+    """Keys that end it."""
+    beep: bool = False
+    input_sensitivity: float = 44.0
+    """0 to 100: how quiet speech may be."""
+    initial_timeout: float = 0.0
+    """Ends it without speech until then (`no_input`)."""
+    end_silence_timeout: float = 0.0
+    """Ends it when speech has stopped for so long."""
+    max_length: float = 0.0
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Record in the foreground.  Result: `RecordDone`."""
+
+    recording: Recording
+    status_url: str | None = None
+    control_id: str | None = None
+
+
+class RecordCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Record in the background, across bridges, until it is stopped or the call ends.
+
+    Result: `RecordStarted`.
+    """
+
+    recording: Recording
+    status_url: str | None = None
+    control_id: str | None = None
+
+
+class StopRecordCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop one; None = the last started.  Result: `Stopped`."""
+
+    control_id: str | None = None
+
+
+class TapTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a copy of the audio goes, and as what (swml.md 6.7)."""
+
+    uri: str
+    """`rtp://address:port`, `ws://…` or `wss://…`"""
+    direction: str = "speak"
+    """speak, listen or both"""
+    codec: str = "PCMU"
+    """PCMU or PCMA"""
+    ptime_ms: int = 20
+
+
+class Tap(msgspec.Struct, frozen=True, kw_only=True):
+    """Copy the audio in the background.  Result: `TapStarted`."""
+
+    target: TapTarget
+    status_url: str | None = None
+    control_id: str | None = None
+
+
+class StopTap(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop one; None = the last started.  Result: `Stopped`."""
+
+    control_id: str | None = None
+
+
+class SendDigits(msgspec.Struct, frozen=True, kw_only=True):
+    """Press keys towards the far end.  Result: `DigitsDone`."""
+
+    digits: str
+    """0-9 * # A-D; `W` waits 1 s, `w` 0.5 s."""
+
+
+class Denoise(msgspec.Struct, frozen=True, kw_only=True):
+    """Noise suppression on or off.  No engine is built in.  Result: `DenoiseDone`."""
+
+    on: bool
+
+
+Action = (
+    Answer
+    | Hangup
+    | Play
+    | Connect
+    | Sleep
+    | Prompt
+    | Record
+    | RecordCall
+    | StopRecordCall
+    | Tap
+    | StopTap
+    | SendDigits
+    | Denoise
+)
 
 # ---------------------------------------------------------------- requests to the shell
 
@@ -100,7 +224,21 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     failed: str | None = None
 
 
-Request = Evaluate | FetchDocument
+class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request of a script (swml.md 4.2).  Result: `RequestAnswered`.
+
+    The URL may carry `user:pass@`.  Timeouts in seconds, 0 = none but the server's own.
+    """
+
+    url: str
+    method: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    timeout: float = 0.0
+    connect_timeout: float = 0.0
+
+
+Request = Evaluate | FetchDocument | SendRequest
 
 
 class ScriptWarning(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +283,82 @@ class ConnectDone(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str = ""
 
 
+class PromptDone(msgspec.Struct, frozen=True, kw_only=True):
+    """What was collected."""
+
+    result: str
+    """`match_digits`, `match_speech`, `no_input`, `no_match` or `failed`"""
+    value: str = ""
+    terminator: str = ""
+    confidence: float | None = None
+    errors: tuple[str, ...] = ()
+    """One sentence for each thing that went wrong."""
+
+
+class RecordDone(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording in the foreground is over."""
+
+    ok: bool
+    url: str = ""
+    duration: float = 0.0
+    size: int = 0
+    sentence: str = ""
+    """Why it failed."""
+
+
+class RecordStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording in the background has begun, or not."""
+
+    ok: bool
+    control_id: str
+    url: str = ""
+    sentence: str = ""
+
+
+class TapStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """A tap has begun, or not; `source_*` is where its RTP comes from."""
+
+    ok: bool
+    control_id: str
+    source_address: str = ""
+    source_port: int = 0
+    sentence: str = ""
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in the background was stopped, or there was nothing to stop."""
+
+    ok: bool
+    control_id: str = ""
+    sentence: str = ""
+
+
+class DigitsDone(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys have been sent, or not."""
+
+    ok: bool
+    sentence: str = ""
+
+
+class DenoiseDone(msgspec.Struct, frozen=True, kw_only=True):
+    """`state` is `on`, `off` or `failed`."""
+
+    state: str
+    sentence: str = ""
+
+
+class RequestAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a `SendRequest`; `status` is None when no response came, `sentence` then says why."""
+
+    url: str
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names in lower case, at most 64."""
+    body: bytes = b""
+    """At most 64 KiB."""
+    sentence: str = ""
+
+
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """Value of an `Evaluate` as plain JSON data; `error` is set instead when it failed."""
 
@@ -166,7 +380,22 @@ class DocumentFailed(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
-Result = Done | PlayDone | ConnectDone | Evaluated | DocumentFetched | DocumentFailed
+Result = (
+    Done
+    | PlayDone
+    | ConnectDone
+    | PromptDone
+    | RecordDone
+    | RecordStarted
+    | TapStarted
+    | Stopped
+    | DigitsDone
+    | DenoiseDone
+    | Evaluated
+    | DocumentFetched
+    | DocumentFailed
+    | RequestAnswered
+)
 
 
 # ---------------------------------------------------------------- the driver

@@ -15,7 +15,6 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from cordboard.call.actions import (
-    Action,
     Answer,
     CallInfo,
     Connect,
@@ -270,7 +269,7 @@ class Call:
         self._running = running
         return None
 
-    def _machine(self, action: Action) -> Running:
+    def _machine(self, action: Any) -> Running:
         if isinstance(action, Connect):
             return ConnectMachine(action, self.info, self._leg, self._new_id)
         if isinstance(action, Play):

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from cordboard.call.actions import Evaluate, FetchDocument, PlayItem, ScriptWarning
+from cordboard.call.actions import (
+    Evaluate,
+    FetchDocument,
+    PlayItem,
+    Recording,
+    ScriptWarning,
+    SendRequest,
+    TapTarget,
+)
+from cordboard.call.codec_wish import CodecWish
 from cordboard.call.facts import Fact
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
@@ -18,8 +29,11 @@ class RingLeg(msgspec.Struct, frozen=True, kw_only=True):
     early_media: bool = False
 
 
-class AnswerLeg(msgspec.Struct, frozen=True):
+class AnswerLeg(msgspec.Struct, frozen=True, kw_only=True):
     """Inbound, unanswered: 200.  `LegAnswered` follows once it is sent."""
+
+    codecs: tuple[CodecWish, ...] = ()
+    """What may be spoken, in order of preference; empty = the server's choice."""
 
 
 class EndLeg(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +49,25 @@ class EndLeg(msgspec.Struct, frozen=True, kw_only=True):
     """Cause for the Reason header of a BYE."""
     answered_elsewhere: bool = False
     """Outbound: CANCEL with Reason SIP;cause=200;text="Call completed elsewhere"."""
+
+
+class PassDigit(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of the joined far end, to be passed on to this one.
+
+    The leg sends it by INFO where its far end wants that, or by the media if it came by INFO; keys that the
+    media have passed on already have no effect.
+    """
+
+    digit: str
+    duration_ms: int
+    by_info: bool
+
+
+class ReportTransfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell the far end that sent REFER how its transfer stands (NOTIFY with a status line, RFC 3515)."""
+
+    status: int
+    reason: str = ""
 
 
 # -------------------------------------------------- other calls
@@ -88,6 +121,40 @@ class PlayTo(msgspec.Struct, frozen=True, kw_only=True):
     loop: int = 1
 
 
+class SendDigitsTo(msgspec.Struct, frozen=True, kw_only=True):
+    """Press keys towards this call's far end; `DigitsSent` follows always, unless the call ends."""
+
+    control_id: str
+    digits: str
+    """0-9 * # A-D, `W` and `w` for pauses."""
+
+
+class StartRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """Record; `RecordingStarted` and `RecordingEnded` follow (the latter alone if it cannot begin)."""
+
+    control_id: str
+    recording: Recording
+
+
+class StopRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """`RecordingEnded` follows if it was still going on."""
+
+    control_id: str
+
+
+class StartTap(msgspec.Struct, frozen=True, kw_only=True):
+    """Copy audio; `TapOpened` and `TapEnded` follow (the latter alone if it cannot begin)."""
+
+    control_id: str
+    target: TapTarget
+
+
+class StopTap(msgspec.Struct, frozen=True, kw_only=True):
+    """`TapEnded` follows if it was still going on."""
+
+    control_id: str
+
+
 class StopPlay(msgspec.Struct, frozen=True, kw_only=True):
     """Stop a `PlayTo`; its `PlayFinished` still follows."""
 
@@ -101,7 +168,7 @@ class AskShell(msgspec.Struct, frozen=True, kw_only=True):
     """Carry out a driver's request and reply with `DriverReply(ticket=...)`."""
 
     ticket: int
-    request: Evaluate | FetchDocument
+    request: Evaluate | FetchDocument | SendRequest
 
 
 # -------------------------------------------------- telling the world
@@ -137,13 +204,55 @@ class PlayStateChanged(msgspec.Struct, frozen=True, kw_only=True):
     """playing, paused, finished, error"""
 
 
+class CollectStateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """calling.call.collect"""
+
+    control_id: str
+    type: str
+    """`digit`, `speech`, `no_input`, `no_match`, `start_of_input`, `finished`, `error`"""
+    params: dict[str, Any] = {}
+    """`{digits, terminator}` or `{text, confidence}`"""
+    final: bool = True
+
+
+class RecordStateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """calling.call.record"""
+
+    control_id: str
+    state: str
+    """recording, paused, finished, no_input, error"""
+    recording: Recording
+    url: str = ""
+    duration: float = 0.0
+    size: int = 0
+    foreground: bool = True
+    """`record`; otherwise `record_call`, whose event has another layout."""
+
+
+class TapStateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """calling.call.tap"""
+
+    control_id: str
+    state: str
+    """tapping, finished"""
+    target: TapTarget
+
+
 class ScriptWarned(msgspec.Struct, frozen=True, kw_only=True):
     """calling.script.warning"""
 
     warning: ScriptWarning
 
 
-Happening = CallStateChanged | ConnectStateChanged | PlayStateChanged | ScriptWarned
+Happening = (
+    CallStateChanged
+    | ConnectStateChanged
+    | PlayStateChanged
+    | CollectStateChanged
+    | RecordStateChanged
+    | TapStateChanged
+    | ScriptWarned
+)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,12 +270,19 @@ Effect = (
     RingLeg
     | AnswerLeg
     | EndLeg
+    | PassDigit
+    | ReportTransfer
     | Dial
     | TellCall
     | Join
     | Unjoin
     | PlayTo
     | StopPlay
+    | SendDigitsTo
+    | StartRecording
+    | StopRecording
+    | StartTap
+    | StopTap
     | AskShell
     | Report
     | CallOver

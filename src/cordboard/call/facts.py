@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from cordboard.call.actions import DocumentFailed, DocumentFetched, Evaluated
+from cordboard.call.actions import DocumentFailed, DocumentFetched, Evaluated, RequestAnswered
+from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
 
 # -------------------------------------------------- from this call's own leg
@@ -31,10 +32,32 @@ class LegEnded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DigitReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """The far end pressed a key."""
+    """The far end pressed a key, however it told: RFC 4733, SIP INFO or a tone.  Once for each key."""
 
     digit: str
     duration_ms: int
+    by_info: bool = False
+    """It came by SIP INFO; otherwise in the media, which pass it on to a joined far end by themselves."""
+
+
+class LegHeld(msgspec.Struct, frozen=True):
+    """The far end has put us on hold."""
+
+
+class LegResumed(msgspec.Struct, frozen=True):
+    """The far end listens again."""
+
+
+class TransferRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """The far end sent REFER: whoever it talks to shall talk to somebody else (RFC 3515).
+
+    The leg has answered 202; `ReportTransfer` tells the far end how it goes on.
+    """
+
+    destination: Destination
+    """The Refer-To as a destination."""
+    replaces: str | None = None
+    """Id of the call of this server that the Refer-To's Replaces names (RFC 3891): join with its peer."""
 
 
 # -------------------------------------------------- from media
@@ -45,6 +68,49 @@ class PlayFinished(msgspec.Struct, frozen=True, kw_only=True):
 
     control_id: str
     errors: tuple[str, ...] = ()
+
+
+class DigitsSent(msgspec.Struct, frozen=True, kw_only=True):
+    """A `SendDigitsTo` is done."""
+
+    control_id: str
+
+
+class RecordingStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """A `StartRecording` records; `url` is where it can be fetched when it has ended."""
+
+    control_id: str
+    url: str
+
+
+class RecordingEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording is over and, unless it failed, complete on disk."""
+
+    control_id: str
+    outcome: str
+    """`finished`, `no_input` or `error`"""
+    url: str = ""
+    duration: float = 0.0
+    """Seconds."""
+    size: int = 0
+    """Bytes of the file."""
+    sentence: str = ""
+    """Of an error."""
+
+
+class TapOpened(msgspec.Struct, frozen=True, kw_only=True):
+    """A `StartTap` sends; from `address:port` where it is RTP."""
+
+    control_id: str
+    address: str = ""
+    port: int = 0
+
+
+class TapEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A tap is over; `sentence` says why if nobody stopped it."""
+
+    control_id: str
+    sentence: str = ""
 
 
 class MediaFailed(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +126,7 @@ class DriverReply(msgspec.Struct, frozen=True, kw_only=True):
     """Answer to an `Evaluate` or `FetchDocument`; `ticket` is the one of the effect."""
 
     ticket: int
-    result: Evaluated | DocumentFetched | DocumentFailed
+    result: Evaluated | DocumentFetched | DocumentFailed | RequestAnswered
 
 
 # -------------------------------------------------- from other calls (through the switchboard's queue)
@@ -77,6 +143,12 @@ class PeerRinging(msgspec.Struct, frozen=True, kw_only=True):
 
     call_id: str
     early_media: bool = False
+
+
+class PeerConfirming(msgspec.Struct, frozen=True, kw_only=True):
+    """A call dialled by this one has answered and runs its confirm script: the ring time is over."""
+
+    call_id: str
 
 
 class PeerAnswered(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +176,40 @@ class Unbridged(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
 
 
+class PeerPressed(msgspec.Struct, frozen=True, kw_only=True):
+    """The far end of the call that this one is bridged to pressed a key."""
+
+    call_id: str
+    digit: str
+    duration_ms: int
+    by_info: bool = False
+
+
+class PeerHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """The other side of the bridge has put its end on hold (`held`) or taken it back."""
+
+    call_id: str
+    held: bool
+
+
+class TransferTo(msgspec.Struct, frozen=True, kw_only=True):
+    """Told to the call that stays: leave the bridge to `transferor` and connect to `destination`.
+
+    With `join`, that call is the new peer and nothing is dialled.  `TransferProgress` goes to the transferor.
+    """
+
+    transferor: str
+    destination: Destination
+    join: str | None = None
+
+
+class TransferProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """Told to the call whose far end asked for a transfer: 1xx, 2xx or a final failure of the new one."""
+
+    status: int
+    reason: str = ""
+
+
 class HangupRequested(msgspec.Struct, frozen=True, kw_only=True):
     """Another call (or an operator) wants this call ended, with this ending."""
 
@@ -116,14 +222,27 @@ Fact = (
     | LegAnswered
     | LegEnded
     | DigitReceived
+    | LegHeld
+    | LegResumed
+    | TransferRequested
     | PlayFinished
+    | DigitsSent
+    | RecordingStarted
+    | RecordingEnded
+    | TapOpened
+    | TapEnded
     | MediaFailed
     | DriverReply
     | PeerDialled
     | PeerRinging
+    | PeerConfirming
     | PeerAnswered
     | PeerEnded
     | Bridged
     | Unbridged
+    | PeerPressed
+    | PeerHeld
+    | TransferTo
+    | TransferProgress
     | HangupRequested
 )

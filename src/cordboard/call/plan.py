@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+
+from cordboard.call.codec_wish import CodecWish
 
 Header = tuple[str, str]
 """A SIP header field as (name, value)."""
@@ -14,9 +18,50 @@ Header = tuple[str, str]
 CallStateName = str
 """One of `created`, `ringing`, `answered`, `ended` (what `call_state_events` may list)."""
 
+Encryption = str
+"""`mandatory`, `optional` or `forbidden` (SRTP with SDES keys)."""
+
 DEFAULT_TIMEOUT = 60.0
 MAX_TIMEOUT = 600.0
+DEFAULT_MAX_DURATION = 14_400.0
 DEFAULT_CALL_STATE_EVENTS: frozenset[str] = frozenset({"ended"})
+
+
+class PlayItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to play.  Exactly one kind."""
+
+    kind: str
+    """`audio` (http(s) or file URL), `say`, `silence`, `ring`, `hold` (the server's music on hold)."""
+    url: str = ""
+    text: str = ""
+    """Of `say`: what is spoken."""
+    voice: str = ""
+    """Of `say`; empty = the server's voice for the language."""
+    language: str = "en-US"
+    gender: str = ""
+    duration: float = 0.0
+    """Seconds: of `silence`; of `ring` (0 = one cadence cycle)."""
+    country: str = "us"
+    """Ring cadence: two-letter country code or `us-old`."""
+
+
+class Ringback(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller hears while far ends ring; looped until somebody has won or all have failed."""
+
+    items: tuple[PlayItem, ...]
+    volume: float = 0.0
+    """Gain in dB."""
+
+
+class Confirm(msgspec.Struct, frozen=True, kw_only=True):
+    """A script that the answered far end must stay through before it is bridged (swml.md 7.10)."""
+
+    url: str | None = None
+    """Where its document is fetched; None = `document`."""
+    document: Any = None
+    """The inline steps as their language has compiled them: the heart only hands them on."""
+    timeout: float = DEFAULT_TIMEOUT
+    """Seconds from the answer until the script must have ended."""
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +75,21 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """Number, token or SIP URI; `None` means the caller's own number."""
     timeout: float = DEFAULT_TIMEOUT
     """Ring time in seconds, 1 to 600, counted from the INVITE."""
+    from_name: str | None = None
+    """Display name; None = the caller's own."""
     headers: tuple[Header, ...] = ()
+    codecs: tuple[CodecWish, ...] = ()
+    """In order of preference; empty = the caller's codec first, then the server's."""
+    encryption: Encryption | None = None
+    """None = `optional`, or what the trunk says."""
+    session_timeout: int | None = None
+    """Session-Expires in seconds, at least 90; None = the server's."""
+    username: str | None = None
+    password: str | None = None
+    confirm: Confirm | None = None
+    max_price_per_minute: float | None = None
+    """US dollars; a phone destination that costs more is not dialled."""
+    tag: str | None = None
     call_state_url: str | None = None
     call_state_events: frozenset[CallStateName] = DEFAULT_CALL_STATE_EVENTS
     status_url: str | None = None
@@ -44,6 +103,9 @@ class ConnectPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     groups: tuple[tuple[Destination, ...], ...]
     answer_on_bridge: bool = False
+    ringback: Ringback | None = None
+    max_duration: float = DEFAULT_MAX_DURATION
+    """Seconds from the bridge after which the peer is hung up; the connecting call goes on."""
     status_url: str | None = None
     """Receives the `calling.call.connect` events, each of them about the connecting call."""
     problem: str | None = None

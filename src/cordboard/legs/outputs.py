@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from cordboard.call.actions import CallInfo
+from cordboard.call.codec_wish import CodecWish
 from cordboard.call.facts import Fact
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
-from cordboard.media.protocol import SetRemote
+from cordboard.media.protocol import SendDigits, SetRemote, WatchSilence
+from cordboard.sip.credentials import Credentials
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import Event, SendMessage
 
@@ -43,6 +45,10 @@ class ResolveTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     call_id: str
     destination: Destination
+    redirects: tuple[str, ...] = ()
+    """Contacts of a 3xx, to be dialled in place of `destination.to`."""
+    failed_trunks: tuple[str, ...] = ()
+    """Trunks that have been tried for this phone number and could not carry the call."""
 
 
 class OpenMedia(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +56,19 @@ class OpenMedia(msgspec.Struct, frozen=True, kw_only=True):
 
     call_id: str
     near: str | None = None
+    video: bool = False
 
 
 class MediaOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A command for the worker of an endpoint."""
 
     command: SetRemote
+
+
+class MediaCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Another command for the worker of an endpoint."""
+
+    command: SendDigits | WatchSilence
 
 
 class CloseMedia(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +85,43 @@ class DialogSaved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an outbound leg goes: the answer to `ResolveTarget`."""
+    """One address that an INVITE may go to, and what is particular about it."""
 
     request_uri: str
     endpoint: Endpoint
     is_phone: bool = False
     """X- headers and display names stay off the wire (swml.md 7.3)."""
+    credentials: Credentials | None = None
+    """Only for this host."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trunk lays down for the calls that it carries; None or empty = what the call says."""
+
+    trunk: str
+    from_: str | None = None
+    """The caller's number as this carrier wants it, or the user that it knows us by."""
+    from_domain: str | None = None
+    codecs: tuple[CodecWish, ...] = ()
+    encryption: str | None = None
+    two_media_lines: bool = False
+    """`optional` as one SAVP and one AVP line instead of RFC 8643."""
+    dtmf: str = "auto"
+    """auto, rfc4733, info or inband"""
+    session_timeout: int | None = None
+    asserted_identity: bool = False
+    """Say the caller's number in P-Asserted-Identity too."""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `ResolveTarget`: where an outbound leg may go.
+
+    After a transport failure, a time-out or a 503 the next target is tried (RFC 3263 section 4.3).  When
+    none is left of a trunk's, `ResolveTarget` with `failed_trunks` asks for the next trunk.
+    """
+
+    targets: tuple[Target, ...]
+    terms: Terms | None = None
 
 
 Output = (
@@ -88,6 +132,7 @@ Output = (
     | ResolveTarget
     | OpenMedia
     | MediaOrder
+    | MediaCommand
     | CloseMedia
     | DialogSaved
 )

@@ -20,7 +20,7 @@ from cordboard.legs.outputs import (
     OpenMedia,
     Output,
     ResolveTarget,
-    Target,
+    Route,
 )
 from cordboard.legs.sip_leg import MAX_HOPS, OUR_CODECS, SipLeg
 from cordboard.media.protocol import EndpointOpened, EndpointRefused
@@ -135,11 +135,11 @@ class SipLegs:
 
     # ------------------------------------------------------------ from the shell
 
-    def resolved(self, call_id: str, target: Target, now: float) -> list[Output]:
+    def resolved(self, call_id: str, route: Route, now: float) -> list[Output]:
         leg = self._legs.get(call_id)
         if not isinstance(leg, OutboundLeg):
             return []
-        return self._settle(leg, leg.resolved(target, now), now)
+        return self._settle(leg, leg.resolved(route.targets[0], now), now)
 
     def unresolved(self, call_id: str, end: Ending, now: float) -> list[Output]:
         leg = self._legs.get(call_id)

@@ -16,10 +16,44 @@ class Format(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One negotiated payload format of a leg, the one that is sent; others that may arrive are `accepted`."""
 
     name: str
-    """PCMU or PCMA (later more)."""
+    """PCMU, PCMA, G722, OPUS, L16, or one that is only passed through (G729)."""
     payload_type: int
     clock_rate: int = 8000
+    """Of the RTP timestamps: 8000 for G722, 48000 for OPUS, whatever the audio is sampled at."""
     ptime_ms: int = 20
+    channels: int = 1
+    audio_rate: int = 0
+    """Sampling rate to encode with where it is not the clock rate (OPUS narrower than 48 kHz); 0 = that."""
+    bit_rate: int = 0
+    """OPUS: bits a second; 0 = the encoder's choice."""
+
+
+class SrtpKeys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Keys of one SRTP direction, as SDES carries them (RFC 4568)."""
+
+    suite: str
+    """AES_CM_128_HMAC_SHA1_80 and so on (swml.md 7.8)."""
+    key: bytes
+    """Master key followed by master salt."""
+
+
+class Srtp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """SRTP of a stream; without it the stream is plain."""
+
+    send: SrtpKeys
+    receive: SrtpKeys
+
+
+class VideoRemote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A video stream that is passed on, with its RTCP, to the video of the joined endpoint."""
+
+    port: int
+    rtcp_port: int
+    accepted: tuple[tuple[int, str], ...]
+    """(our payload type as negotiated here, codec name): types are translated where the legs differ."""
+    sending: bool = True
+    receiving: bool = True
+    srtp: Srtp | None = None
 
 
 # ------------------------------------------------------------------ commands
@@ -29,6 +63,8 @@ class OpenEndpoint(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_def
     """Take a port pair (RTP even, RTCP odd).  Reply: `EndpointOpened` or `EndpointRefused`."""
 
     endpoint_id: str
+    video: bool = False
+    """Take a second pair, for video."""
 
 
 class SetRemote(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -42,9 +78,18 @@ class SetRemote(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaul
     send: Format
     accepted: tuple[tuple[int, str], ...]
     """(payload type, codec name) of everything that may arrive."""
+    receive: tuple[Format, ...] = ()
+    """The same with clock rates and channels; where it is given, `accepted` repeats it."""
     dtmf_send_type: int | None = None
     """Payload type of telephone-event towards the far end."""
     dtmf_receive_type: int | None = None
+    dtmf_clock_rate: int = 8000
+    """Of telephone-event: that of the codec it goes with (RFC 4733)."""
+    dtmf_mode: str = "rfc4733"
+    """`rfc4733` (where a type is negotiated), `inband` (tones are made and detected), `info` (keys of the
+    joined far end are not put into the media: SIP carries them)."""
+    srtp: Srtp | None = None
+    video: VideoRemote | None = None
     sending: bool = True
     """We may send (our direction has `send`)."""
     receiving: bool = True
@@ -103,6 +148,68 @@ class SendDigits(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     digits: str
     duration_ms: int = 160
     gap_ms: int = 70
+    send_id: str = ""
+    """If not empty, `DigitsPlayed` follows with it.  `W` and `w` in `digits` are pauses of 1 and 0.5 s."""
+
+
+class BeginRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Record into a WAV file (16-bit, 8 kHz).  `RecordingClosed` follows always, unless the worker dies."""
+
+    endpoint_id: str
+    recording_id: str
+    path: str
+    direction: str = "speak"
+    """speak, listen or both"""
+    stereo: bool = False
+    beep: bool = False
+    terminators: str = ""
+    input_sensitivity: float = 44.0
+    initial_timeout_ms: int = 0
+    end_silence_ms: int = 0
+    max_length_ms: int = 0
+
+
+class FinishRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Close the file."""
+
+    endpoint_id: str
+    recording_id: str
+
+
+class BeginTap(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Send a copy of the audio somewhere.  `TapBegun` or `TapClosed` follows.
+
+    The address has passed the outbound policy; a name is only for TLS and the Host header.
+    """
+
+    endpoint_id: str
+    tap_id: str
+    scheme: str
+    """rtp, ws or wss"""
+    address: str
+    port: int
+    host: str = ""
+    """ws(s): what the URL calls it, for Host and the server name of TLS."""
+    path: str = "/"
+    """ws(s): path and query."""
+    authorization: str = ""
+    direction: str = "speak"
+    codec: str = "PCMU"
+    ptime_ms: int = 20
+
+
+class FinishTap(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """`TapClosed` follows."""
+
+    endpoint_id: str
+    tap_id: str
+
+
+class WatchSilence(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Tell with `MediaSilent` when neither RTP nor RTCP has come for so long; 0 = do not watch (hold)."""
+
+    endpoint_id: str
+    seconds: float
 
 
 class CloseEndpoint(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -139,6 +246,11 @@ Command = (
     | StartPlay
     | StopPlaying
     | SendDigits
+    | BeginRecording
+    | FinishRecording
+    | BeginTap
+    | FinishTap
+    | WatchSilence
     | CloseEndpoint
     | LinkEndpoint
     | UnlinkEndpoint
@@ -154,6 +266,8 @@ class EndpointOpened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     endpoint_id: str
     address: str
     port: int
+    video_port: int = 0
+    """0 = none was asked for, or none is free."""
 
 
 class EndpointRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -200,11 +314,53 @@ class PlayEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class DigitHeard(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The far end pressed a key (RFC 4733), reported once, at its end."""
+    """The far end pressed a key (RFC 4733, or a tone), reported once, at its end."""
 
     endpoint_id: str
     digit: str
     duration_ms: int
+
+
+class DigitsPlayed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The keys of a `SendDigits` have been sent."""
+
+    endpoint_id: str
+    send_id: str
+
+
+class RecordingClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A recording is over and its file closed."""
+
+    endpoint_id: str
+    recording_id: str
+    outcome: str
+    """finished, no_input or error"""
+    duration_ms: int = 0
+    sentence: str = ""
+
+
+class TapBegun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A tap sends, from this address where it is RTP."""
+
+    endpoint_id: str
+    tap_id: str
+    address: str = ""
+    port: int = 0
+
+
+class TapClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A tap is over, or could not begin; the sentence says why if nobody asked for it."""
+
+    endpoint_id: str
+    tap_id: str
+    sentence: str = ""
+
+
+class MediaSilent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Nothing has come from the far end for the time that `WatchSilence` asked for."""
+
+    endpoint_id: str
+    seconds: float
 
 
 class Pong(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -217,4 +373,16 @@ class Pong(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     resident_kib: int
 
 
-Event = EndpointOpened | EndpointRefused | EndpointClosed | PlayEnded | DigitHeard | Pong
+Event = (
+    EndpointOpened
+    | EndpointRefused
+    | EndpointClosed
+    | PlayEnded
+    | DigitHeard
+    | DigitsPlayed
+    | RecordingClosed
+    | TapBegun
+    | TapClosed
+    | MediaSilent
+    | Pong
+)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from cordboard.call.actions import CallInfo, Evaluate, FetchDocument
+from cordboard.call.actions import CallInfo, Evaluate, FetchDocument, RequestAnswered, SendRequest
 from cordboard.call.effects import AskShell
 from cordboard.call.facts import DriverReply
 from cordboard.server.fetcher import DocumentFetcher
@@ -32,6 +32,10 @@ class Asking:
         request = effect.request
         if isinstance(request, FetchDocument):
             self._spawn(self._fetch(info, effect.ticket, request), info.call_id)
+            return
+        if isinstance(request, SendRequest):
+            failed = RequestAnswered(url=request.url, sentence="HTTP requests are not built yet.")
+            self._answer(info, effect.ticket, failed)
             return
         value = evaluate_at_once(request.expression, request.bindings)
         if value is not None:

@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from cordboard.call.codec_wish import KNOWN, read_codecs
+
 _NAMESPACE = "00000000-0000-4000-8000-"
 _DEVELOPMENT_KEY = "development-signing-key"
 
@@ -52,10 +54,23 @@ def _host_address(value: str) -> str:
     return value
 
 
+def _codecs(value: str) -> str:
+    read = read_codecs(value)
+    if read.unknown:
+        raise ValueError(f"unknown codec {read.unknown[0]!r}; known are {', '.join(sorted(KNOWN))}")
+    return value
+
+
 Network = Annotated[str, AfterValidator(_network)]
 """A CIDR block."""
 Address = Annotated[str, AfterValidator(_address)]
 """An IP address."""
+E164 = Annotated[str, Field(pattern=r"^\+[0-9]{1,15}$")]
+"""A phone number such as +15551234567."""
+Prefix = Annotated[str, Field(pattern=r"^\+[0-9]{0,15}$")]
+"""The beginning of E.164 numbers, such as +1555."""
+Codecs = Annotated[str, AfterValidator(_codecs)]
+"""A comma list of codecs, in order of preference."""
 
 
 class _Reachable(_Section):
@@ -82,6 +97,8 @@ class ServerSection(_Section):
     """Who this server is, and where it keeps its store."""
 
     profile: Literal["development", "production"] = "development"
+    numbers: tuple[E164, ...] | None = None
+    """The numbers that calls to phones may present as `from`; None: every E.164 number."""
     data_directory: str = "cordboard-data"
     """Store and cached audio; relative to the configuration file."""
     node_id: str = _NAMESPACE + "000000000001"
@@ -95,10 +112,37 @@ class ServerSection(_Section):
 
 
 class SipSection(_Reachable):
-    """The SIP listener (UDP)."""
+    """The SIP listeners: UDP, TCP on the same port, TLS."""
 
     port: int = Field(default=5060, ge=0, le=65535)
     """0 takes a free port."""
+    public_port: int | None = Field(default=None, ge=1, le=65535)
+    """What far ends are told instead of `port`, behind a NAT that changes ports."""
+    tcp: bool = True
+    tls_port: int | None = Field(default=None, ge=0, le=65535)
+    """None: no TLS listener; 0 takes a free port."""
+    certificate: str | None = None
+    """PEM file with the chain of the TLS listener, also shown to servers that ask for it."""
+    certificate_key: str | None = None
+    """PEM file; None: in the file of `certificate`."""
+    client_ca: str | None = None
+    """PEM file: TLS clients must show a certificate signed by one of these."""
+    server_ca: str | None = None
+    """PEM file that certificates of far ends are checked with; None: the system's."""
+    verify_servers: bool = True
+    """Check the certificates of far ends that are called over TLS, host name included."""
+    default_transport: Literal["udp", "tcp", "tls"] = "udp"
+    """Where neither the URI nor DNS says another."""
+    idle_timeout: float = Field(default=600.0, ge=1)
+    """Seconds after which a silent TCP or TLS connection without calls is closed."""
+    max_connections: int = Field(default=10_000, ge=1)
+    max_connections_per_source: int = Field(default=200, ge=1)
+    keep_alive: float = Field(default=25.0, ge=0)
+    """Seconds between the CRLFs that hold NAT bindings open (RFC 5626); 0: none."""
+    session_timeout: int = Field(default=600, ge=0, le=86_400)
+    """Session-Expires of our calls (RFC 4028), at least 90; 0: no session timers."""
+    asserted_identity: bool = False
+    """Send P-Asserted-Identity to SIP destinations too (trunks have a setting of their own)."""
     domain: str | None = None
     """Host of From URIs made from a number; default: the (public) address."""
     allowed_sources: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
@@ -114,6 +158,12 @@ class MediaSection(_Reachable):
     port_max: int = Field(default=19_999, ge=1025, le=65_535)
     directory: str | None = None
     """Where `file:` URLs of `play` may point; none: files are refused."""
+    codecs: Codecs = "PCMU,PCMA"
+    """Offered to far ends after the caller's own codec, where a destination does not say otherwise."""
+    hold_music: str = "generated"
+    """What a party hears while the other holds it: `generated`, `none` (the far end's own), or a file."""
+    rtp_timeout: float = Field(default=300.0, ge=0)
+    """Seconds without RTP and RTCP after which a leg that is not on hold is hung up; 0: never."""
 
     @model_validator(mode="after")
     def _range(self) -> Self:
@@ -122,6 +172,45 @@ class MediaSection(_Reachable):
         if self.port_max - self.port_min < least:
             raise ValueError(f"port_max must be at least port_min + {least}")
         return self
+
+
+class HttpSection(_Reachable):
+    """The HTTP listener: recordings."""
+
+    port: int = Field(default=8080, ge=0, le=65535)
+    """0 takes a free port."""
+    public_url: str | None = None
+    """What stands before the path in URLs that are handed out, such as https://calls.example.com."""
+
+
+class RecordingsSection(_Section):
+    """Recordings of `record` and `record_call`."""
+
+    directory: str | None = None
+    """None: `recordings` in the data directory."""
+    url_lifetime: int = Field(default=7 * 86_400, ge=60)
+    """Seconds for which a recording's URL can be used."""
+    keep_days: int = Field(default=30, ge=0)
+    """Days after which recordings are deleted; 0: never."""
+
+
+class SpeechSection(_Section):
+    """Text to speech (`say:`)."""
+
+    engine: Literal["auto", "hibari", "espeak", "none"] = "auto"
+    """auto: hibari for English, espeak-ng for other languages, where they are installed."""
+    voice: str = ""
+    """Where neither the document nor `say_voice` names one."""
+    language: str = "en-US"
+
+
+class DnsSection(_Section):
+    """How names of SIP destinations are looked up (RFC 3263)."""
+
+    servers: tuple[str, ...] = ()
+    """`address` or `address:port`; none: those of the system."""
+    timeout: float = Field(default=3.0, gt=0, le=30)
+    """Seconds for all look-ups of one name."""
 
 
 class OutboundSection(_Section):
@@ -160,21 +249,63 @@ def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
+def _rewrite(value: tuple[str, str]) -> tuple[str, str]:
+    try:
+        re.sub(value[0], value[1], "+15551234567")
+    except (re.error, IndexError) as error:
+        raise ValueError(f"{value[0]!r} cannot be used: {error}") from None
+    return value
+
+
+Rewrite = Annotated[tuple[str, str], AfterValidator(_rewrite)]
+"""[regular expression, replacement]"""
+
+
 class Trunk(_Section):
     """A SIP trunk for phone numbers."""
 
     address: str
-    """`host` or `host:port` of the carrier."""
-    allowed_prefixes: tuple[str, ...] = ()
+    """`host` or `host:port` of the carrier; without a port NAPTR and SRV are asked (RFC 3263)."""
+    transport: Literal["udp", "tcp", "tls"] | None = None
+    """None: what DNS says, else UDP."""
+    allowed_prefixes: tuple[Prefix, ...] = ()
     """E.164 prefixes that may be dialled, such as `+1`; none: nothing."""
-
-    @field_validator("allowed_prefixes")
-    @classmethod
-    def _prefixes(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        for value in values:
-            if not re.fullmatch(r"\+[0-9]{0,15}", value):
-                raise ValueError(f"{value!r} is not an E.164 prefix such as '+1555'")
-        return values
+    priority: int = Field(default=0, ge=0, le=65_535)
+    """Trunks with the lowest are tried first."""
+    weight: int = Field(default=1, ge=1, le=65_535)
+    """Share of the calls among trunks of one priority."""
+    username: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    realm: str | None = None
+    """Answer only challenges of this realm."""
+    registers: bool = Field(default=False, alias="register")
+    """Keep a REGISTER up, so that the carrier sends calls to this server."""
+    register_expires: int = Field(default=300, ge=60, le=86_400)
+    rewrite_to: tuple[Rewrite, ...] = ()
+    """[pattern, replacement] pairs for the dialled number, the first that matches counts."""
+    rewrite_from: tuple[Rewrite, ...] = ()
+    """The same for the caller's number."""
+    from_user: str | None = None
+    """User of the From URI in place of the caller's number (some carriers want the account's name)."""
+    from_domain: str | None = None
+    asserted_identity: bool = True
+    """Say the caller's number in P-Asserted-Identity."""
+    codecs: Codecs | None = None
+    encryption: Literal["mandatory", "optional", "forbidden"] = "forbidden"
+    two_media_lines: bool = False
+    """Offer `optional` as an SAVP and an AVP line instead of one AVP line with a=crypto (RFC 8643)."""
+    dtmf: Literal["auto", "rfc4733", "info", "inband"] = "auto"
+    session_timeout: int | None = Field(default=None, ge=0, le=86_400)
+    allowed_sources: tuple[Network, ...] = ()
+    """CIDR blocks whose calls come from this trunk; their asserted identity is believed."""
+    options_interval: float = Field(default=0.0, ge=0)
+    """Seconds between OPTIONS requests; a trunk that does not answer them is passed over; 0: none."""
+    max_calls: int = Field(default=0, ge=0)
+    """At once; 0: no limit."""
+    max_calls_per_second: float = Field(default=0.0, ge=0)
+    """0: no limit."""
+    rates: dict[Prefix, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """US dollars a minute by prefix; the longest prefix counts."""
 
 
 class PhonesSection(_Section):
@@ -193,6 +324,10 @@ class Config(_Section):
     server: ServerSection = ServerSection()
     sip: SipSection = SipSection()
     media: MediaSection = MediaSection()
+    http: HttpSection = HttpSection()
+    recordings: RecordingsSection = RecordingsSection()
+    speech: SpeechSection = SpeechSection()
+    dns: DnsSection = DnsSection()
     outbound: OutboundSection = OutboundSection()
     phones: PhonesSection = PhonesSection()
     routes: dict[str, Route] = Field(default_factory=dict)

@@ -88,6 +88,7 @@ class Exchange:
             SendMessage: self._transmit,
             out.Happened: self._happened,
             out.MediaOrder: self._order_media,
+            out.MediaCommand: self._command_media,
             out.OpenMedia: self._open_media,
             out.CloseMedia: self._close_media,
             out.DialogSaved: self._save_dialog,
@@ -259,6 +260,9 @@ class Exchange:
     def _order_media(self, order: out.MediaOrder) -> None:
         self.media.set_remote(order.command)
 
+    def _command_media(self, order: out.MediaCommand) -> None:
+        self.media.send(order.command)
+
     def _open_media(self, order: out.OpenMedia) -> None:
         self.media.open(order.call_id, near=order.near)
 
@@ -278,7 +282,7 @@ class Exchange:
     async def _look_up(self, call_id: str, destination: Destination) -> None:
         self._resolved(call_id, await self._targets.find(destination))
 
-    def _resolved(self, call_id: str, found: out.Target | Ending) -> None:
+    def _resolved(self, call_id: str, found: out.Route | Ending) -> None:
         now = self._loop.time()
         if isinstance(found, Ending):
             self._carry(self.legs.unresolved(call_id, found, now))

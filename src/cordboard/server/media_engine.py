@@ -9,11 +9,15 @@ from collections.abc import Callable
 
 from cordboard.media.latching import DEFAULT_POLICY, LatchingPolicy
 from cordboard.media.protocol import (
+    BeginRecording,
+    BeginTap,
     CloseEndpoint,
     Command,
     EndpointClosed,
     EndpointRefused,
     Event,
+    FinishRecording,
+    FinishTap,
     JoinEndpoints,
     LinkEndpoint,
     OpenEndpoint,
@@ -24,9 +28,14 @@ from cordboard.media.protocol import (
     StopPlaying,
     UnjoinEndpoints,
     UnlinkEndpoint,
+    WatchSilence,
 )
 from cordboard.media.worker import WorkerSettings
 from cordboard.server.worker_process import WorkerProcess
+
+EndpointCommand = (
+    SendDigits | BeginRecording | FinishRecording | BeginTap | FinishTap | WatchSilence | StopPlaying
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -189,6 +198,10 @@ class MediaEngine:
         """A `Pong` with this serial follows from every worker that lives, after all commands so far."""
         for worker in self._workers:
             worker.send(Ping(serial=serial))
+
+    def send(self, command: EndpointCommand) -> None:
+        """Any other command for an open endpoint; without one it does nothing."""
+        self._send(command.endpoint_id, command)
 
     def _send(self, endpoint_id: str, command: Command) -> None:
         worker = self._worker_of.get(endpoint_id)

@@ -14,7 +14,7 @@ import msgspec
 
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
-from cordboard.legs.outputs import Target
+from cordboard.legs.outputs import Route, Target
 from cordboard.server.config import Trunk, split_host
 from cordboard.server.outbound_policy import OutboundPolicy, PolicyError
 from cordboard.sip.endpoint import Endpoint
@@ -44,7 +44,7 @@ class Targets:
         self._ports = ports
         self._is_v6 = ":" in local_address
 
-    def find_at_once(self, destination: Destination) -> Target | Ending | None:
+    def find_at_once(self, destination: Destination) -> Route | Ending | None:
         """The target or the reason against it; None when a host name must be resolved first."""
         plan = self._plan(destination)
         if isinstance(plan, Ending):
@@ -58,7 +58,7 @@ class Targets:
             return ending("policy_refused", who=destination.to, detail=verdict.sentence)
         return self._target(plan, [plan.host], destination)
 
-    async def find(self, destination: Destination) -> Target | Ending:
+    async def find(self, destination: Destination) -> Route | Ending:
         """The same, with the name looked up."""
         plan = self._plan(destination)
         if isinstance(plan, Ending):
@@ -71,11 +71,11 @@ class Targets:
             return ending("dns_failed", who=destination.to, detail=error.strerror or str(error))
         return self._target(plan, addresses, destination)
 
-    def _target(self, plan: _Plan, addresses: list[str], destination: Destination) -> Target | Ending:
+    def _target(self, plan: _Plan, addresses: list[str], destination: Destination) -> Route | Ending:
         """The first address that the SIP socket can send to."""
         for address in addresses:
             if (":" in address) is self._is_v6:
-                return plan.target(address)
+                return Route(targets=(plan.target(address),))
         ours, theirs = ("IPv6", "IPv4") if self._is_v6 else ("IPv4", "IPv6")
         detail = f"{plan.host} has only {theirs} addresses, and this server's SIP address is {ours}."
         return ending("bad_destination", who=destination.to, detail=detail)

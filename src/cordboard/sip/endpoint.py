@@ -11,8 +11,11 @@ class Endpoint(NamedTuple):
     """A transport address.  `address` is an IP literal without brackets."""
 
     transport: str
+    """UDP, TCP or TLS"""
     address: str
     port: int
+    server_name: str = ""
+    """TLS, towards a server: the name that its certificate must have (RFC 5922); also for SNI."""
 
     @property
     def reliable(self) -> bool:

@@ -27,7 +27,9 @@ from cordboard.call.actions import (
     Finished,
     PlayItem,
     Request,
+    RequestAnswered,
     Result,
+    SendRequest,
     Turn,
 )
 from cordboard.call.call import Call
@@ -244,7 +246,11 @@ class VirtualShell:
         reply = DriverReply(ticket=ask.ticket, result=self._answer_to(ask.request))
         self.time.after(self.legs.round_trip, lambda: self.deliver(call_id, reply))
 
-    def _answer_to(self, request: Evaluate | FetchDocument) -> Evaluated | DocumentFetched | DocumentFailed:
+    def _answer_to(
+        self, request: Evaluate | FetchDocument | SendRequest
+    ) -> Evaluated | DocumentFetched | DocumentFailed | RequestAnswered:
+        if isinstance(request, SendRequest):
+            return RequestAnswered(url=request.url, status=200)
         if isinstance(request, Evaluate):
             return Evaluated(value=self._evaluate(request.expression, request.bindings))
         body = self._documents.get(request.url)
