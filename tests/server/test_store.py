@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cordboard.server.sqlite_store import SqliteStore
@@ -88,6 +89,23 @@ async def test_a_finished_call_has_its_end_and_figures_and_no_dialog(store: Stor
         b'{"a":1}',
         None,
     )
+
+
+async def test_a_ladder_is_read_back_by_call(store: Store) -> None:
+    number = store.add_call(new_call())
+    assert await store.ladder("c1") is None
+    store.save_ladder(number, b"ladder")
+    assert await store.ladder("c1") == b"ladder"
+    assert await store.ladder("nobody") is None
+
+
+async def test_a_session_has_all_its_calls_the_oldest_first(store: Store) -> None:
+    for name in ("c1", "c2"):
+        store.add_call(new_call(name))
+    store.add_call(msgspec.structs.replace(new_call("c3"), session_id="another"))
+    for name in ("c1", "c2"):
+        assert [record.start.call_id for record in await store.session(name)] == ["c1", "c2"]
+    assert await store.session("nobody") == []
 
 
 async def test_an_unknown_call_is_none(store: Store) -> None:

@@ -54,6 +54,7 @@ async def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 
 _EVENTS_OF_VERSION_1 = """
+ALTER TABLE calls DROP COLUMN ladder;
 DROP TABLE events;
 CREATE TABLE events (
   call_number INTEGER NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL,

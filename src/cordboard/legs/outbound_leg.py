@@ -62,6 +62,7 @@ class OutboundLeg(SipLeg):
                 to=f"<{target.request_uri}>",
                 from_=from_header(self._dial.from_, name, self._domain),
                 destination=target.endpoint,
+                call_id=self.call_id,
                 body=self._offer_body,
                 headers=self._headers(target),
                 now=now,

@@ -23,6 +23,8 @@ class CallOffered(msgspec.Struct, frozen=True, kw_only=True):
     dialled: str
     """User part of the Request-URI, unescaped: what routes are matched with."""
     source: Endpoint
+    sip_call_id: str = ""
+    """The Call-ID header."""
 
 
 class CallRefused(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +95,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """X- headers and display names stay off the wire (swml.md 7.3)."""
     credentials: Credentials | None = None
     """Only for this host."""
+    large: Endpoint | None = None
+    """The same place over a stream: for a request that is too large for a datagram (RFC 3261, 18.1.1)."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

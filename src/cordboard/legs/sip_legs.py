@@ -265,6 +265,7 @@ class SipLegs:
             info=self._info(call_id, request, dialled),
             dialled=identity.name_in(dialled),
             source=event.source,
+            sip_call_id=request.call_id,
         )
 
     def _info(self, call_id: str, request: Request, dialled: Uri) -> CallInfo:

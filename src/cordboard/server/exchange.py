@@ -29,6 +29,7 @@ from cordboard.server.playback import Playback
 from cordboard.server.recorder import Recorder
 from cordboard.server.refusals import Refusals
 from cordboard.server.routes import Routed
+from cordboard.server.sip_log import SipLog
 from cordboard.server.switchboard import Switchboard
 from cordboard.server.targets import Targets
 from cordboard.sip.endpoint import Endpoint
@@ -65,6 +66,7 @@ class Exchange:
         self.legs = legs
         self.recorder = recorder
         self.switchboard = Switchboard(self._perform)
+        self.sip_log = SipLog(recorder.save_ladder)
         self.taps: list[MessageTap] = []
         self._targets = targets
         self._documents = documents
@@ -168,6 +170,7 @@ class Exchange:
 
     def received(self, data: bytes, source: Endpoint) -> None:
         try:
+            self.sip_log.note(False, data, source)
             for tap in self.taps:
                 tap("received", data, source)
             self._carry(self.legs.receive(data, source, self._loop.time()))
@@ -251,6 +254,7 @@ class Exchange:
 
     def _transmit(self, order: SendMessage) -> None:
         self._send(order.data, order.destination)
+        self.sip_log.note(True, order.data, order.destination)
         for tap in self.taps:
             tap("sent", order.data, order.destination)
 
@@ -319,7 +323,7 @@ class Exchange:
             cache=self._compiled,
         )
         call = Call(info=offer.info, driver=script, new_id=self._new_id)
-        self.recorder.begin(call)
+        self.sip_log.begin(offer.call_id, offer.sip_call_id, self.recorder.begin(call))
         self._carry(self.legs.accept_offer(offer.call_id))
         self.switchboard.start(call)
 
@@ -368,6 +372,7 @@ class Exchange:
     def _call_over(self, call: Call, effect: fx.CallOver) -> None:
         self._playback.forget(call.info.call_id)
         self.recorder.over(call)
+        self.sip_log.over(call.info.call_id)
         self.switchboard.forget(call.info.call_id)
 
     def _dial(self, parent: Call, effect: fx.Dial) -> None:
@@ -381,7 +386,8 @@ class Exchange:
             destination=destination,
             new_id=self._new_id,
         )
-        self.recorder.begin(call)
+        # The Call-ID of a call that we make is its id: one name for it in all logs.
+        self.sip_log.begin(effect.call_id, effect.call_id, self.recorder.begin(call))
         self.switchboard.start(call)
         self._carry(self.legs.dial(effect, self._loop.time()))
 

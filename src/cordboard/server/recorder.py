@@ -58,7 +58,8 @@ class Recorder:
 
     # ------------------------------------------------------------ a call's life
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: Call) -> int:
+        """Open the books of a call; its number in the store."""
         info, destination = call.info, call.destination
         row = NewCall(
             call_id=info.call_id,
@@ -77,7 +78,9 @@ class Recorder:
             call_state_url=destination.call_state_url if destination else None,
             call_state_events=" ".join(sorted(destination.call_state_events)) if destination else "",
         )
-        self._entries[info.call_id] = _Entry(self._store.add_call(row), info)
+        number = self._store.add_call(row)
+        self._entries[info.call_id] = _Entry(number, info)
+        return number
 
     def report(self, call: Call, report: Report) -> None:
         entry = self._entries.get(call.info.call_id)
@@ -89,6 +92,9 @@ class Recorder:
         self._update_record(entry, report, at)
         for listener in self.listeners:
             listener(call.info, report.happening, body)
+
+    def save_ladder(self, call_number: int, ladder: bytes) -> None:
+        self._store.save_ladder(call_number, ladder)
 
     def dialog_saved(self, call_id: str, saved: bytes) -> None:
         entry = self._entries.get(call_id)

@@ -212,6 +212,7 @@ class Server:
             await asyncio.sleep(_HOUSEKEEPING_EVERY)
             try:
                 self.routes.reload_if_changed()
+                self.exchange.sip_log.sweep()
                 reported = self._report_defects(reported)
                 if wanted := await self.store.take_resend_requests():
                     await self.sender.resend(wanted)
@@ -239,6 +240,7 @@ class Server:
             self.exchange.draining = True
             self.exchange.switchboard.hang_up_all(ending("server_stopping"))
             await self._wait_for(self.exchange.quiet(), _FAREWELL)
+            self.exchange.sip_log.sweep(everything=True)
             await self._wait_for(self.sender.idle(), _LAST_CALLBACKS)
         await self._closing.aclose()
 

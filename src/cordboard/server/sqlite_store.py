@@ -105,6 +105,9 @@ class SqliteStore:
     def finish_call(self, call_number: int, statistics: bytes | None, variables: bytes | None) -> None:
         self._change(call_number, {"statistics": statistics, "variables": variables, "dialog": None})
 
+    def save_ladder(self, call_number: int, ladder: bytes) -> None:
+        self._change(call_number, {"ladder": ladder})
+
     def add_event(self, event: NewEvent) -> None:
         number = (event.call_number << schema.SEQ_BITS) | event.seq
         row = (number, event.event_id, event.event_type, event.created_at, event.body)
@@ -208,15 +211,23 @@ class SqliteStore:
             f"SELECT {schema.CALL_COLUMNS}, {schema.LAST_SEQ} FROM calls"
             " WHERE ended_at IS NULL OR connect IS NOT NULL ORDER BY number"
         )
-        return [_call(row) for row in await self._rows(query, ())]
+        return [call_record(row) for row in await self._rows(query, ())]
 
     async def calls(self, *, limit: int = 100, before: int | None = None) -> list[CallRecord]:
         query = f"SELECT {schema.CALL_COLUMNS} FROM calls WHERE number < ? ORDER BY number DESC LIMIT ?"
-        return [_call(row) for row in await self._rows(query, (_before(before), min(limit, MAX_LISTED)))]
+        rows = await self._rows(query, (_before(before), min(limit, MAX_LISTED)))
+        return [call_record(row) for row in rows]
 
     async def call(self, call_id: str) -> CallRecord | None:
         rows = await self._rows(f"SELECT {schema.CALL_COLUMNS} FROM calls WHERE call_id = ?", (call_id,))
-        return _call(rows[0]) if rows else None
+        return call_record(rows[0]) if rows else None
+
+    async def session(self, call_id: str) -> list[CallRecord]:
+        return [call_record(row) for row in await self._rows(schema.SELECT_SESSION, (call_id, MAX_LISTED))]
+
+    async def ladder(self, call_id: str) -> bytes | None:
+        rows = await self._rows(schema.SELECT_LADDER, (call_id,))
+        return rows[0][0] if rows else None
 
     async def events(self, call_id: str, *, after: int = 0, limit: int = MAX_LISTED) -> list[EventRecord]:
         rows = await self._rows(schema.SELECT_EVENTS, (after, call_id, min(limit, MAX_LISTED)))
@@ -378,7 +389,8 @@ def _revive(connection: sqlite3.Connection, number: int, at: float) -> Delivery 
     return delivery
 
 
-def _call(row: _Row) -> CallRecord:
+def call_record(row: _Row) -> CallRecord:
+    """A row of `CALL_COLUMNS`, perhaps with the call's last event."""
     number, rest = row[0], row[1 + _IN_CALL :]
     answered_at, *end, connect, dialog, statistics, variables = rest[:11]
     return CallRecord(

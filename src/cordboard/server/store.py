@@ -189,6 +189,9 @@ class Store(Protocol):
     def finish_call(self, call_number: int, statistics: bytes | None, variables: bytes | None) -> None:
         """What is known only after the end.  Also forgets the dialog."""
 
+    def save_ladder(self, call_number: int, ladder: bytes) -> None:
+        """The SIP messages of a call that is over, as `sip_log` encodes them."""
+
     def add_event(self, event: NewEvent) -> None: ...
 
     def add_delivery(self, event: NewEvent, session_id: str, *, origin: str, url: str, method: str) -> None:
@@ -219,6 +222,12 @@ class Store(Protocol):
         """The latest first; `before` is the number of the last one of the page before."""
 
     async def call(self, call_id: str) -> CallRecord | None: ...
+
+    async def session(self, call_id: str) -> list[CallRecord]:
+        """All calls of the session that this call belongs to, the oldest first."""
+
+    async def ladder(self, call_id: str) -> bytes | None:
+        """What `save_ladder` was given; None if there is nothing."""
 
     async def events(self, call_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]: ...
 

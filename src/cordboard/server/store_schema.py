@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from functools import lru_cache
 
-VERSION = 2
+VERSION = 3
 
 SEQ_BITS = 30
 """An event's number is its call's number, then this many bits of its place in the call: no run of one fills
@@ -25,7 +25,7 @@ CREATE TABLE calls (
   type TEXT NOT NULL, from_ TEXT NOT NULL, to_ TEXT NOT NULL, tag TEXT, parent_call_id TEXT,
   started_at REAL NOT NULL, call_state_url TEXT, call_state_events TEXT NOT NULL,
   answered_at REAL, ended_at REAL, reason TEXT, cause TEXT, sip_code INTEGER, sip_reason TEXT, sentence TEXT,
-  connect TEXT, dialog BLOB, statistics TEXT, variables TEXT);
+  connect TEXT, dialog BLOB, statistics TEXT, variables TEXT, ladder BLOB);
 CREATE INDEX calls_by_id ON calls (call_id);
 CREATE INDEX calls_unfinished ON calls (number) WHERE ended_at IS NULL OR connect IS NOT NULL;
 {_EVENTS.strip()}
@@ -54,6 +54,7 @@ INSERT INTO events (number, event_id, event_type, created_at, body)
   SELECT (call_number << {SEQ_BITS}) | seq, event_id, event_type, created_at, body FROM old_events;
 DROP TABLE old_events;
 """,
+    2: "ALTER TABLE calls ADD COLUMN ladder BLOB;",
 }
 """What makes a store of this version one of the next."""
 
@@ -96,6 +97,13 @@ CALL_COLUMNS = (
     " tag, parent_call_id, started_at, call_state_url, call_state_events, answered_at, ended_at, reason,"
     " cause, sip_code, sip_reason, sentence, connect, dialog, statistics, variables"
 )
+
+SELECT_SESSION = (
+    f"SELECT {CALL_COLUMNS} FROM calls WHERE session_id = (SELECT session_id FROM calls WHERE call_id = ?)"
+    " ORDER BY number LIMIT ?"
+)
+SELECT_LADDER = "SELECT ladder FROM calls WHERE call_id = ?"
+SELECT_LATEST = "SELECT call_id FROM calls WHERE parent_call_id IS NULL ORDER BY number DESC LIMIT 1"
 
 _EVENT_OF_DELIVERY = f"((d.call_number << {SEQ_BITS}) | d.seq)"
 SELECT_PENDING = (

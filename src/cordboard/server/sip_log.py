@@ -1,0 +1,205 @@
+"""Which SIP messages belonged to which call: what `cordboard explain` draws its ladder from.
+
+While a call lasts only references to its messages are kept; they are read when it is over.  Of a message
+the record has its first line and what one looks for in a ladder, never a header that may hold a secret.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+import msgspec
+
+from cordboard.sip.endpoint import Endpoint
+
+MAX_MESSAGES = 200
+"""Kept of one call: the first half, and the last."""
+MAX_STRAYS = 256
+"""Messages kept of dialogs that are no calls (yet)."""
+LINGER = 1.0
+"""Seconds after a call's end in which its last messages still arrive."""
+_MAX_LINE = 200
+_MAX_NOTE = 120
+
+
+class SipNote(msgspec.Struct, frozen=True, array_like=True):
+    """One message of a ladder."""
+
+    at: float
+    """Seconds since the epoch."""
+    sent: bool
+    """By this server."""
+    far_end: str
+    """`UDP 192.0.2.1:5060`"""
+    line: str
+    """`INVITE sip:bob@example.com`, or `180 Ringing [INVITE]`"""
+    note: str = ""
+    """The media lines of its SDP, its Reason, what a challenge wanted."""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    at: float
+    sent: bool
+    data: bytes
+    far_end: Endpoint
+
+
+class _Ladder:
+    """The messages of one call."""
+
+    __slots__ = ("dropped", "first", "last", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.first: list[_Kept] = []
+        self.last: deque[_Kept] = deque(maxlen=MAX_MESSAGES // 2)
+        self.dropped = 0
+
+    def add(self, kept: _Kept) -> None:
+        if len(self.first) < MAX_MESSAGES // 2:
+            self.first.append(kept)
+            return
+        self.dropped += len(self.last) == self.last.maxlen
+        self.last.append(kept)
+
+    def notes(self) -> list[SipNote]:
+        notes = [_read(kept) for kept in self.first]
+        if self.dropped:
+            notes.append(SipNote(self.last[0].at, True, "", f"… {self.dropped} messages left out"))
+        return notes + [_read(kept) for kept in self.last]
+
+
+class SipLog:
+    """`note` takes every message, `begin` and `over` frame a call; `save(number, bytes)` stores a ladder."""
+
+    def __init__(self, save: Callable[[int, bytes], None], clock: Callable[[], float] = time.time) -> None:
+        self._save = save
+        self._clock = clock
+        self._by_dialog: dict[bytes, _Ladder] = {}
+        self._dialogs: dict[str, tuple[bytes, _Ladder]] = {}
+        self._strays: OrderedDict[bytes, list[_Kept]] = OrderedDict()
+        self._ended: deque[tuple[float, bytes, _Ladder]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._by_dialog)
+
+    def note(self, sent: bool, data: bytes, far_end: Endpoint) -> None:
+        """One message, as it was on the wire."""
+        dialog = call_id_of(data)
+        if dialog is None:
+            return
+        kept = _Kept(self._clock(), sent, data, far_end)
+        ladder = self._by_dialog.get(dialog)
+        if ladder is not None:
+            ladder.add(kept)
+        else:
+            self._keep_stray(dialog, kept)
+
+    def begin(self, call_id: str, sip_call_id: str, number: int) -> None:
+        """A call of this number in the store has the dialogs with this Call-ID."""
+        dialog, ladder = sip_call_id.encode("utf-8", "surrogateescape"), _Ladder(number)
+        for kept in self._strays.pop(dialog, ()):
+            ladder.add(kept)
+        self._by_dialog[dialog] = ladder
+        self._dialogs[call_id] = (dialog, ladder)
+
+    def over(self, call_id: str) -> None:
+        """The call is over; its ladder is stored with the next `sweep` that finds it rested."""
+        ended = self._dialogs.pop(call_id, None)
+        if ended is not None:
+            self._ended.append((self._clock() + LINGER, *ended))
+
+    def sweep(self, *, everything: bool = False) -> None:
+        """Store the ladders of calls that have been over for a while, or all of them."""
+        now = self._clock()
+        while self._ended and (everything or self._ended[0][0] <= now):
+            _, dialog, ladder = self._ended.popleft()
+            if self._by_dialog.get(dialog) is ladder:
+                del self._by_dialog[dialog]
+            self._save(ladder.number, encode(ladder.notes()))
+
+    def _keep_stray(self, dialog: bytes, kept: _Kept) -> None:
+        strays = self._strays.setdefault(dialog, [])
+        if len(strays) < 8:
+            strays.append(kept)
+        if len(self._strays) > MAX_STRAYS:
+            self._strays.popitem(last=False)
+
+
+def encode(notes: list[SipNote]) -> bytes:
+    """As the store keeps a ladder."""
+    return msgspec.msgpack.encode(notes)
+
+
+def decode(stored: bytes | None) -> list[SipNote]:
+    """What the store kept; nothing if it cannot be read."""
+    if not stored:
+        return []
+    try:
+        return msgspec.msgpack.decode(stored, type=list[SipNote])
+    except msgspec.DecodeError:
+        return []
+
+
+def call_id_of(data: bytes) -> bytes | None:
+    """The Call-ID of a message, found without reading the rest."""
+    start = data.find(b"\nCall-ID:")
+    if start < 0:
+        return _spelt_otherwise(data)
+    return data[start + 9 : data.find(b"\r", start + 9)].strip()
+
+
+def _spelt_otherwise(data: bytes) -> bytes | None:
+    head = data[:16_384].partition(b"\r\n\r\n")[0]
+    for line in head.split(b"\n")[1:]:
+        name, colon, value = line.partition(b":")
+        if colon and name.strip().lower() in (b"call-id", b"i"):
+            return value.strip()
+    return None
+
+
+# ---------------------------------------------------------------- what a ladder shows of a message
+
+
+def _read(kept: _Kept) -> SipNote:
+    head, _, body = kept.data.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    return SipNote(
+        at=kept.at,
+        sent=kept.sent,
+        far_end=f"{kept.far_end.transport} {kept.far_end.host_port}",
+        line=_first_line(lines)[:_MAX_LINE],
+        note=_note(lines, body)[:_MAX_NOTE],
+    )
+
+
+def _first_line(lines: list[bytes]) -> str:
+    first = lines[0].decode("utf-8", "replace")
+    if not first.startswith("SIP/2.0 "):
+        return first.rpartition(" SIP/")[0] or first
+    method = _value(lines, b"cseq").rpartition(" ")[2]
+    return f"{first[8:]} [{method}]"
+
+
+def _note(lines: list[bytes], body: bytes) -> str:
+    parts = [_media(line) for line in body.split(b"\r\n") if line.startswith(b"m=")]
+    if b"\r\na=crypto:" in body:
+        parts.append("a=crypto")
+    for name in (b"reason", b"warning", b"retry-after", b"min-se", b"unsupported"):
+        if value := _value(lines, name):
+            parts.append(f"{name.decode().title()}: {value}")
+    return "; ".join(parts)
+
+
+def _media(line: bytes) -> str:
+    return line[2:].decode("utf-8", "replace")
+
+
+def _value(lines: list[bytes], name: bytes) -> str:
+    for line in lines[1:]:
+        key, colon, value = line.partition(b":")
+        if colon and key.strip().lower() == name:
+            return value.strip().decode("utf-8", "replace")
+    return ""
