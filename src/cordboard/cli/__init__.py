@@ -6,6 +6,7 @@ import typer
 
 from cordboard.cli.check import check
 from cordboard.cli.deliveries import deliveries
+from cordboard.cli.explain import explain
 from cordboard.cli.run import run
 from cordboard.cli.serve import serve
 
@@ -20,6 +21,7 @@ app.command()(serve)
 app.command()(run)
 app.command()(check)
 app.command()(deliveries)
+app.command()(explain)
 
 
 def main() -> None:

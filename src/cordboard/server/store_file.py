@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cordboard.server import store_schema as schema
-from cordboard.server.sqlite_store import delivery_record
-from cordboard.server.store import DeliveryRecord, StoreError
+from cordboard.server.sqlite_store import call_record, delivery_record
+from cordboard.server.store import CallRecord, DeliveryRecord, EventRecord, StoreError
+
+_MAX_LEGS = 1_000
+_MAX_EVENTS = 10_000
 
 
 class StoreFile:
@@ -35,6 +38,32 @@ class StoreFile:
         """The latest first; of a call and of the calls that it dialled."""
         values: dict[str, object] = {"state": state, "call": call_id, "limit": limit}
         return [delivery_record(row) for row in self._execute(schema.LIST_DELIVERIES, values).fetchall()]
+
+    def session_deliveries(self, session_id: str) -> list[DeliveryRecord]:
+        """Callbacks of a session, in the order in which they were made."""
+        return [delivery_record(row) for row in self._execute(schema.SESSION_DELIVERIES, (session_id,))]
+
+    def latest_call(self) -> str | None:
+        """The call that came in, or was made, last."""
+        row = self._execute(schema.SELECT_LATEST, ()).fetchone()
+        return row[0] if row is not None else None
+
+    def session(self, call_id: str) -> list[CallRecord]:
+        """All calls of the session that this call belongs to, the oldest first."""
+        return [call_record(row) for row in self._execute(schema.SELECT_SESSION, (call_id, _MAX_LEGS))]
+
+    def events(self, call_id: str) -> list[EventRecord]:
+        """Of one call, in order."""
+        rows = self._execute(schema.SELECT_EVENTS, (0, call_id, _MAX_EVENTS))
+        return [
+            EventRecord(seq=seq, event_id=event_id, event_type=kind, created_at=at, body=body)
+            for seq, event_id, kind, at, body in rows
+        ]
+
+    def ladder(self, call_id: str) -> bytes | None:
+        """As `sip_log` encodes it."""
+        row = self._execute(schema.SELECT_LADDER, (call_id,)).fetchone()
+        return row[0] if row is not None else None
 
     def request_resend(self, numbers: Sequence[int]) -> list[int]:
         """Ask for dead deliveries to be sent again; returns those that are dead."""

@@ -121,6 +121,7 @@ SELECT_DELIVERIES = (
     "SELECT number, event_id, session_id, origin, url, method, created_at, state, attempts, next_try_at,"
     " last_status, last_error, last_at FROM deliveries"
 )
+SESSION_DELIVERIES = SELECT_DELIVERIES + " WHERE session_id = ? ORDER BY number LIMIT 1000"
 LIST_DELIVERIES = (
     SELECT_DELIVERIES + " WHERE (:state IS NULL OR state = :state) AND (:call IS NULL OR call_number IN"
     " (SELECT number FROM calls WHERE call_id = :call OR parent_call_id = :call))"

@@ -1,0 +1,58 @@
+"""`cordboard explain CALL`: why a call went the way it did, from its record in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from cordboard.cli.explanation import Leg, Story, as_data, as_lines
+from cordboard.cli.setting import EXIT_FAILED, fail, read_config
+from cordboard.server.config import Config
+from cordboard.server.sip_log import decode
+from cordboard.server.store import CallRecord, StoreError
+from cordboard.server.store_file import StoreFile
+
+_DEFAULT_FILE = Path("cordboard.toml")
+
+
+def explain(
+    call: Annotated[str, typer.Argument(help="Id of a call or of one of its legs; `last`: the latest.")],
+    config: Annotated[Path | None, typer.Option(help="TOML file of the server.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Tell what became of a call: the reason in one sentence, its events, and the SIP ladder of all legs."""
+    try:
+        with StoreFile(_store_path(config)) as store:
+            story = _read(store, call)
+    except StoreError as error:
+        fail(str(error), EXIT_FAILED)
+    if story is None:
+        fail(f"there is no call {call} in the store; `cordboard explain last` shows the latest", EXIT_FAILED)
+    if json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(as_data(story))).decode())
+        return
+    for line in as_lines(story):
+        typer.echo(line)
+
+
+def _store_path(config: Path | None) -> Path:
+    file = config or (_DEFAULT_FILE if _DEFAULT_FILE.exists() else None)
+    settings = read_config(file) if file is not None else Config()
+    directory = (file.parent if file is not None else Path()) / settings.server.data_directory
+    return directory / "cordboard.sqlite3"
+
+
+def _read(store: StoreFile, call: str) -> Story | None:
+    call_id = store.latest_call() if call == "last" else call
+    records = store.session(call_id) if call_id else []
+    legs = [_leg(store, record.start.call_id, index, records) for index, record in enumerate(records)]
+    return (
+        Story(legs=legs, deliveries=store.session_deliveries(records[0].start.session_id)) if legs else None
+    )
+
+
+def _leg(store: StoreFile, call_id: str, index: int, records: list[CallRecord]) -> Leg:
+    return Leg(record=records[index], events=store.events(call_id), messages=decode(store.ladder(call_id)))
