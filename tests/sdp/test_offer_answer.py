@@ -16,6 +16,7 @@ from cordboard.sdp import (
     MediaParameters,
     NoCommonCodec,
     SdpError,
+    Section,
     answer_offer,
     make_offer,
     parse,
@@ -98,9 +99,12 @@ def test_both_sides_agree() -> None:
         rtcp_port=40_001,
         codec=PCMU,
         accepted=((0, "PCMU"), (8, "PCMA")),
+        formats=BOTH,
+        events=(Codec("telephone-event", 101),),
         ptime_ms=20,
         dtmf_send_type=101,
         dtmf_receive_type=101,
+        sections=(Section("audio", "RTP/AVP", ("0", "8", "101"), active=True),),
     )
     assert read(answered.body, sent) == MediaParameters(
         address="192.0.2.1",
@@ -108,9 +112,12 @@ def test_both_sides_agree() -> None:
         rtcp_port=40_003,
         codec=PCMU,
         accepted=((0, "PCMU"), (8, "PCMA")),
+        formats=BOTH,
+        events=(Codec("telephone-event", 101),),
         ptime_ms=20,
         dtmf_send_type=101,
         dtmf_receive_type=101,
+        sections=(Section("audio", "RTP/AVP", ("0", "8", "101"), active=True),),
     )
 
 

@@ -115,7 +115,7 @@ def test_an_absurd_rtpmap_means_nothing(value: str) -> None:
 
 def test_an_rtpmap_keeps_rate_and_channels() -> None:
     assert parse_rtpmap("111 opus/48000/2") == Codec("OPUS", 111, 48000, 2)
-    assert rtpmap(Codec("OPUS", 111, 48000, 2)) == "111 OPUS/48000/2"
+    assert rtpmap(Codec("OPUS", 111, 48000, 2)) == "111 opus/48000/2"
 
 
 TOKENS = st.text("abcdefgXYZ0189-+./", min_size=1, max_size=12)

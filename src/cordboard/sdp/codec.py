@@ -16,6 +16,8 @@ class Codec(msgspec.Struct, frozen=True):
     payload_type: int
     clock_rate: int = 8000
     channels: int = 1
+    fmtp: str = ""
+    """Format parameters as the `a=fmtp` line has them; always empty for telephone-event."""
 
     @property
     def format(self) -> tuple[str, int, int]:
@@ -29,6 +31,14 @@ class Codec(msgspec.Struct, frozen=True):
 
 PCMU = Codec("PCMU", 0)
 PCMA = Codec("PCMA", 8)
+G722 = Codec("G722", 9)
+G729 = Codec("G729", 18)
+OPUS = "OPUS"
+"""Always `opus/48000/2`, whatever is really sent (RFC 7587); some phones leave the 2 out."""
+
+_SPELLINGS = {OPUS: "opus"}
+_SAMPLED_AT = 16_000
+"""Of G722, which is 8000 in SDP by an old mistake (RFC 3551 section 4.5.2) that not every phone repeats."""
 
 STATIC = {
     codec.payload_type: codec
@@ -40,7 +50,7 @@ STATIC = {
         Codec("DVI4", 6, 16000),
         Codec("LPC", 7),
         PCMA,
-        Codec("G722", 9),
+        G722,
         Codec("L16", 10, 44100, 2),
         Codec("L16", 11, 44100),
         Codec("QCELP", 12),
@@ -49,7 +59,7 @@ STATIC = {
         Codec("G728", 15),
         Codec("DVI4", 16, 11025),
         Codec("DVI4", 17, 22050),
-        Codec("G729", 18),
+        G729,
     )
 }
 """The audio formats that need no rtpmap."""
@@ -69,13 +79,18 @@ def parse_rtpmap(value: str) -> Codec | None:
     payload_type, rate, channels = (*figures, 1)[:3]
     if not (0 <= payload_type <= 127 and 0 < rate <= _MAX_RATE and 0 < channels <= _MAX_CHANNELS):
         return None
-    return Codec(_canonical(parts[0]), payload_type, rate, channels)
+    name = _canonical(parts[0])
+    if name == OPUS:
+        channels = 2
+    elif name == G722.name and rate == _SAMPLED_AT:
+        rate = G722.clock_rate
+    return Codec(name, payload_type, rate, channels)
 
 
 def rtpmap(codec: Codec) -> str:
     """The value of the `a=rtpmap` line of a codec."""
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
-    return f"{codec.payload_type} {codec.name}/{codec.clock_rate}{channels}"
+    return f"{codec.payload_type} {_SPELLINGS.get(codec.name, codec.name)}/{codec.clock_rate}{channels}"
 
 
 def _canonical(name: str) -> str:

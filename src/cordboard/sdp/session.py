@@ -13,12 +13,13 @@ from functools import cached_property, lru_cache
 import msgspec
 
 from cordboard.sdp.address import connection
-from cordboard.sdp.codec import STATIC, Codec, parse_rtpmap
+from cordboard.sdp.codec import STATIC, TELEPHONE_EVENT, Codec, parse_rtpmap
 
 MAX_BYTES = 65_535
 MAX_LINES = 1_024
 MAX_MEDIA = 32
 MAX_FORMATS = 64
+_LONGEST_FMTP = 512
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
@@ -62,11 +63,15 @@ class MediaDescription(msgspec.Struct, dict=True):
         """The formats as codecs, in order; formats without meaning are left out."""
         return [*self._codecs]
 
+    def all(self, name: str) -> list[str]:
+        """Values of all attributes of that name, in order."""
+        return [value for key, value in self.attributes if key == name]
+
     @cached_property
     def _codecs(self) -> list[Codec]:
-        mapped = _rtpmaps(self.attributes)
+        mapped, parameters = _rtpmaps(self.attributes), _fmtps(self.attributes)
         found = [mapped.get(text) or _static(text) for text in self.formats]
-        return [codec for codec in found if codec is not None]
+        return [_with_fmtp(codec, parameters) for codec in found if codec is not None]
 
 
 class SessionDescription(msgspec.Struct):
@@ -156,10 +161,20 @@ def _session_line(session: SessionDescription, kind: str, line: str) -> None:
 # But for the port, a phone describes its streams in the same words in each call.
 _ORDINARY_LENGTH = 1024
 _SOME_PORT = "9"
+_KEYS = "\na=crypto:"
 
 
 def _section(text: str) -> MediaDescription:
-    """A section from behind its `m=`."""
+    """A section from behind its `m=`.  Keys are new in each call, and no memory of ours shall have them."""
+    if _KEYS not in text:
+        return _known_section(text)
+    lines = text.split("\n")
+    section = _known_section("\n".join([line for line in lines if not line.startswith(_KEYS[1:])]))
+    section.attributes += [_attribute(line) for line in lines if line.startswith(_KEYS[1:])]
+    return section
+
+
+def _known_section(text: str) -> MediaDescription:
     kind, _, rest = text.partition(" ")
     port, _, rest = rest.partition(" ")
     if len(text) > _ORDINARY_LENGTH or not _is_port(port):
@@ -247,6 +262,22 @@ def _rtpmaps(attributes: list[tuple[str, str]]) -> dict[str, Codec]:
             if codec is not None:
                 mapped.setdefault(str(codec.payload_type), codec)
     return mapped
+
+
+def _fmtps(attributes: list[tuple[str, str]]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name, value in attributes:
+        number, _, parameters = value.partition(" ")
+        if name == "fmtp" and _is_port(number) and len(parameters) <= _LONGEST_FMTP:
+            found.setdefault(int(number), parameters.strip())
+    return found
+
+
+def _with_fmtp(codec: Codec, parameters: dict[int, str]) -> Codec:
+    fmtp = parameters.get(codec.payload_type)
+    if not fmtp or codec.name == TELEPHONE_EVENT or not fmtp.isascii():
+        return codec
+    return msgspec.structs.replace(codec, fmtp=fmtp)
 
 
 def _static(text: str) -> Codec | None:
