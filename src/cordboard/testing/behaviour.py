@@ -14,6 +14,8 @@ from enum import StrEnum
 
 import msgspec
 
+from cordboard.testing.challenge import Challenge
+
 BUSY = 486
 DECLINE = 603
 
@@ -31,6 +33,14 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     refuse: int | None = None
     """Final status, 300 to 699, in place of an answer."""
     refuse_after: float = 0.0
+    contacts: tuple[str, ...] = ()
+    """Contact URIs of a refusal: where a 302 sends the caller."""
+    challenge: Challenge | None = None
+    """Callers must know a password."""
+    digits_by_info: bool = False
+    """Keys go by SIP INFO (application/dtmf-relay) in place of RFC 4733."""
+    session_expires: int | None = None
+    """Asks for a session timer of so many seconds (RFC 4028)."""
     silent: bool = False
     """Answers nothing at all, as if it were switched off."""
     tone_hz: float | None = 440.0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cordboard.sdp import SdpError
 from cordboard.sip import events
 from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.message import Request
 from cordboard.testing.behaviour import (
     Accept,
     Behaviour,
@@ -50,6 +51,14 @@ class PhoneCall:
         self._offer = b""
         self._rang, self._answered, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.session = ""
+        self.requests: list[Request] = []
+        """What the far end asked inside the dialog, in order."""
+        self.answers: list[tuple[str, int]] = []
+        """(method, final status) of what we asked; 0 = there was no answer."""
+        self.notices: list[str] = []
+        """First lines of the bodies of NOTIFY: how a transfer stands."""
+        self.info_digits = ""
+        """Keys that came by INFO."""
         self.behaviour = behaviour
         self.audio = PhoneAudio(
             ssrc=agent.new_number(), tone_hz=behaviour.tone_hz, muted=behaviour.muted, record=record
@@ -145,7 +154,9 @@ class PhoneCall:
         if self._is_decided:
             return
         self._report.status = status
-        self._agent.carry_out(self._agent.stack.reject(self.session, status=status, now=self._agent.now()))
+        contacts = [("Contact", f"<{uri}>") for uri in self.behaviour.contacts]
+        stack, now = self._agent.stack, self._agent.now()
+        self._agent.carry_out(stack.reject(self.session, status=status, headers=contacts, now=now))
 
     def hang_up(self) -> None:
         """BYE; CANCEL for a call that is not answered yet, 480 for one that came in."""
@@ -170,8 +181,31 @@ class PhoneCall:
         self.hold("sendrecv")
 
     def press(self, digits: str) -> None:
-        """Press keys (RFC 4733)."""
-        self.audio.press(digits)
+        """Press keys: RFC 4733, or INFO where the behaviour says so."""
+        if not self.behaviour.digits_by_info:
+            self.audio.press(digits)
+            return
+        for digit in digits:
+            self.ask("INFO", f"Signal={digit}\r\nDuration=160\r\n".encode(), "application/dtmf-relay")
+
+    def ask(self, method: str, body: bytes = b"", content_type: str = "", headers: Headers = ()) -> None:
+        """A request inside the dialog; its final response goes to `answers`."""
+        if self.is_over:
+            return
+        fields = [*headers, ("Content-Type", content_type)] if content_type else [*headers]
+        stack, now = self._agent.stack, self._agent.now()
+        self._agent.carry_out(stack.request(self.session, method, body=body, headers=fields, now=now))
+
+    def refer(self, to: str, *headers: tuple[str, str]) -> None:
+        """Ask the far end to connect whom it talks to with somebody else (RFC 3515); see `notices`."""
+        self.ask("REFER", headers=[("Refer-To", f"<{to}>"), *headers])
+
+    def change(self, direction: str = "sendrecv", *, by: str = "INVITE") -> None:
+        """A new offer by re-INVITE or UPDATE."""
+        if by == "INVITE":
+            self.hold(direction)
+        else:
+            self.ask("UPDATE", self._media.offer(direction), "application/sdp")
 
     def speak(self, tone_hz: float | None) -> None:
         """Change the tone; None = silence."""
@@ -199,10 +233,23 @@ class PhoneCall:
         """Somebody calls."""
         request = event.request
         self.session = event.session
+        if self._is_challenged(request):
+            return
         self._report.call_id = request.call_id
         self._report.local_uri, self._report.remote_uri = request.uri, str(request.from_.uri)
         self._offer = request.body
         self._enter(State.INVITED)
+
+    def _is_challenged(self, request: Request) -> bool:
+        challenge = self.behaviour.challenge
+        demand = challenge.demand(request) if challenge is not None else None
+        if challenge is None or demand is None:
+            return False
+        self._report.status = challenge.status
+        stack, now = self._agent.stack, self._agent.now()
+        refusal = stack.reject(self.session, status=challenge.status, headers=[demand], now=now)
+        self._agent.carry_out(refusal)
+        return True
 
     def handle(self, event: events.Event) -> None:
         """Whatever the stack says about this session."""
@@ -278,7 +325,13 @@ class PhoneCall:
 
     def _reinvited(self, event: events.ReinviteReceived | events.RequestReceived) -> None:
         """A new offer (hold, resume, another address); without one there is nothing to say but 200."""
-        status, body = 200, b""
+        request = event.request
+        self.requests.append(request)
+        status, body = (202 if request.method == "REFER" else 200), b""
+        if request.method == "INFO":
+            self.info_digits += _digit_of(request.body)
+        if request.method == "NOTIFY":
+            self.notices.append(request.body.decode("utf-8", "replace").partition("\r")[0])
         try:
             if event.request.body and event.request.method in ("INVITE", "UPDATE"):
                 body = self._media.answer(event.request.body)
@@ -293,7 +346,13 @@ class PhoneCall:
     def _asked(self, event: events.RequestDone) -> None:
         """The answer to our re-INVITE; after a refusal all stays as it was."""
         response = event.response
-        if event.method == "INVITE" and response is not None and response.status < 300 and response.body:
+        self.answers.append((event.method, response.status if response is not None else 0))
+        if (
+            event.method in ("INVITE", "UPDATE")
+            and response is not None
+            and response.status < 300
+            and response.body
+        ):
             self._read(response.body)
 
     def _has_ended(self, event: events.SessionEnded) -> None:
@@ -331,6 +390,13 @@ class PhoneCall:
             self._media.read(body)
         except SdpError as error:
             self._report.problem = str(error)
+
+
+def _digit_of(body: bytes) -> str:
+    """The key of an INFO body: `Signal=5`, or the bare key."""
+    text = body.decode("ascii", "replace").strip()
+    first = text.splitlines()[0] if text else ""
+    return first.partition("=")[2].strip() if "=" in first else first[:1]
 
 
 _REACTIONS: dict[type, Callable[[PhoneCall, Any], None]] = {
