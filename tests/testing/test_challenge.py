@@ -16,7 +16,7 @@ COMMON = (
 
 
 def get(header: str) -> Request:
-    lines = ["GET /dir/index.html SIP/2.0", f"Authorization: {header}", "", ""]
+    lines = ["GET sip:bob@example.com SIP/2.0", f"Authorization: {header}", "", ""]
     request = parse("\r\n".join(lines).encode())
     assert isinstance(request, Request)
     return request
