@@ -16,7 +16,18 @@ COMMON = (
 
 
 def get(header: str) -> Request:
-    lines = ["GET sip:bob@example.com SIP/2.0", f"Authorization: {header}", "", ""]
+    lines = [
+        "GET sip:bob@example.com SIP/2.0",
+        "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1",
+        "From: <sip:a@example.com>;tag=1",
+        "To: <sip:bob@example.com>",
+        "Call-ID: c",
+        "CSeq: 1 GET",
+        "Max-Forwards: 70",
+        f"Authorization: {header}",
+        "",
+        "",
+    ]
     request = parse("\r\n".join(lines).encode())
     assert isinstance(request, Request)
     return request
