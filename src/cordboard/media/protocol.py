@@ -153,7 +153,11 @@ class SendDigits(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class BeginRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Record into a WAV file (16-bit, 8 kHz).  `RecordingClosed` follows always, unless the worker dies."""
+    """Record into a WAV file (16-bit, 8 kHz), which must not be there yet.
+
+    `RecordingBegun` follows unless it cannot, `RecordingClosed` always, unless the worker dies.  It ends with
+    its endpoint, whose `EndpointClosed` may come before the file is complete.
+    """
 
     endpoint_id: str
     recording_id: str
@@ -328,6 +332,13 @@ class DigitsPlayed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     send_id: str
 
 
+class RecordingBegun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The file of a recording is there and grows."""
+
+    endpoint_id: str
+    recording_id: str
+
+
 class RecordingClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A recording is over and its file closed."""
 
@@ -380,6 +391,7 @@ Event = (
     | PlayEnded
     | DigitHeard
     | DigitsPlayed
+    | RecordingBegun
     | RecordingClosed
     | TapBegun
     | TapClosed

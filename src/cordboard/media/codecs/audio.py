@@ -16,6 +16,7 @@ with warnings.catch_warnings():
         add,
         alaw2lin,
         bias,
+        byteswap,
         findfactor,
         lin2alaw,
         lin2lin,
@@ -23,6 +24,8 @@ with warnings.catch_warnings():
         mul,
         rms,
         tomono,
+        tostereo,
+        tostereo,
         ulaw2lin,
     )
 
@@ -30,6 +33,7 @@ __all__ = [
     "add",
     "alaw2lin",
     "bias",
+    "byteswap",
     "findfactor",
     "lin2alaw",
     "lin2lin",
@@ -37,5 +41,7 @@ __all__ = [
     "mul",
     "rms",
     "tomono",
+    "tostereo",
+    "tostereo",
     "ulaw2lin",
 ]
