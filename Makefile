@@ -5,12 +5,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak clean
+.PHONY: help run test check format cases bench soak clean
 
 help:
 	@echo "make run     install, start the server, place a call between simulated phones, keep serving"
 	@echo "make test    install what the tests need, run the checks and all tests"
 	@echo "make check   linters, types, layers"
+	@echo "make cases   the behavioural cases by their ids: passed or not, and what was observed"
 	@echo "make bench   what a call and a relayed packet cost on this machine (needs SIPp)"
 	@echo "make soak    2,000 calls with failures, kills and a failing receiver"
 
@@ -41,6 +42,9 @@ format: .venv/dev.stamp
 
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+cases: .venv/dev.stamp
+	$(BIN)/python -m pytest --cases --numprocesses auto --dist loadfile tests
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench

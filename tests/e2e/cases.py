@@ -306,6 +306,18 @@ class Case:
         await until(lambda: self.labels(name).count(label) >= count, within)
         return self.packet(label, name)
 
+    def observed(self) -> str:
+        """In one line: what the script was told, and what went over the wire to the far ends."""
+        parts = [f"tail({', '.join(result_of(hit.body))})" for hit in self.lab.site.at(self.tail_path)]
+        for user, packets in self._far_ends().items():
+            parts.append(f"{user}: {' '.join(packet.label.replace(' ', '') for packet in packets[:12])}")
+        return "; ".join(parts)
+
+    def _far_ends(self) -> dict[str, list[Packet]]:
+        mark = f"-{self.serial}"
+        names = [user.removesuffix(mark) for user in self.lab.behaviours if user.endswith(mark)]
+        return {name: self.ladder(name) for name in names}
+
     def warnings(self) -> list[str]:
         """The messages of the script's warnings."""
         return [warning["message"] for warning in self._warnings()]
