@@ -10,7 +10,17 @@ from cordboard.call.effects import AnswerLeg, Dial, EndLeg, RingLeg
 from cordboard.call.facts import Fact, LegDialled, LegEnded
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
-from cordboard.legs.outputs import CallOffered, Happened, MediaOrder, Output, Route, Target
+from cordboard.legs.outputs import (
+    CallOffered,
+    Happened,
+    MediaOrder,
+    Output,
+    ResolveTarget,
+    Route,
+    Target,
+    Terms,
+)
+from cordboard.legs.rules import LegRules
 from cordboard.legs.sip_legs import Identity, SipLegs
 from cordboard.media.protocol import EndpointOpened
 from cordboard.sdp import PCMA, PCMU, Codec, answer_offer, make_offer, parse
@@ -55,7 +65,11 @@ class LegBench:
     """`legs` are the legs under test.  Time passes with `run`; what they want of the shell is `told`."""
 
     def __init__(
-        self, *, max_legs: int = 100, may_call: Callable[[str], bool] = lambda address: True
+        self,
+        *,
+        max_legs: int = 100,
+        may_call: Callable[[str], bool] = lambda address: True,
+        rules: LegRules = LegRules(),  # noqa: B008 - immutable
     ) -> None:
         self.wire = Wire()
         self._ids = count(1)
@@ -68,7 +82,7 @@ class LegBench:
             space_id="space",
             domain="pbx.example.com",
         )
-        self.legs = SipLegs(self.stack, ours, may_call=may_call, max_legs=max_legs)
+        self.legs = SipLegs(self.stack, ours, may_call=may_call, max_legs=max_legs, rules=rules)
         self.told: list[Output] = []
         self.wire.attach(_Node(self), OURS)
         self.wire.attach(self.far, FAR)
@@ -132,8 +146,10 @@ class LegBench:
         self.do(self.legs.media_opened(opened, self.now))
 
     def resolve(self, uri: str = BOB, *, is_phone: bool = False) -> None:
-        target = Target(request_uri=uri, endpoint=FAR, is_phone=is_phone)
-        self.do(self.legs.resolved(CALLED, Route(targets=(target,)), self.now))
+        self.route(Target(request_uri=uri, endpoint=FAR, is_phone=is_phone))
+
+    def route(self, *targets: Target, terms: Terms | None = None) -> None:
+        self.do(self.legs.resolved(CALLED, Route(targets=targets, terms=terms), self.now))
 
     def dial(self, **changes: Any) -> None:
         """Ask for the outbound leg."""
@@ -156,6 +172,10 @@ class LegBench:
         self.open_media(CALLED)
         self.run()
         return self.invited()
+
+    def asked(self) -> ResolveTarget:
+        """The last question where to go."""
+        return self.all_told(ResolveTarget)[-1]
 
     def end(self, call_id: str, cause: str = "hangup_script", **fields: Any) -> None:
         effect = EndLeg(ending=ending(cause, who="somebody"), **fields)

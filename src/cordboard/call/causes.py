@@ -354,6 +354,27 @@ _FAILURES = (
         "{who} sent a session description that makes no sense{detail}: check that device.",
     ),
     Cause(
+        "encryption_refused",
+        ERROR,
+        488,
+        "{who} did not take the encryption that is demanded of it{detail}: enable SRTP (SDES) there, "
+        "or set `encryption` to `optional`.",
+    ),
+    Cause(
+        "encryption_forbidden",
+        ERROR,
+        488,
+        "{who} wants SRTP, which is forbidden for this call{detail}: allow plain RTP there, "
+        "or set `encryption` to `optional`.",
+    ),
+    Cause(
+        "encryption_not_offered",
+        ERROR,
+        488,
+        "{who} called without SRTP, which this server demands{detail}: enable SRTP (SDES) there, "
+        "or set `media.encryption` to `optional`.",
+    ),
+    Cause(
         "no_ack",
         ERROR,
         503,
@@ -371,6 +392,13 @@ _FAILURES = (
         ERROR,
         503,
         "{who} stopped refreshing the session: check its session timer and the network between.",
+    ),
+    Cause(
+        "media_timeout",
+        ERROR,
+        503,
+        "{who} sent no media any more{detail}: check the network between, "
+        "or raise `media.rtp_timeout` if that far end may be silent.",
     ),
     Cause(
         "media_worker_died",

@@ -2,87 +2,106 @@
 
 from __future__ import annotations
 
-from cordboard.call import facts
-from cordboard.call.effects import EndLeg
+from cordboard.call.effects import AnswerLeg, EndLeg
+from cordboard.legs.dialog_leg import DialogLeg
 from cordboard.legs.outputs import FromLeg
-from cordboard.legs.sip_leg import OUR_CODECS, SipLeg
+from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened
-from cordboard.sdp import SdpError, SessionDescription
-from cordboard.sip.events import SessionEnded
-from cordboard.sip.stack import SipStack
+from cordboard.sdp import SdpError
+from cordboard.sip.events import ReinviteReceived, RequestReceived, SessionEnded
 
 
-class InboundLeg(SipLeg):
+class InboundLeg(DialogLeg):
     """Rings, answers or refuses a received INVITE, once its media endpoint is open.
 
     What the call asks for before the endpoint has opened is kept as a wish, the strongest wins.
     """
 
-    __slots__ = ("_early_sent", "_offer", "_our_sdp", "_wants_answer", "_wants_early")
+    __slots__ = ("_early_sent", "_offer", "_wants_answer", "_wants_early", "withheld")
 
     def __init__(
         self,
         call_id: str,
-        stack: SipStack,
+        around: Surroundings,
         dialog_id: int,
         who: str,
         session: str,
-        offer: SessionDescription | None,
+        offer: bytes,
         hops: int,
     ) -> None:
-        super().__init__(call_id, stack, dialog_id, who, hops)
+        """`offer`: empty where ours goes with the 200."""
+        super().__init__(call_id, around, dialog_id, who, hops)
         self.session = session
+        self.withheld = ""
+        """The identity that shall not be told to others; empty if the caller does not mind."""
         self._offer = offer
-        self._our_sdp: bytes | None = None
-        """The answer to their offer, or our offer when the INVITE had none."""
-        self._wants_answer = False
+        self._wants_answer: AnswerLeg | None = None
         self._wants_early = False
         self._early_sent = False
 
     def media_opened(self, event: EndpointOpened, now: float) -> list[FromLeg]:
-        """The endpoint is there: answer the offer, and do what the call has asked for meanwhile."""
-        self.local = event
-        try:
-            self._our_sdp = self._accept_offer(self._offer) if self._offer else self.offer(OUR_CODECS)
-        except SdpError as error:
-            return self.fail(self.ending("codec_mismatch", str(error)), now)
-        outputs = self.set_remote()
-        if self._wants_answer:
-            return [*outputs, *self.answer(now)]
-        if self._wants_early:
-            return [*outputs, *self.ring(True, now)]
-        return outputs
+        """The endpoint is there: do what the call has asked for meanwhile."""
+        self.media.local = event
+        if self._wants_answer is not None:
+            return self.answer(self._wants_answer, now)
+        return self.ring(True, now) if self._wants_early else []
 
     def ring(self, early_media: bool, now: float) -> list[FromLeg]:
         """180, or 183 with our SDP so that early media can be heard.
 
-        Without an offer of theirs there is nobody to send early media to: ours goes with the 200, because
-        nothing acknowledges a 183 (RFC 3261 section 13.2.1).
+        Without an offer of theirs there is nobody to send early media to: ours goes with the 200.
         """
         if self.answered or self._early_sent or self.over:
             return []
         assert self.session is not None
-        if not early_media or self._offer is None:
+        if not early_media or not self._offer:
             return list(self.stack.ring(self.session, status=180, now=now))
-        if self._our_sdp is None:
+        if self.media.local is None:
             self._wants_early = True
             return []
-        self._early_sent = True
-        return list(self.stack.ring(self.session, status=183, body=self._our_sdp, now=now))
+        return self._describe(AnswerLeg(), now) or self._send_early(now)
 
-    def answer(self, now: float) -> list[FromLeg]:
+    def _send_early(self, now: float) -> list[FromLeg]:
+        assert self.session is not None
+        self._early_sent = True
+        outputs = self.stack.ring(self.session, status=183, body=self.media.described, now=now)
+        return [*self.set_remote(), *outputs]
+
+    def answer(self, effect: AnswerLeg, now: float) -> list[FromLeg]:
         """200 with the answer, or with our offer when the INVITE had none."""
         if self.answered or self.over:
             return []
-        if self._our_sdp is None:
-            self._wants_answer = True
+        if self.media.local is None:
+            self._wants_answer = effect
             return []
+        return self._describe(effect, now) or self._accept(now)
+
+    def _describe(self, effect: AnswerLeg, now: float) -> list[FromLeg]:
+        """Answer the offer, once; what must be done if that is impossible."""
+        if self.media.described:
+            return []
+        try:
+            if self._offer:
+                self.media.answer(self._offer)
+            else:
+                self.media.offer()
+        except SdpError as error:
+            return self.fail(self.ending("codec_mismatch", str(error)), now)
+        return []
+
+    def _accept(self, now: float) -> list[FromLeg]:
         assert self.session is not None
         self.answered = True
-        if self._offer is None:
-            self.awaited = self._our_sdp
-        outputs = list(self.stack.accept(self.session, body=self._our_sdp, now=now))
-        return [*outputs, self.tell(facts.LegAnswered())]
+        if not self._offer:
+            self._awaited = self.media.described
+        body = self.media.described
+        outputs = self.stack.accept(self.session, body=body, now=now)
+        told = [] if self._early_sent else self.media.remote()
+        return [*told, *outputs, *self.established()]
+
+    def _settled_with(self, event: ReinviteReceived | RequestReceived) -> bool:
+        """Before the answer, an UPDATE can follow a 183 that has answered the offer."""
+        return self.answered or self._early_sent
 
     def session_ended(self, event: SessionEnded) -> list[FromLeg]:
         """A caller may also take back an unanswered call with BYE (RFC 3261 section 15)."""

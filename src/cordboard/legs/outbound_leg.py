@@ -1,98 +1,198 @@
-"""A far end that we call: the client side of an INVITE."""
+"""A far end that we call: the client side of one INVITE after another, until one of them decides."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from cordboard.call import facts
 from cordboard.call.effects import Dial, EndLeg
-from cordboard.call.reasons import ending_of_status
-from cordboard.legs.identity import from_header, safe_headers
-from cordboard.legs.outputs import FromLeg, Target
-from cordboard.legs.sip_leg import MAX_HOPS, SipLeg, preferred_first
+from cordboard.call.reasons import Ending
+from cordboard.legs.attempts import AskRoute, Attempts, GiveUp, Step, host_of
+from cordboard.legs.dialog_leg import DialogLeg
+from cordboard.legs.identity import safe_headers
+from cordboard.legs.leg_media import preferred_first
+from cordboard.legs.outputs import FromLeg, ResolveTarget, Route, Target
+from cordboard.legs.presented import Caller, Presented, present
+from cordboard.legs.refer import is_replaces
+from cordboard.legs.sip_leg import MAX_HOPS
+from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened
 from cordboard.sdp import Codec
-from cordboard.sip.events import Answered, Provisional, Refused
+from cordboard.sip.credentials import Credentials
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.events import (
+    Answered,
+    Provisional,
+    Refused,
+    ReinviteReceived,
+    RequestReceived,
+)
 from cordboard.sip.headers import HeaderError
-from cordboard.sip.stack import SipStack
 from cordboard.sip.uri import Uri, UriError
 
 _ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
 
+LARGEST_DATAGRAM = 1300
+"""Bytes of a request that may go by UDP (RFC 3261 section 18.1.1)."""
+_FIXED_FIELDS = 480
+"""What an INVITE has beside its URI, From, body and the fields that we add; rather more than less."""
+_AUTHORIZATION = 350
 
-class OutboundLeg(SipLeg):
+
+class OutboundLeg(DialogLeg):
     """Sends the INVITE as soon as both the target is known and the endpoint is open."""
 
-    __slots__ = ("_dial", "_domain", "_early_tag", "_offer_body", "_parent_codec", "_target")
+    __slots__ = ("_attempts", "_caller", "_dial", "_dialled", "_early_tag", "_offer_body", "_parent_codec")
 
     def __init__(
         self,
         dial: Dial,
-        stack: SipStack,
+        around: Surroundings,
         dialog_id: int,
         *,
-        domain: str,
         parent_codec: Codec | None,
+        withheld: bool = False,
         hops: int = MAX_HOPS,
     ) -> None:
-        super().__init__(dial.call_id, stack, dialog_id, dial.destination.to, hops)
+        destination = dial.destination
+        super().__init__(dial.call_id, around, dialog_id, destination.to, hops)
         self._dial = dial
-        self._domain = domain
+        self._caller = Caller(identity=dial.from_, name=dial.from_name, withheld=withheld)
         self._parent_codec = parent_codec
-        self._target: Target | None = None
+        self._attempts = Attempts(destination.to, is_phone=destination.kind == "phone")
         self._offer_body = b""
+        self._dialled = False
         self._early_tag: str | None = None
         """The fork whose early media is heard."""
 
+    # ------------------------------------------------------------ the INVITEs
+
     def media_opened(self, event: EndpointOpened, now: float) -> list[FromLeg]:
-        self.local = event
+        self.media.local = event
         return self._invite(now)
 
-    def resolved(self, target: Target, now: float) -> list[FromLeg]:
-        self._target = target
+    def resolved(self, route: Route, now: float) -> list[FromLeg]:
+        return self._take(self._attempts.found(route), now)
+
+    def unresolved(self, end: Ending, now: float) -> list[FromLeg]:
+        return self._take(self._attempts.not_found(end), now)
+
+    def _take(self, step: Step, now: float) -> list[FromLeg]:
+        if isinstance(step, GiveUp):
+            return self.finish(step.ending)
+        if isinstance(step, AskRoute):
+            return [self._asking(step)]
         return self._invite(now)
+
+    def _asking(self, step: AskRoute) -> ResolveTarget:
+        return ResolveTarget(
+            call_id=self.call_id,
+            destination=self._dial.destination,
+            redirects=step.redirects,
+            failed_trunks=step.failed_trunks,
+        )
 
     def _invite(self, now: float) -> list[FromLeg]:
-        target = self._target
-        if target is None or self.local is None or self.over:
+        target = self._attempts.target
+        if target is None or self.media.local is None or self.over:
             return []
-        self._offer_body = self.offer(preferred_first(self._parent_codec))
-        name = "" if target.is_phone else self._dial.from_name
+        self._early_tag = None
+        self._offer_body = self.media.offer(preferred_first(self._parent_codec))
         try:
-            self.session, outputs = self.stack.invite(
-                uri=target.request_uri,
-                to=f"<{target.request_uri}>",
-                from_=from_header(self._dial.from_, name, self._domain),
-                destination=target.endpoint,
-                call_id=self.call_id,
-                body=self._offer_body,
-                headers=self._headers(target),
-                now=now,
-            )
+            outputs = self._send(target, self._presented(target), now)
         except (HeaderError, UriError) as error:
             return self.finish(self.ending("bad_destination", str(error)))
+        if self._dialled:
+            return outputs
+        # Ring time counts from the first.
+        self._dialled = True
         return [*outputs, self.tell(facts.LegDialled())]
+
+    def _send(self, target: Target, presented: Presented, now: float) -> list[FromLeg]:
+        headers = [*self._headers(target), *presented.headers]
+        credentials = self._credentials(target)
+        extras: dict[str, Any] = {}
+        if credentials is not None:
+            extras["credentials"] = credentials
+        if self._session_expires() is not None:
+            extras["session_expires"] = self._session_expires()
+        self.session, outputs = self.stack.invite(
+            uri=target.request_uri,
+            to=f"<{target.request_uri}>",
+            from_=presented.from_,
+            destination=self._place(target, presented, headers, credentials),
+            call_id=self.call_id,
+            body=self._offer_body,
+            headers=headers,
+            now=now,
+            **extras,
+        )
+        return list(outputs)
+
+    def _place(
+        self,
+        target: Target,
+        presented: Presented,
+        headers: list[tuple[str, str]],
+        credentials: Credentials | None,
+    ) -> Endpoint:
+        large = self._attempts.large
+        if large is None:
+            return target.endpoint
+        size = len(self._offer_body) + 2 * len(target.request_uri) + len(presented.from_) + _FIXED_FIELDS
+        size += sum(len(name) + len(value) + 4 for name, value in headers)
+        size += _AUTHORIZATION if credentials is not None else 0
+        return large if size > LARGEST_DATAGRAM else target.endpoint
+
+    def _presented(self, target: Target) -> Presented:
+        caller = self._caller
+        if target.is_phone and caller.name:
+            caller = Caller(identity=caller.identity, withheld=caller.withheld)
+        around = self.around
+        asserts = around.rules.asserted_identity
+        return present(caller, domain=around.domain, terms=self._attempts.terms, asserts=asserts)
 
     def _headers(self, target: Target) -> list[tuple[str, str]]:
         hops = [("Max-Forwards", str(self.hops))] if self.hops < MAX_HOPS else []
         if target.is_phone:
             return hops
         destination = self._dial.destination
-        return [*hops, *safe_headers((*destination.headers, *Uri.parse(destination.to).headers.items()))]
+        of_uri = Uri.parse(destination.to).headers
+        replaced = [("Replaces", value) for name, value in of_uri.items() if is_replaces(name, value)]
+        return [*hops, *replaced, *safe_headers((*destination.headers, *of_uri.items()))]
+
+    def _credentials(self, target: Target) -> Credentials | None:
+        """Those of the target's host, or the script's for the host that it named; nobody else sees them."""
+        if target.credentials is not None:
+            return target.credentials
+        destination = self._dial.destination
+        if target.is_phone or destination.username is None or not self._attempts.at_home:
+            return None
+        return Credentials(username=destination.username, password=destination.password or "")
+
+    def _session_expires(self) -> int | None:
+        terms = self._attempts.terms
+        wish = None if self._attempts.is_phone else self._dial.destination.session_timeout
+        if wish is None and terms is not None:
+            wish = terms.session_timeout
+        return (self.around.rules.session_timeout if wish is None else wish) or None
 
     # ------------------------------------------------------------ responses
 
-    def progressed(self, event: Provisional) -> list[FromLeg]:
+    def progressed(self, event: Provisional, now: float) -> list[FromLeg]:
         """180 rings; 183 rings too, and either brings early media with SDP (RFC 3261 section 13.2.2.1).
 
         Of several forks the first with early media is heard, until one of them answers.
         """
         if self.over or event.status not in (180, 183):
             return []
+        self._attempts.rang()
         early = self._early_tag in (None, event.dialog_tag) and self._early_media(event)
         outputs = self.set_remote() if early else []
         return [*outputs, self.tell(facts.LegRinging(early_media=early))]
 
     def _early_media(self, event: Provisional) -> bool:
-        if not event.body or self._negotiate(self._offer_body, event.body) is not None:
+        if not event.body or self._read_answer(self._offer_body, event.body) is not None:
             return False
         self._early_tag = event.dialog_tag
         return True
@@ -104,17 +204,19 @@ class OutboundLeg(SipLeg):
         self.answered = True
         # A 200 that repeats nothing stands by what its own 183 said.
         settled = not event.body and self._early_tag == (event.response.to.tag or "")
-        problem = None if settled else self._negotiate(self._offer_body, event.body)
+        problem = None if settled else self._read_answer(self._offer_body, event.body)
         if problem is not None:
             return self.fail(problem, now)
-        return [*self.set_remote(), *self.save_dialog(), self.tell(facts.LegAnswered())]
+        return [*self.media.remote(), *self.save_dialog(), *self.established()]
 
-    def refused(self, event: Refused) -> list[FromLeg]:
-        if event.cause == "timeout":
-            return self.finish(self.ending("invite_timeout"))
-        if event.cause == "transport":
-            return self.finish(self.ending("transport_failed"))
-        return self.finish(ending_of_status(event.status, event.reason, who=self.who))
+    def refused(self, event: Refused, now: float) -> list[FromLeg]:
+        """The next attempt, or the end."""
+        self.session = None
+        return self._take(self._attempts.refused(event, crypto_offered=False), now)
+
+    def _settled_with(self, event: ReinviteReceived | RequestReceived) -> bool:
+        """Before the answer, an UPDATE of the fork whose early media is heard can be taken."""
+        return self.answered or (self._early_tag is not None and event.request.from_.tag == self._early_tag)
 
     # ------------------------------------------------------------ the end
 
@@ -125,3 +227,8 @@ class OutboundLeg(SipLeg):
             return self._hang_up(effect.q850, now)
         headers = [_ELSEWHERE] if effect.answered_elsewhere else []
         return list(self.stack.cancel(self.session, headers=headers, now=now))
+
+    @property
+    def _host(self) -> str:
+        target = self._attempts.target
+        return "" if target is None else host_of(target.request_uri)

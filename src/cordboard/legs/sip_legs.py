@@ -7,61 +7,65 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from cordboard.call.actions import CallInfo
-from cordboard.call.effects import AnswerLeg, Dial, EndLeg, RingLeg
+from cordboard.call.effects import AnswerLeg, Dial, EndLeg, PassDigit, ReportTransfer, RingLeg, SendDigitsTo
+from cordboard.call.facts import DigitsSent
 from cordboard.call.reasons import Ending, ending
-from cordboard.legs import identity
+from cordboard.legs.arrivals import Identity, describe, wants_privacy
+from cordboard.legs.dialog_leg import DialogLeg
 from cordboard.legs.inbound_leg import InboundLeg
+from cordboard.legs.info_sender import KEY_MS, InfoSender, PressKey, RowSent
+from cordboard.legs.leg_media import OUR_CODECS
 from cordboard.legs.outbound_leg import OutboundLeg
 from cordboard.legs.outputs import (
     CallOffered,
     CallRefused,
     FromLeg,
+    Happened,
+    MediaCommand,
     OpenMedia,
     Output,
     ResolveTarget,
     Route,
 )
-from cordboard.legs.sip_leg import MAX_HOPS, OUR_CODECS, SipLeg
-from cordboard.media.protocol import EndpointOpened, EndpointRefused
-from cordboard.sdp import NoCommonCodec, SdpError, SessionDescription, check_offer, parse
+from cordboard.legs.refer import read_replaces
+from cordboard.legs.rules import LegRules
+from cordboard.legs.sip_leg import MAX_HOPS
+from cordboard.legs.surroundings import Surroundings
+from cordboard.media.protocol import EndpointOpened, EndpointRefused, MediaSilent, SendDigits
+from cordboard.sdp import NoCommonCodec, SdpError, check_offer, parse
 from cordboard.sip import events
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.headers import HeaderError
-from cordboard.sip.message import Request
 from cordboard.sip.stack import SipStack
-from cordboard.sip.uri import Uri, UriError
+from cordboard.sip.uri import UriError
+
+__all__ = ["Identity", "SipLegs"]
 
 _RETRY_LATER = (("Retry-After", "5"),)
-
-
-class Identity:
-    """What every call of this server has in common."""
-
-    __slots__ = ("domain", "new_id", "node_id", "project_id", "space_id")
-
-    def __init__(
-        self, *, new_id: Callable[[], str], node_id: str, project_id: str, space_id: str, domain: str
-    ) -> None:
-        self.new_id = new_id
-        self.node_id = node_id
-        self.project_id = project_id
-        self.space_id = space_id
-        self.domain = domain
 
 
 class SipLegs:
     """Every leg by call id and by session."""
 
     def __init__(
-        self, stack: SipStack, ours: Identity, *, may_call: Callable[[str], bool], max_legs: int
+        self,
+        stack: SipStack,
+        ours: Identity,
+        *,
+        may_call: Callable[[str], bool],
+        max_legs: int,
+        rules: LegRules = LegRules(),  # noqa: B008 - immutable
     ) -> None:
         self.stack = stack
         self._ours = ours
         self._may_call = may_call
         self._max_legs = max_legs
-        self._legs: dict[str, SipLeg] = {}
-        self._by_session: dict[str, SipLeg] = {}
+        self._rules = rules
+        self._legs: dict[str, DialogLeg] = {}
+        self._by_session: dict[str, DialogLeg] = {}
+        self._senders: dict[str, InfoSender] = {}
+        """Of the legs that get keys by INFO just now."""
+        self._around = Surroundings(stack, rules, domain=ours.domain, call_of_session=self._call_of_session)
         self._serial = 0
 
     @property
@@ -83,10 +87,17 @@ class SipLegs:
         return self._digest(self.stack.transport_failed(destination, now), now)
 
     def next_timeout(self) -> float | None:
-        return self.stack.next_timeout()
+        due = self.stack.next_timeout()
+        if not self._senders:
+            return due
+        dues = [due, *(sender.next_timeout() for sender in self._senders.values())]
+        return min((one for one in dues if one is not None), default=None)
 
     def handle_timeout(self, now: float) -> list[Output]:
-        return self._digest(self.stack.handle_timeout(now), now)
+        outputs = self._digest(self.stack.handle_timeout(now), now)
+        for call_id in [*self._senders]:
+            outputs += self._send_keys(call_id, self._senders[call_id].handle_timeout(now), now)
+        return outputs
 
     # ------------------------------------------------------------ from the calls
 
@@ -100,7 +111,7 @@ class SipLegs:
         leg = self._legs.get(call_id)
         if not isinstance(leg, InboundLeg):
             return []
-        return self._settle(leg, leg.answer(now), now)
+        return self._settle(leg, leg.answer(effect, now), now)
 
     def end(self, call_id: str, effect: EndLeg, now: float) -> list[Output]:
         leg = self._legs.get(call_id)
@@ -113,13 +124,12 @@ class SipLegs:
     def dial(self, effect: Dial, now: float) -> list[Output]:
         """Start an outbound leg: find its target and open its media, side by side."""
         parent = self._legs.get(effect.parent)
-        codec = parent.media.codec if parent is not None and parent.media is not None else None
         leg = OutboundLeg(
             effect,
-            self.stack,
+            self._around,
             self._next_serial(),
-            domain=self._ours.domain,
-            parent_codec=codec,
+            parent_codec=parent.media.codec if parent is not None else None,
+            withheld=isinstance(parent, InboundLeg) and parent.withheld == effect.from_,
             # Two servers that dial each other, or one that dials itself, come to an end.
             hops=parent.hops - 1 if parent is not None else MAX_HOPS,
         )
@@ -133,17 +143,55 @@ class SipLegs:
             ResolveTarget(call_id=effect.call_id, destination=effect.destination),
         ]
 
+    def pass_digit(self, call_id: str, effect: PassDigit, now: float) -> list[Output]:
+        leg = self._legs.get(call_id)
+        return [] if leg is None else self._settle(leg, leg.pass_digit(effect, now), now)
+
+    def report_transfer(self, call_id: str, effect: ReportTransfer, now: float) -> list[Output]:
+        leg = self._legs.get(call_id)
+        return [] if leg is None else self._settle(leg, leg.report_transfer(effect, now), now)
+
+    def dtmf_mode(self, call_id: str) -> str:
+        """How keys go to this far end: rfc4733, info or inband."""
+        leg = self._legs.get(call_id)
+        return "rfc4733" if leg is None else leg.media.dtmf_mode
+
+    def send_digits(self, call_id: str, effect: SendDigitsTo, now: float) -> list[Output]:
+        """Press keys: the media do, or the leg itself where the far end wants INFO."""
+        if call_id not in self._legs:
+            return []
+        if self.dtmf_mode(call_id) != "info":
+            order = SendDigits(endpoint_id=call_id, digits=effect.digits, send_id=effect.control_id)
+            return [MediaCommand(command=order)]
+        sender = self._senders.setdefault(call_id, InfoSender())
+        return self._send_keys(call_id, sender.add(effect.control_id, effect.digits, now), now)
+
+    def _send_keys(self, call_id: str, steps: list[PressKey | RowSent], now: float) -> list[Output]:
+        leg = self._legs.get(call_id)
+        outputs: list[Output] = []
+        for step in steps if leg is not None else ():
+            if isinstance(step, RowSent):
+                outputs.append(Happened(call_id=call_id, fact=DigitsSent(control_id=step.control_id)))
+            elif leg is not None:
+                outputs += self._settle(leg, leg.send_key(step.digit, KEY_MS, now), now)
+        sender = self._senders.get(call_id)
+        if sender is not None and (leg is None or sender.next_timeout() is None):
+            del self._senders[call_id]
+        return outputs
+
     # ------------------------------------------------------------ from the shell
 
     def resolved(self, call_id: str, route: Route, now: float) -> list[Output]:
         leg = self._legs.get(call_id)
         if not isinstance(leg, OutboundLeg):
             return []
-        return self._settle(leg, leg.resolved(route.targets[0], now), now)
+        return self._settle(leg, leg.resolved(route, now), now)
 
     def unresolved(self, call_id: str, end: Ending, now: float) -> list[Output]:
         leg = self._legs.get(call_id)
-        return [] if leg is None else self._settle(leg, leg.finish(end), now)
+        if not isinstance(leg, OutboundLeg):
+            return []
+        return self._settle(leg, leg.unresolved(end, now), now)
 
     def media_opened(self, event: EndpointOpened, now: float) -> list[Output]:
         leg = self._legs.get(event.endpoint_id)
@@ -157,6 +205,11 @@ class SipLegs:
             return []
         effect = EndLeg(ending=leg.ending("no_port", event.sentence), sip_code=503)
         return self._settle(leg, leg.end(effect, now), now)
+
+    def media_silent(self, event: MediaSilent, now: float) -> list[Output]:
+        """The far end has sent nothing for as long as the rules allow."""
+        leg = self._legs.get(event.endpoint_id)
+        return [] if leg is None else self._settle(leg, leg.silent(event.seconds, now), now)
 
     def hang_up_saved(self, saved: bytes, now: float) -> list[Output]:
         """BYE in a dialog that another process has left behind."""
@@ -179,6 +232,9 @@ class SipLegs:
         leg = self._by_session.get(event.session)
         if leg is None:
             return self._without_leg(event, now)
+        if isinstance(event, events.Refused):
+            # This session is over, but the leg may have further ones.
+            del self._by_session[event.session]
         return self._settle(leg, _inform(leg, event, now), now)
 
     def _without_leg(self, event: events.Event, now: float) -> list[Output]:
@@ -187,12 +243,13 @@ class SipLegs:
             return self._digest(self.stack.respond(event.transaction, 481, now=now), now)
         return []
 
-    def _settle(self, leg: SipLeg, outputs: list[FromLeg], now: float) -> list[Output]:
+    def _settle(self, leg: DialogLeg, outputs: list[FromLeg], now: float) -> list[Output]:
         """Keep the tables in step with what a leg has just done."""
         if leg.session is not None and not leg.over:
             self._by_session[leg.session] = leg
         if leg.over:
             self._legs.pop(leg.call_id, None)
+            self._senders.pop(leg.call_id, None)
             if leg.session is not None:
                 self._by_session.pop(leg.session, None)
         return self._unfold(outputs, now)
@@ -207,29 +264,44 @@ class SipLegs:
                 done.append(output)
         return done
 
+    def _call_of_session(self, session: str) -> str | None:
+        leg = self._by_session.get(session)
+        return None if leg is None else leg.call_id
+
     # ------------------------------------------------------------ new calls
 
     def _offered(self, event: events.InviteReceived, now: float) -> list[Output]:
         refusal = self._refusal(event)
         if refusal is not None:
             return [refusal, *self._reject(event.session, refusal.status, now)]
+        if "Replaces" in event.request.headers:
+            return self._reject(event.session, self._status_of_replaces(event), now)
         try:
-            offer = self._read_offer(event.request.body)
-            offered = self._describe(event)
+            self._check_offer(event.request.body)
+            trusted = self._rules.trusts(event.source.address)
+            offered = describe(event, self._ours, trusted=trusted)
             hops = event.request.max_forwards
         except NoCommonCodec as error:
             return self._mismatch(event, str(error), now)
         except (SdpError, UriError, HeaderError):
             return self._reject(event.session, 400, now)
-        self._admit(offered, event.session, offer, MAX_HOPS if hops is None else min(hops, MAX_HOPS))
+        self._admit(offered, event, MAX_HOPS if hops is None else min(hops, MAX_HOPS))
         return [offered]
 
-    def _read_offer(self, body: bytes) -> SessionDescription | None:
-        if not body:
-            return None
-        offer = parse(body)
-        check_offer(offer, address=self.stack.local.address, codecs=OUR_CODECS)
-        return offer
+    def _check_offer(self, body: bytes) -> None:
+        if body:
+            check_offer(parse(body), address=self.stack.local.address, codecs=OUR_CODECS)
+
+    def _status_of_replaces(self, event: events.InviteReceived) -> int:
+        """Nobody can take over a call of ours this way: 486 as for a phone that will not give up its call,
+        481 where there is none (RFC 3891 section 3)."""
+        named = event.request.headers.get_all("Replaces")
+        found = read_replaces(named[0]) if len(named) == 1 else None
+        if found is None:
+            return 400
+        find = getattr(self.stack, "find_dialog", None)
+        known = find(found.call_id, found.to_tag, found.from_tag) if find else None
+        return 481 if known is None else 486
 
     def _mismatch(self, event: events.InviteReceived, detail: str, now: float) -> list[Output]:
         """Nobody's phone rings for a call that could not be heard."""
@@ -250,50 +322,22 @@ class SipLegs:
         headers = _RETRY_LATER if status == 503 else ()
         return self._digest(self.stack.reject(session, status=status, headers=headers, now=now), now)
 
-    def _admit(self, offered: CallOffered, session: str, offer: SessionDescription | None, hops: int) -> None:
+    def _admit(self, offered: CallOffered, event: events.InviteReceived, hops: int) -> None:
         call_id, caller = offered.call_id, offered.info.from_
-        leg = InboundLeg(call_id, self.stack, self._next_serial(), caller, session, offer, hops)
+        leg = InboundLeg(
+            call_id, self._around, self._next_serial(), caller, event.session, event.request.body, hops
+        )
+        if "Privacy" in event.request.headers and wants_privacy(event.request):
+            leg.withheld = caller
         self._legs[call_id] = leg
-        self._by_session[session] = leg
-
-    def _describe(self, event: events.InviteReceived) -> CallOffered:
-        request = event.request
-        dialled = Uri.parse(request.uri)
-        call_id = self._ours.new_id()
-        return CallOffered(
-            call_id=call_id,
-            info=self._info(call_id, request, dialled),
-            dialled=identity.name_in(dialled),
-            source=event.source,
-            sip_call_id=request.call_id,
-        )
-
-    def _info(self, call_id: str, request: Request, dialled: Uri) -> CallInfo:
-        caller = request.from_
-        phone = identity.is_phone_call(dialled, caller.uri)
-        return CallInfo(
-            call_id=call_id,
-            node_id=self._ours.node_id,
-            segment_id=self._ours.new_id(),
-            project_id=self._ours.project_id,
-            space_id=self._ours.space_id,
-            session_id=self._ours.new_id(),
-            call_state="created",
-            direction="inbound",
-            type="phone" if phone else "sip",
-            from_=identity.seen_by_scripts(caller.uri),
-            to=identity.seen_by_scripts(dialled),
-            from_name=caller.display_name or "",
-            headers=() if phone else identity.custom_headers(request),
-            sip_data=None if phone else identity.sip_data(request),
-        )
+        self._by_session[event.session] = leg
 
     def _next_serial(self) -> int:
         self._serial += 1
         return self._serial
 
 
-def _inform(leg: SipLeg, event: events.Event, now: float) -> list[FromLeg]:
+def _inform(leg: DialogLeg, event: events.Event, now: float) -> list[FromLeg]:
     """One event for one leg."""
     if isinstance(event, events.SessionEnded):
         return leg.session_ended(event)
@@ -303,14 +347,16 @@ def _inform(leg: SipLeg, event: events.Event, now: float) -> list[FromLeg]:
         return leg.requested(event, now)
     if isinstance(event, events.AckReceived):
         return leg.acknowledged(event.body, now)
+    if isinstance(event, events.RequestDone):
+        return leg.request_done(event, now)
     return _inform_outbound(leg, event, now) if isinstance(leg, OutboundLeg) else []
 
 
 def _inform_outbound(leg: OutboundLeg, event: events.Event, now: float) -> list[FromLeg]:
     if isinstance(event, events.Provisional):
-        return leg.progressed(event)
+        return leg.progressed(event, now)
     if isinstance(event, events.Answered):
         return leg.answered_by(event, now)
     if isinstance(event, events.Refused):
-        return leg.refused(event)
+        return leg.refused(event, now)
     return []
