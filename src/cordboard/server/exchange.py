@@ -105,6 +105,9 @@ class Exchange:
             fx.RingLeg: self._ring_leg,
             fx.AnswerLeg: self._answer_leg,
             fx.EndLeg: self._end_leg,
+            fx.PassDigit: self._pass_digit,
+            fx.SendDigitsTo: self._send_digits,
+            fx.ReportTransfer: self._report_transfer,
             fx.Dial: self._dial,
             fx.Join: self._join,
             fx.Unjoin: self._unjoin,
@@ -118,6 +121,8 @@ class Exchange:
             media_protocol.EndpointClosed: self._media_closed,
             media_protocol.PlayEnded: self._play_ended,
             media_protocol.DigitHeard: self._digit_heard,
+            media_protocol.DigitsPlayed: self._digits_played,
+            media_protocol.MediaSilent: self._media_silent,
         }
 
     def attach(self, send: Callable[[bytes, Endpoint], None], media: MediaEngine) -> None:
@@ -231,6 +236,12 @@ class Exchange:
     def _digit_heard(self, event: media_protocol.DigitHeard) -> None:
         fact = facts.DigitReceived(digit=event.digit, duration_ms=event.duration_ms)
         self.switchboard.post(event.endpoint_id, fact)
+
+    def _digits_played(self, event: media_protocol.DigitsPlayed) -> None:
+        self.switchboard.post(event.endpoint_id, facts.DigitsSent(control_id=event.send_id))
+
+    def _media_silent(self, event: media_protocol.MediaSilent) -> None:
+        self._carry(self.legs.media_silent(event, self._loop.time()))
 
     def worker_died(self, endpoint_ids: list[str], sentence: str) -> None:
         """Its calls end with the true reason; everybody else goes on."""
@@ -356,6 +367,15 @@ class Exchange:
 
     def _end_leg(self, call: Call, effect: fx.EndLeg) -> None:
         self._carry(self.legs.end(call.info.call_id, effect, self._loop.time()))
+
+    def _pass_digit(self, call: Call, effect: fx.PassDigit) -> None:
+        self._carry(self.legs.pass_digit(call.info.call_id, effect, self._loop.time()))
+
+    def _send_digits(self, call: Call, effect: fx.SendDigitsTo) -> None:
+        self._carry(self.legs.send_digits(call.info.call_id, effect, self._loop.time()))
+
+    def _report_transfer(self, call: Call, effect: fx.ReportTransfer) -> None:
+        self._carry(self.legs.report_transfer(call.info.call_id, effect, self._loop.time()))
 
     def _join(self, call: Call, effect: fx.Join) -> None:
         self.media.join(effect.a, effect.b)
