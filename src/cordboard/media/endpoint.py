@@ -8,9 +8,12 @@ import socket
 from collections.abc import Callable
 from functools import lru_cache
 
+import msgspec
+
 from cordboard.media import mos, rtp
 from cordboard.media.clock import Clock
 from cordboard.media.dtmf import Digit
+from cordboard.media.hearing import Hearings
 from cordboard.media.latching import Address, Latch, LatchingPolicy, Verdict
 from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 from cordboard.media.ports import PortPair, connected_socket
@@ -19,6 +22,7 @@ from cordboard.media.readiness import Readiness
 from cordboard.media.relay import DATAGRAM, Incoming
 from cordboard.media.reports import Reports
 from cordboard.media.speaker import Speaker
+from cordboard.media.srtp import Protection, is_usable
 
 _MOST_EARLY = 64
 
@@ -40,6 +44,8 @@ class Endpoint:
         "_clock",
         "_connected",
         "_local",
+        "_protection",
+        "_put",
         "_readiness",
         "_report",
         "endpoint_id",
@@ -65,6 +71,7 @@ class Endpoint:
         report: Callable[[Event], None],
         policy: LatchingPolicy,
         ticking: set[Incoming],
+        hearings: Hearings | None = None,
     ) -> None:
         self.endpoint_id = endpoint_id
         self.ports = ports
@@ -75,12 +82,15 @@ class Endpoint:
         self._readiness = readiness
         self._report = report
         self._connected: socket.socket | None = None
+        self._put: Transmit = nowhere
+        """Puts a datagram on the wire as it is."""
+        self._protection = Protection(clock)
         self.latch = Latch(policy)
-        self.incoming = Incoming(clock, self._digit_heard, self._take_report, ticking)
-        self.outgoing = Outgoing(sender, clock)
+        self.incoming = Incoming(clock, self._digit_heard, self._take_report, ticking, hearings)
+        self.outgoing = Outgoing(sender, clock, hearings)
         self.speaker = Speaker(endpoint_id, self.outgoing, report)
         self.receiving = True
-        self.reports = Reports(ports.rtcp, self.latch, f"{sender.ssrc:08x}@{address}")
+        self.reports = Reports(ports.rtcp, self.latch, f"{sender.ssrc:08x}@{address}", self._protection)
         readiness.hand_over(ports.rtp, self.receive)
         readiness.hand_over(ports.rtcp, self.receive_report)
 
@@ -97,12 +107,17 @@ class Endpoint:
     @property
     def was_heard(self) -> bool:
         """Somebody has sent to its ports, whoever it was."""
-        return bool(self.incoming.statistics.received or self.incoming.unexpected or self.latch.refused)
+        refused = self.latch.refused + self._protection.refused
+        return bool(self.incoming.statistics.received or self.incoming.unexpected or refused)
 
     # -------------------------------------------------------------- commands
 
     def set_remote(self, command: SetRemote) -> None:
         """The SDP says where the far end is and what it speaks."""
+        if not is_usable(command.srtp):
+            # Whoever wanted encryption gets it or silence.
+            command = msgspec.structs.replace(command, port=0, srtp=None, receiving=False)
+        rekeyed = self._protection.use(command.srtp)
         address = reachable(command.address) if 0 < command.port < 0x10000 else None
         target = (address, command.port) if address is not None else None
         self.receiving = command.receiving
@@ -115,6 +130,8 @@ class Endpoint:
         self.latch.signal(target, self._clock.now, follow=command.latch)
         if self.latch.target != before:
             self._turn_to(None if command.latch else target)
+        elif rekeyed:
+            self._wire()
 
     def close(self) -> LegStatistics:
         """Stop; the ports are free to rest, and whoever takes them hands their sockets over."""
@@ -143,6 +160,7 @@ class Endpoint:
             round_trip_ms=remote.round_trip_ms,
             mos=self._mos(),
             packets_refused=self.latch.refused,
+            packets_unauthentic=self._protection.refused,
             latched_to="" if latched in (None, signalled) else _spell(latched),
         )
 
@@ -172,7 +190,7 @@ class Endpoint:
             self.outgoing.sender,
             self.incoming.statistics,
             self._clock.now,
-            self.outgoing.transmit,
+            self._put,
             goodbye=goodbye,
         )
 
@@ -192,18 +210,29 @@ class Endpoint:
     def _receive_from(self, one: socket.socket) -> bool:
         """Judge and take one datagram; False if there is none."""
         try:
-            data, source = one.recvfrom(DATAGRAM)
+            sealed, source = one.recvfrom(DATAGRAM)
         except OSError:
             return False
-        heard_at = self.incoming.heard_at
-        verdict = self.latch.judge(source[:2], data, self.incoming.types, self._clock.now, heard_at)
+        data = self._protection.open(sealed)
+        if data is not None:
+            self._judge(data, source[:2])
+        return True
+
+    def _judge(self, data: bytes, source: Address) -> None:
+        verdict = self.latch.judge(
+            source,
+            data,
+            self.incoming.types,
+            self._clock.now,
+            self.incoming.heard_at,
+            authentic=self._protection.is_on,
+        )
         if verdict is Verdict.LATCHED:
             self._turn_to(self.latch.latched)
         if verdict is Verdict.LATCHED or verdict is Verdict.ACCEPTED:
             self.incoming.accept(data)
             if verdict is Verdict.LATCHED and self._connected is not None:
                 self._judge_what_came_before(self._connected)
-        return True
 
     def _judge_what_came_before(self, connected: socket.socket) -> None:
         """What waits is the far end's older packets on the first socket, then anybody's on the second.
@@ -225,21 +254,26 @@ class Endpoint:
     def _turn_to(self, source: Address | None) -> None:
         """Media comes from `source` (None: nobody yet, send where the SDP says)."""
         self._disconnect()
-        target = self.latch.target
         if source is not None:
             self._connected = connected_socket(self.ports.rtp, self._local, source)
         if self._connected is not None:
-            self.incoming.receive = self._connected.recv_into
-            self.outgoing.send_by(self._connected.send)
             self._readiness.watch(self._connected, self.incoming.receive_and_forward)
-        elif target is not None:
-            self.outgoing.send_by(_sending_to(self.ports.rtp, target))
+        self._wire()
+
+    def _wire(self) -> None:
+        """Packets come and go by way of the sockets and the keys that hold now."""
+        target = self.latch.target
+        if self._connected is not None:
+            self.incoming.receive = self._protection.unprotecting(self._connected.recv_into)
+            self._put = self._connected.send
         else:
-            self.outgoing.send_by(nowhere)
+            self._put = _sending_to(self.ports.rtp, target) if target is not None else nowhere
+        self.outgoing.send_by(self._protection.protecting(self._put))
 
     def _disconnect(self) -> None:
         if self._connected is None:
             return
+        self._put = nowhere
         self.outgoing.send_by(nowhere)
         self._readiness.forget(self._connected)
         with contextlib.suppress(OSError):

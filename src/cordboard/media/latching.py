@@ -12,6 +12,8 @@ hands the call to any stranger who finds the port, so:
 * After that the source is fixed.  Only after it has fallen silent may a new port of the same IP (a NAT that
   forgot its mapping) be latched, by the same run of packets.
 * What is not RTP never counts for anything and is never answered.
+* A packet of an SRTP stream that is authentic proves its source: no run is needed, and any IP may follow one
+  that has fallen silent.
 """
 
 from __future__ import annotations
@@ -112,16 +114,26 @@ class Latch:
         self._forget_candidate()
 
     def judge(
-        self, source: Address, data: bytes, payload_types: Container[int], now: float, heard_at: float
+        self,
+        source: Address,
+        data: bytes,
+        payload_types: Container[int],
+        now: float,
+        heard_at: float,
+        *,
+        authentic: bool = False,
     ) -> Verdict:
-        """A datagram came.  `heard_at`: when the latched source was last heard."""
+        """A datagram came.  `heard_at`: when the latched source was last heard; `authentic`: only the far end
+        can have made it."""
         if not rtp.is_rtp(data):
             return Verdict.IGNORED
         if source == self.signalled:
             return self._judge_signalled(source)
         if source == self.latched:
             return Verdict.ACCEPTED
-        if self._may_follow(source, now, heard_at) and self._is_credible(source, data, payload_types):
+        if self._may_follow(source, now, heard_at, authentic) and self._is_credible(
+            source, data, payload_types, authentic
+        ):
             self.latched = source
             self._forget_candidate()
             return Verdict.LATCHED
@@ -135,15 +147,13 @@ class Latch:
         self._forget_candidate()
         return Verdict.LATCHED
 
-    def _may_follow(self, source: Address, now: float, heard_at: float) -> bool:
+    def _may_follow(self, source: Address, now: float, heard_at: float, authentic: bool) -> bool:
         if not self._follow or self.signalled is None:
             return False
         if self.latched is not None:
-            return now - heard_at >= self._policy.silence and source[0] in (
-                self.latched[0],
-                self.signalled[0],
-            )
-        if source[0] == self.signalled[0]:
+            known = authentic or source[0] in (self.latched[0], self.signalled[0])
+            return known and now - heard_at >= self._policy.silence
+        if authentic or source[0] == self.signalled[0]:
             return True
         if not self._policy.window:
             return False
@@ -151,12 +161,16 @@ class Latch:
             return True
         return is_private(self.signalled[0]) and not is_private(source[0])
 
-    def _is_credible(self, source: Address, data: bytes, payload_types: Container[int]) -> bool:
+    def _is_credible(
+        self, source: Address, data: bytes, payload_types: Container[int], authentic: bool
+    ) -> bool:
         """Count the candidate's run.  Two candidates at once break each other's."""
         _, second, sequence, _, ssrc = rtp.header(data)
         if second & 0x7F not in payload_types or rtp.payload(data) is None:
             self._forget_candidate()
             return False
+        if authentic:
+            return True
         if source == self._candidate and ssrc == self._ssrc and sequence == self._expected:
             self._run += 1
         else:

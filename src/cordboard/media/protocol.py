@@ -50,7 +50,9 @@ class VideoRemote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     port: int
     rtcp_port: int
     accepted: tuple[tuple[int, str], ...]
-    """(our payload type as negotiated here, codec name): types are translated where the legs differ."""
+    """(payload type as negotiated here, name): types are translated where the legs differ."""
+    address: str = ""
+    """Empty = that of the audio."""
     sending: bool = True
     receiving: bool = True
     srtp: Srtp | None = None
@@ -298,6 +300,8 @@ class LegStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Estimate by the E-model (ITU-T G.107), 1 to 4.5."""
     packets_refused: int = 0
     """From a source that the latching rule refused."""
+    packets_unauthentic: int = 0
+    """Of an SRTP stream: plain, replayed, changed on their way, or under another key."""
     latched_to: str = ""
     """`address:port` that media really comes from, when it differs from the SDP."""
 

@@ -8,6 +8,7 @@ from cordboard.media import rtp
 from cordboard.media.latching import Address, Latch
 from cordboard.media.outgoing import Transmit
 from cordboard.media.rtcp import Reporting
+from cordboard.media.srtp import Protection
 
 _DATAGRAM = 1500
 
@@ -15,11 +16,12 @@ _DATAGRAM = 1500
 class Reports:
     """One leg's.  Reports follow the media: to where RTCP comes from, if that is where RTP comes from too."""
 
-    __slots__ = ("_heard_from", "_latch", "_sent", "_signalled_port", "_socket", "reporting")
+    __slots__ = ("_heard_from", "_latch", "_protection", "_sent", "_signalled_port", "_socket", "reporting")
 
-    def __init__(self, rtcp: socket.socket, latch: Latch, cname: str) -> None:
+    def __init__(self, rtcp: socket.socket, latch: Latch, cname: str, protection: Protection) -> None:
         self._socket = rtcp
         self._latch = latch
+        self._protection = protection
         self._signalled_port = 0
         self._heard_from: Address | None = None
         self._sent = False
@@ -58,20 +60,25 @@ class Reports:
             return False
         media, signalled = self._latch.target, self._latch.signalled
         if media is not None and signalled is not None and source[0] in (media[0], signalled[0]):
-            self._heard_from = source[:2]
-            self.reporting.handle(data, ssrc, now)
+            self._take(data, source[:2], ssrc, now)
         return True
+
+    def _take(self, data: bytes, source: Address, ssrc: int, now: float) -> None:
+        plain = self._protection.open_rtcp(data)
+        if plain is not None:
+            self._heard_from = source
+            self.reporting.handle(plain, ssrc, now)
 
     def send(
         self,
         sender: rtp.RtpSender,
         reception: rtp.ReceptionStatistics,
         now: float,
-        multiplexed: Transmit,
+        put: Transmit,
         *,
         goodbye: bool = False,
     ) -> None:
-        """A report, if there is anything to tell and anybody to tell it.
+        """A report, if there is anything to tell and anybody to tell it; `put` sends it from the port of RTP.
 
         `goodbye`: the last one; only who has ever sent anything takes leave (RFC 3550 section 6.3.7).
         """
@@ -80,10 +87,11 @@ class Reports:
         if target is None or not said:
             return
         self._sent = True
-        packet = self.reporting.report(sender, reception, now, goodbye=goodbye)
+        plain = self.reporting.report(sender, reception, now, goodbye=goodbye)
         try:
+            packet = self._protection.protect_rtcp(plain)
             if self.is_multiplexed:
-                multiplexed(packet)
+                put(packet)
             else:
                 self._socket.sendto(packet, target)
         except OSError:
