@@ -11,6 +11,9 @@ from cordboard.call.actions import (
     CallInfo,
     Connect,
     ConnectDone,
+    Denoise,
+    DenoiseDone,
+    DigitsDone,
     DocumentFailed,
     DocumentFetched,
     Done,
@@ -20,8 +23,22 @@ from cordboard.call.actions import (
     Hangup,
     Play,
     PlayDone,
+    Prompt,
+    PromptDone,
+    Record,
+    RecordCall,
+    RecordDone,
+    RecordStarted,
+    RequestAnswered,
     Result,
     ScriptWarning,
+    SendDigits,
+    SendRequest,
+    Stopped,
+    StopRecordCall,
+    StopTap,
+    Tap,
+    TapStarted,
     Turn,
 )
 from cordboard.server.javascript import evaluate
@@ -47,21 +64,47 @@ def call_info(**changes: Any) -> CallInfo:
     return CallInfo(**{**values, **changes})
 
 
+WHEN_ALL_IS_WELL: dict[type, Callable[[Any], Result]] = {
+    Connect: lambda _: ConnectDone(connected=True),
+    Play: lambda _: PlayDone(),
+    Prompt: lambda _: PromptDone(result="match_digits", value="1"),
+    Record: lambda _: RecordDone(ok=True, url="https://server/recording", duration=1.0, size=16),
+    RecordCall: lambda action: RecordStarted(
+        ok=True, control_id=action.control_id or "rec-1", url="https://server/recording"
+    ),
+    StopRecordCall: lambda action: Stopped(ok=True, control_id=action.control_id or "rec-1"),
+    Tap: lambda action: TapStarted(
+        ok=True, control_id=action.control_id or "tap-1", source_address="192.0.2.1", source_port=4000
+    ),
+    StopTap: lambda action: Stopped(ok=True, control_id=action.control_id or "tap-1"),
+    SendDigits: lambda _: DigitsDone(ok=True),
+    Denoise: lambda action: DenoiseDone(state="on" if action.on else "off"),
+    SendRequest: lambda request: RequestAnswered(url=request.url, status=200),
+}
+"""What each action comes to unless a test says otherwise."""
+
+
 class Ran:
     """What a script did from its start to its end."""
 
     def __init__(
-        self, connects: list[ConnectDone], documents: Mapping[str, str], plays: list[PlayDone]
+        self,
+        connects: list[ConnectDone],
+        documents: Mapping[str, str],
+        plays: list[PlayDone],
+        results: Mapping[type, list[Result]],
     ) -> None:
+        self.requests: list[SendRequest] = []
+        self._results = {kind: list(given) for kind, given in results.items()}
+        self._results.setdefault(Connect, []).extend(connects)
+        self._results.setdefault(Play, []).extend(plays)
         self.actions: list[Any] = []
         self.fetches: list[FetchDocument] = []
         self.evaluations: list[str] = []
         self.warnings: list[ScriptWarning] = []
         self.vars: dict[str, Any] = {}
         self.finished: Finished | None = None
-        self._connects = connects
         self._documents = documents
-        self._plays = plays
 
     @property
     def codes(self) -> list[str]:
@@ -93,14 +136,16 @@ class Ran:
         if isinstance(wanted, Finished):
             self.finished = wanted
             return None
-        self.actions.append(wanted)
+        if isinstance(wanted, SendRequest):
+            self.requests.append(wanted)
+        else:
+            self.actions.append(wanted)
         if isinstance(wanted, Hangup):
             return None
-        if isinstance(wanted, Connect):
-            return self._connects.pop(0) if self._connects else ConnectDone(connected=True)
-        if isinstance(wanted, Play):
-            return self._plays.pop(0) if self._plays else PlayDone()
-        return Done()
+        given = self._results.get(type(wanted))
+        if given:
+            return given.pop(0)
+        return WHEN_ALL_IS_WELL.get(type(wanted), lambda _: Done())(wanted)
 
     def _fetched(self, wanted: FetchDocument) -> Result:
         self.fetches.append(wanted)
@@ -124,6 +169,7 @@ def drive() -> Callable[..., Ran]:
         *,
         connects: list[ConnectDone] | None = None,
         plays: list[PlayDone] | None = None,
+        results: Mapping[type, list[Result]] | None = None,
         documents: Mapping[str, str] | None = None,
         info: CallInfo | None = None,
         **options: Any,
@@ -131,7 +177,7 @@ def drive() -> Callable[..., Ran]:
         if text is not None and "sections" not in text:
             text = "sections:\n  main:\n" + "\n".join("    " + line for line in text.strip("\n").split("\n"))
         document = None if text is None else load(text, source="test.yaml")
-        ran = Ran(connects or [], documents or {}, plays or [])
+        ran = Ran(connects or [], documents or {}, plays or [], results or {})
         return ran.run(Script(document, info or call_info(), **options))
 
     return run

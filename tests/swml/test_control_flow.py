@@ -198,10 +198,10 @@ def test_a_warning_says_section_step_method_and_line(drive: Any) -> None:
 
 
 def test_a_method_that_is_not_built_stops_the_script_and_names_itself(drive: Any) -> None:
-    ran = drive("- answer\n- record: {}\n- play: ring:us")
+    ran = drive("- answer\n- ai: {prompt: {text: Hello}}\n- play: ring:us")
     assert ran.names == ["answer"]
     assert ran.codes == ["method_execute_failed"]
-    assert ran.finished.failed == "record: the method is not supported by this server yet"
+    assert ran.finished.failed == "ai: the method is not supported by this server yet"
 
 
 # ------------------------------------------------------------------ limits

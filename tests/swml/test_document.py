@@ -159,8 +159,8 @@ def test_a_step_that_can_only_fail_is_warned_of_at_load() -> None:
 
 
 def test_methods_that_are_not_built_load_with_a_warning_that_names_them() -> None:
-    document = load('sections: {main: [{prompt: {play: "say:hi"}}]}', source="a")
-    assert "`prompt` is not supported by this server yet" in document.warnings[0].message
+    document = load("sections: {main: [{enter_queue: {queue_name: a}}]}", source="a")
+    assert "`enter_queue` is not supported by this server yet" in document.warnings[0].message
 
 
 # ------------------------------------------------------------------ YAML
@@ -171,7 +171,7 @@ def prepared(text: str) -> Any:
 
 
 def test_an_unquoted_number_in_a_string_property_keeps_its_plus() -> None:
-    plan = prepared("sections: {main: [{connect: {to: +15551234567}}]}").plan
+    plan = prepared("sections: {main: [{connect: {to: +15551234567}}]}").action.plan
     assert plan.groups[0][0].to == "+15551234567"
 
 

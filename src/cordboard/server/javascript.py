@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -233,7 +234,9 @@ def _of_this_thread() -> JavaScript:
 
 def evaluate(expression: str, bindings: dict[str, Any], *, time_limit: float = TIME_LIMIT) -> Evaluated:
     """Evaluate in the calling thread's context, at most `time_limit` seconds.  Never raises."""
-    return _of_this_thread().evaluate(expression, bindings, time_limit=time_limit)
+    begun = time.thread_time()
+    outcome = _of_this_thread().evaluate(expression, bindings, time_limit=time_limit)
+    return msgspec.structs.replace(outcome, seconds=time.thread_time() - begun)
 
 
 def evaluate_at_once(expression: str, bindings: dict[str, Any]) -> Evaluated | None:

@@ -6,20 +6,24 @@ and listed among the document's warnings.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import msgspec
 
 from cordboard.swml import codes, expressions
-from cordboard.swml.checking import read
+from cordboard.swml.checking import CompileInline, Path, read
 from cordboard.swml.conditions import Condition, compile_condition
+from cordboard.swml.confirm_steps import fault_of
 from cordboard.swml.limits import MAX_NESTING
+from cordboard.swml.literals import mistakes
 from cordboard.swml.methods import METHODS, UNBUILT
 from cordboard.swml.methods.method import Method
 from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, below, key_position, plain
-from cordboard.swml.problems import DocumentError, Finding, MethodError, Note, nearest, shown
-from cordboard.swml.program import Argument, Block, Branches, Document, Step, Switch
+from cordboard.swml.problems import DocumentError, Finding, MethodError, Note, dotted, nearest, shown
+from cordboard.swml.program import Argument, Block, Branches, Document, Inline, Step, Switch
 from cordboard.swml.properties import STRUCTURE, Kind, Property, Shape
+from cordboard.swml.remarks import remarks
 from cordboard.swml.shorthand import as_mapping, labels_of, text_of
 
 
@@ -44,15 +48,20 @@ class Place(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, path=self.path + suffix)
 
 
+LoadInline = Callable[[str], Document]
+"""Reads a document that stands inside another.  Raises `DocumentError`."""
+
 _TOP_KEYS = ("version", "sections")
 
 
 class Compiler:
     """Compiles one document."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, load_inline: LoadInline, *, thorough: bool = False) -> None:
         self.source = source
         self.warnings: list[Finding] = []
+        self._load_inline = load_inline
+        self._thorough = thorough
 
     # ------------------------------------------------ the document
 
@@ -71,7 +80,13 @@ class Compiler:
                 )
         self._version(root.entries.get("version"))
         sections = self._sections(root)
+        if self._thorough:
+            self._look_around(sections)
         return Document(source=self.source, sections=sections, warnings=tuple(self.warnings))
+
+    def _look_around(self, sections: dict[str, Block]) -> None:
+        for step, note in remarks(sections):
+            self._warn(note.code, note.message, Position(step.line, step.column), step.path)
 
     def _not_a_document(self, root: Node | None) -> NoReturn:
         position = root.position if root is not None else Position(1, 1)
@@ -121,8 +136,20 @@ class Compiler:
             self._refuse(codes.NESTED_TOO_DEEP, message, node.position, place.path)
         labels = labels_of(node)
         inner = msgspec.structs.replace(place, labels=place.labels | labels.keys(), depth=place.depth + 1)
+        if self._thorough:
+            return Block(tuple(self._steps_that_can_be_read(node, inner)), labels)
         steps = tuple(self._step(item, index, inner) for index, item in enumerate(node.items))
         return Block(steps, labels)
+
+    def _steps_that_can_be_read(self, node: Sequence, place: Place) -> Iterator[Step]:
+        """One wrong step hides no other."""
+        for index, item in enumerate(node.items):
+            try:
+                yield self._step(item, index, place)
+            except DocumentError as error:
+                if error.code == codes.NESTED_TOO_DEEP:
+                    raise
+                self.warnings.append(error.finding)
 
     def _step(self, node: Node, index: int, place: Place) -> Step:
         name, argument = self._named(node, place.path + f"[{index}]")
@@ -137,6 +164,7 @@ class Compiler:
             section=place.section,
             index=top,
             line=node.position.line,
+            column=node.position.column,
             path=here.path,
         )
 
@@ -163,7 +191,7 @@ class Compiler:
                 codes.METHOD_UNDEFINED, "unknown method", position, parent, found=shown(name), known=known
             )
         message = f"`{name}` is not supported by this server yet: the script will stop here"
-        self._warn(codes.EXECUTE_FAILED, message, position, place.path)
+        self._warn(codes.EXECUTE_FAILED, message, position, place.path, severity="error")
         return UNBUILT[name]
 
     # ------------------------------------------------ arguments
@@ -173,6 +201,8 @@ class Compiler:
         values: dict[str, Any] = {}
         parts: dict[str, Any] = {}
         fault: MethodError | None = None
+        if self._thorough:
+            self._check_literals(node, method.shape, place)
         try:
             if method.whole:
                 values["value"] = plain(node)
@@ -202,7 +232,10 @@ class Compiler:
                 prepared = method.prepare(values, notes)
             except MethodError as error:
                 fault = error
+        if self._thorough and method.advise is not None:
+            notes = [*notes, *method.advise(values)]
         self._report(node, place, notes, fault)
+        notes = [note for note in notes if not note.lint_only]
         return Argument(
             template=template,
             parts=parts,
@@ -229,7 +262,39 @@ class Compiler:
             elif declared.kind in STRUCTURE:
                 self._structure(item, declared, shape, place.at(f".{name}"), parts, notes)
             else:
-                values[name] = read(item, declared)
+                values[name] = read(item, declared, self._inline_at(place.at(f".{name}")), (name,))
+
+    def _inline_at(self, place: Place) -> CompileInline:
+        """Compiles steps and documents that stand in a property, or somewhere below it."""
+
+        def compile_inline(node: Sequence | Scalar, path: Path) -> Inline:
+            here = place if len(path) == 1 else place.at(dotted(("", *path[1:])))
+            return self._inline(node, here, path)
+
+        return compile_inline
+
+    def _inline(self, node: Sequence | Scalar, place: Place, path: Path) -> Inline:
+        if isinstance(node, Sequence):
+            block = self.block(node, msgspec.structs.replace(place, labels=frozenset(), shorthand=False))
+            document = Document(source=self.source, sections={"main": block})
+            return Inline(document=document, fault=fault_of(block, path))
+        try:
+            return Inline(document=self._load_inline(str(node.value)))
+        except DocumentError as error:
+            return Inline(fault=MethodError(error.code, f"{dotted(path)}: {error}", path=path))
+
+    def _check_literals(self, node: Node, shape: Shape, place: Place) -> None:
+        """All that can be said of the values as they are written, not only the first mistake."""
+        try:
+            full = as_mapping(node, shape) if shape.properties else None
+        except MethodError:
+            return
+        for error in mistakes(full, shape) if full is not None else ():
+            is_unknown = error.code == codes.PARAMETER_UNDEFINED
+            position = (key_position if is_unknown else _value_position)(node, error.path)
+            more = {"found": error.found, "allowed": error.allowed}
+            severity = "warning" if is_unknown else "error"
+            self._warn(error.code, error.message, position, place.path, severity=severity, **more)
 
     def _structure(
         self,
@@ -345,6 +410,7 @@ class Compiler:
                 column=position.column,
                 path=place.path,
                 allowed=fault.allowed,
+                severity="error",
             )
             self.warnings.append(finding)
 
@@ -353,8 +419,10 @@ class Compiler:
             message = "a placeholder is opened and never closed: the text is used as it stands"
             self._warn(codes.PARAMETER_INVALID, message, node.position, place.path)
 
-    def _warn(self, code: str, message: str, position: Position, path: str, near: str = "") -> None:
-        self.warnings.append(self._finding(code, message, position, path, nearest=near))
+    def _warn(
+        self, code: str, message: str, position: Position, path: str, near: str = "", **more: str
+    ) -> None:
+        self.warnings.append(self._finding(code, message, position, path, nearest=near, **more))
 
     def _finding(self, code: str, message: str, position: Position, path: str, **more: str) -> Finding:
         return Finding(
@@ -386,7 +454,16 @@ class Compiler:
         if known and not allowed and len(known) < 10:
             allowed = ", ".join(known)
         raise DocumentError(
-            self._finding(code, message, position, path, found=found, allowed=allowed, nearest=near)
+            self._finding(
+                code,
+                message,
+                position,
+                path,
+                found=found,
+                allowed=allowed,
+                nearest=near,
+                severity="error",
+            )
         )
 
 
@@ -400,6 +477,10 @@ def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> 
         f"; nearest: `{near}`" if near else ""
     )
     return MethodError(codes.PARAMETER_INVALID, message, path=("label",), found=shown(label))
+
+
+def _value_position(node: Node, path: Path) -> Position:
+    return below(node, path).position
 
 
 def _undefined(name: str, method: str, known: tuple[str, ...]) -> Note:

@@ -6,125 +6,90 @@ is wrong at the top level makes the step fail; what is wrong in one destination 
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from cordboard.call.plan import MAX_TIMEOUT, ConnectPlan, Destination, Header
+from cordboard.call.plan import (
+    DEFAULT_MAX_DURATION,
+    MAX_TIMEOUT,
+    Confirm,
+    ConnectPlan,
+    Destination,
+    PlayItem,
+    Ringback,
+)
 from cordboard.swml import codes
 from cordboard.swml.checking import check, check_value, invalid
+from cordboard.swml.connect_table import DESTINATION, SESSION_TIMEOUT, SHAPE, SHARED, STRATEGIES
 from cordboard.swml.destination import Target, classify, is_caller, is_number
 from cordboard.swml.limits import MAX_DESTINATIONS, MAX_GROUP
+from cordboard.swml.playable import items_of
 from cordboard.swml.problems import MethodError, Note, dotted, nearest, shown
-from cordboard.swml.properties import (
-    Kind,
-    Property,
-    Shape,
-    choice,
-    flag,
-    integer,
-    listing,
-    of_kind,
-    text,
-    url,
-)
-from cordboard.swml.unbuilt import DESTINATIONS, HARMLESS, PROPERTIES, refusal, refuse_properties
-
-_SIP = frozenset({"sip", "address"})
-_DIALLED = frozenset({"sip", "phone", "address"})
-_STREAM = frozenset({"stream"})
-
-_HEADERS = listing(
-    "headers",
-    of_kind("header", Kind.RECORD, record=(text("name", required=True), text("value", required=True))),
-    applies_to=_SIP,
-)
-_EVENTS = listing("call_state_events", choice("event", "created", "ringing", "answered", "ended"))
-
-SHARED: tuple[Property, ...] = (
-    text("from"),
-    text("from_name", applies_to=_SIP),
-    _HEADERS,
-    text("codecs", applies_to=_SIP),
-    flag("webrtc_media", applies_to=_SIP),
-    integer("session_timeout", applies_to=_SIP),
-    choice("encryption", "mandatory", "optional", "forbidden", applies_to=_SIP),
-    text("username", applies_to=_SIP),
-    text("password", applies_to=_SIP),
-    integer("timeout", 1),
-    of_kind("confirm", Kind.ANY, applies_to=_DIALLED),
-    integer("confirm_timeout", 1, applies_to=_DIALLED),
-    url("call_state_url", applies_to=_DIALLED),
-    _EVENTS,
-    url("status_url"),
-    choice("status_url_method", "GET", "POST", applies_to=_STREAM),
-    text("name", applies_to=_STREAM),
-    text("codec", applies_to=_STREAM),
-    flag("realtime", applies_to=_STREAM),
-    text("authorization_bearer_token", applies_to=_STREAM),
-    of_kind("custom_parameters", Kind.MAP, applies_to=_STREAM),
-)
-"""Properties of a destination that may stand at the top level too."""
-
-STRATEGIES = ("to", "serial", "parallel", "serial_parallel")
-
-SHAPE = Shape(
-    method="connect",
-    main="to",
-    exactly_one=STRATEGIES,
-    properties=(
-        text("to"),
-        of_kind("serial", Kind.LIST),
-        of_kind("parallel", Kind.LIST),
-        of_kind("serial_parallel", Kind.LIST),
-        *SHARED,
-        of_kind("ringback", Kind.ANY),
-        of_kind("result", Kind.RESULT, default="connect_result"),
-        integer("max_duration", 1),
-        flag("answer_on_bridge"),
-        of_kind("transfer_after_bridge", Kind.ANY),
-    ),
-    on_failure=(
-        ("connect_result", "failed"),
-        ("connect_failed_reason", "error"),
-        ("return_value", "failed"),
-    ),
-)
-
-DESTINATION = Shape(
-    method="connect",
-    properties=(text("to", required=True), *SHARED, listing("status_events", _EVENTS.items or text("event"))),
-)
-"""One destination of a list.  `status_events` is another name of `call_state_events`."""
+from cordboard.swml.program import Inline
+from cordboard.swml.properties import text
+from cordboard.swml.sip_destination import Paths, parse_address, sendable, sip_options
+from cordboard.swml.unbuilt import DESTINATIONS, refusal
 
 _IGNORED = frozenset({"result"})
-_HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9!%*_+`'~.-]{1,128}\Z")
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,4096}\Z")
 _NAMES = frozenset(DESTINATION.names())
-
-
-def make_plan(values: dict[str, Any], notes: list[Note]) -> ConnectPlan:
-    """The plan of a connect step.  Raises `MethodError`."""
-    top = check(values, SHAPE, defaults=False)
-    refuse_properties("connect", {name: top[name] for name in top if name not in _SHARED_NAMES})
-    _refuse_shared(top, _kinds_at_top(top))
-    headers = _headers(top, notes, ("headers",))
-    if headers is not None:
-        top["headers"] = headers
-    groups = _groups(top, notes)
-    return ConnectPlan(
-        groups=groups,
-        answer_on_bridge=top.get("answer_on_bridge", False),
-        status_url=top.get("status_url"),
-    )
-
-
 _SHARED_NAMES = frozenset(item.name for item in SHARED)
 
 
-def _kinds_at_top(top: dict[str, Any]) -> frozenset[str]:
-    """With `to`, what it dials is known before anything else is looked at."""
-    target = classify(top["to"]) if "to" in top else None
-    return frozenset({target.kind}) if target is not None else frozenset()
+def checked(values: dict[str, Any], notes: list[Note]) -> dict[str, Any]:
+    """The properties at the top, without defaults.  Raises `MethodError`."""
+    values = _without_bad_session_timeout(values, (), notes)
+    top = check(values, SHAPE, defaults=False)
+    if "headers" in top:
+        top["headers"] = _headers(top["headers"], ("headers",), notes)
+    return top
+
+
+def plan_of(top: dict[str, Any], notes: list[Note]) -> ConnectPlan:
+    """The plan of checked properties.  Raises `MethodError`."""
+    found: list[Note] = []
+    try:
+        return ConnectPlan(
+            groups=_groups(top, found),
+            answer_on_bridge=top.get("answer_on_bridge", False),
+            ringback=_ringback(top.get("ringback"), found),
+            max_duration=float(top.get("max_duration", DEFAULT_MAX_DURATION)),
+            status_url=top.get("status_url"),
+        )
+    finally:
+        notes += dict.fromkeys(found)  # what holds for all destinations is said once
+
+
+def _without_bad_session_timeout(
+    values: dict[str, Any], path: tuple[str | int, ...], notes: list[Note]
+) -> dict[str, Any]:
+    """One that cannot be used is no reason not to dial: the default counts (swml.md 7.8); 0 is none."""
+    value = values.get("session_timeout")
+    if value is None:
+        return values
+    try:
+        if value != 0:
+            check_value(value, SESSION_TIMEOUT, "connect", (*path, "session_timeout"))
+            return values
+    except MethodError as error:
+        notes.append(Note(error.code, f"{error.message}: the default is used", error.path))
+    return {name: item for name, item in values.items() if name != "session_timeout"}
+
+
+def _headers(
+    given: list[dict[str, str]], path: tuple[str | int, ...], notes: list[Note]
+) -> tuple[tuple[str, str], ...]:
+    return sendable([(header["name"], header["value"]) for header in given], path, notes)
+
+
+def _ringback(value: Any, notes: list[Note]) -> Ringback | None:
+    """What the caller hears; a ring tone where nothing of it can be played."""
+    options = value if isinstance(value, dict) else {}
+    items = options.get("urls") or options.get("url") if isinstance(value, dict) else value
+    if not items:
+        return None
+    listed = items if isinstance(items, list) else [items]
+    played = [item for item in items_of(listed, options, "connect", "ringback", notes) if item is not None]
+    volume = float(options.get("volume", 0) or 0)
+    return Ringback(items=tuple(played) or (PlayItem(kind="ring"),), volume=volume)
 
 
 def _groups(top: dict[str, Any], notes: list[Note]) -> tuple[tuple[Destination, ...], ...]:
@@ -212,14 +177,16 @@ def _own(item: Any, path: tuple[str | int, ...], notes: list[Note]) -> dict[str,
     for name in item:
         if name not in _NAMES:
             notes.append(_unknown(name, path))
+    item = _without_bad_session_timeout(item, path, notes)
     own = check(item, DESTINATION, where=path, defaults=False)
     if "status_events" in own:
         if "call_state_events" in own:
             message = f"connect: `{dotted(path)}` has both `call_state_events` and `status_events`"
             raise MethodError(codes.PARAMETER_CONFLICT, message, path=(*path, "status_events"))
         own["call_state_events"] = own.pop("status_events")
-    headers = _headers(own, notes, (*path, "headers"))
-    return own if headers is None else {**own, "headers": headers}
+    if "headers" in own:
+        own["headers"] = _headers(own["headers"], (*path, "headers"), notes)
+    return own
 
 
 def _unknown(name: str, path: tuple[str | int, ...]) -> Note:
@@ -241,25 +208,51 @@ def _made(
     """A destination with every default resolved; `problem` where only dialling it is impossible."""
     target = _target(own["to"], path, notes)
     merged = {**{name: top[name] for name in top if name in _SHARED_NAMES}, **own}
-    _refuse_shared(merged, frozenset({target.kind}))
-    timeout = float(merged.get("timeout", 60))
-    if timeout > MAX_TIMEOUT:
-        notes.append(
-            Note(codes.PARAMETER_INVALID, f"connect: `timeout` {timeout:g} is cut to {MAX_TIMEOUT:g} s")
-        )
-    caller = _caller(merged)
+    paths = Paths(path[:-1], frozenset(own))
+    _refuse_webrtc(merged, target, paths)
+    caller = _caller(merged, paths)
+    timeout = _seconds("timeout", merged.get("timeout", 60), paths, notes)
     events = merged.get("call_state_events")
+    options: dict[str, Any] = {}
+    to = target.to
+    if target.kind == "sip":
+        address = parse_address(to)
+        to = address.uri
+        options = sip_options(merged, address, paths, notes)
     return Destination(
         kind=target.kind,
-        to=target.to,
+        to=to,
         from_=caller,
-        timeout=min(timeout, MAX_TIMEOUT),
-        headers=merged.get("headers", ()) if target.kind == "sip" else (),
+        timeout=timeout,
+        confirm=_confirm(merged, timeout, paths, notes),
         call_state_url=merged.get("call_state_url"),
         call_state_events=frozenset({"ended"}) if events is None else frozenset(events),
         status_url=merged.get("status_url"),
         problem=_phone_problem(target, caller),
+        **options,
     )
+
+
+def _seconds(name: str, value: float, paths: Paths, notes: list[Note]) -> float:
+    seconds = float(value)
+    if seconds > MAX_TIMEOUT:
+        message = f"connect: `{name}` {seconds:g} is cut to {MAX_TIMEOUT:g} s"
+        notes.append(Note(codes.PARAMETER_INVALID, message, paths.of(name)))
+    return min(seconds, MAX_TIMEOUT)
+
+
+def _confirm(merged: dict[str, Any], timeout: float, paths: Paths, notes: list[Note]) -> Confirm | None:
+    """An empty list of steps is none: so a destination can do without that of the top level."""
+    given = merged.get("confirm")
+    if given is None:
+        return None
+    limit = _seconds("confirm_timeout", merged.get("confirm_timeout", timeout), paths, notes)
+    if not isinstance(given, Inline):
+        return Confirm(url=given, timeout=limit)
+    document = given.document
+    if document is None or not document.sections["main"].steps:
+        return None
+    return Confirm(document=document, timeout=limit)
 
 
 def _target(to: str, path: tuple[str | int, ...], notes: list[Note]) -> Target:
@@ -277,18 +270,16 @@ def _target(to: str, path: tuple[str | int, ...], notes: list[Note]) -> Target:
     return target
 
 
-def _refuse_shared(given: dict[str, Any], kinds: frozenset[str]) -> None:
-    """A property that is not built is refused where it would have an effect (swml.md 7.3, "Applies to")."""
-    for declared in SHARED:
-        name = declared.name
-        if name not in PROPERTIES["connect"] or given.get(name) is None:
-            continue
-        harmless = name in HARMLESS and HARMLESS[name] == given[name]
-        if not harmless and (declared.applies_to is None or declared.applies_to & kinds):
-            raise refusal("connect", f"`{name}`")
+def _refuse_webrtc(merged: dict[str, Any], target: Target, paths: Paths) -> None:
+    if not merged.get("webrtc_media") or target.kind != "sip":
+        return
+    if merged.get("encryption") == "forbidden":
+        message = "connect: `webrtc_media` is always encrypted, and `encryption` is forbidden"
+        raise MethodError(codes.PARAMETER_CONFLICT, message, path=paths.of("webrtc_media"))
+    raise refusal("connect", "`webrtc_media`")
 
 
-def _caller(merged: dict[str, Any]) -> str | None:
+def _caller(merged: dict[str, Any], paths: Paths) -> str | None:
     caller = merged.get("from")
     if caller is None or not caller.strip():
         return None
@@ -296,7 +287,7 @@ def _caller(merged: dict[str, Any]) -> str | None:
         allowed = "a number (+15551234567), a name without spaces or a SIP URI (sip:user@host)"
         message = f"connect: `from` must be {allowed}, not {shown(caller)}"
         raise MethodError(
-            codes.PARAMETER_INVALID, message, path=("from",), found=shown(caller), allowed=allowed
+            codes.PARAMETER_INVALID, message, path=paths.of("from"), found=shown(caller), allowed=allowed
         )
     return str(caller.strip())
 
@@ -305,23 +296,6 @@ def _phone_problem(target: Target, caller: str | None) -> str | None:
     if target.kind != "phone" or caller is None or is_number(caller):
         return None
     return f"connect: `from` must be an E.164 number for the phone number {target.to}, not {shown(caller)}"
-
-
-def _headers(
-    given: dict[str, Any], notes: list[Note], path: tuple[str | int, ...]
-) -> tuple[Header, ...] | None:
-    """The X- headers; any other name, or a value with control characters, is dropped with a warning."""
-    if "headers" not in given:
-        return None
-    kept: list[Header] = []
-    for index, header in enumerate(given["headers"]):
-        name, value = header["name"], header["value"]
-        if _HEADER_NAME.match(name) and _HEADER_VALUE.match(value):
-            kept.append((name, value))
-        else:
-            message = f"connect: the header {shown(name)} is dropped: only X- headers of one line can be sent"
-            notes.append(Note(codes.PARAMETER_INVALID, message, (*path, index)))
-    return tuple(kept)
 
 
 def usable_status_url(values: dict[str, Any]) -> str | None:

@@ -12,17 +12,23 @@ from cordboard.swml.program import Document
 __all__ = ["Document", "DocumentError", "Finding", "load"]
 
 
-def load(text: bytes | str, *, source: str) -> Document:
+def load(text: bytes | str, *, source: str, thorough: bool = False) -> Document:
     """Read and check a document; `source` names it in messages (a path or a URL).
 
-    The result is immutable and can be shared by any number of scripts.  Raises `DocumentError`, and
-    nothing else.
+    `thorough` finds also what does not matter for running it, and goes on after a step that cannot be read:
+    such a document is for its warnings only.  The result is immutable and can be shared by any number of
+    scripts.  Raises `DocumentError`, and nothing else.
     """
     try:
-        return Compiler(source).document(_tree(_decoded(text, source), source))
+        compiler = Compiler(source, _load_inline, thorough=thorough)
+        return compiler.document(_tree(_decoded(text, source), source))
     except RecursionError:  # the caller's own stack was nearly used up
         message = "the document is nested too deep"
         raise DocumentError(Finding(code=codes.NESTED_TOO_DEEP, message=message, source=source)) from None
+
+
+def _load_inline(text: str) -> Document:
+    return load(text, source="inline document")
 
 
 def _decoded(text: bytes | str, source: str) -> str:

@@ -24,6 +24,7 @@ from cordboard.swml.conditions import Condition, Hole, fill
 from cordboard.swml.expressions import Expression, ListTemplate, Lookup, MapTemplate, Template
 from cordboard.swml.limits import (
     EVALUATION_COST,
+    MAX_EVALUATION_SECONDS,
     MAX_NESTING,
     MAX_STEPS,
     MAX_STEPS_WITHOUT_PAUSE,
@@ -69,9 +70,11 @@ class Frame:
 class Interpreter:
     """The state of one running script."""
 
-    def __init__(self, scopes: Scopes, parse: Parse) -> None:
+    def __init__(self, scopes: Scopes, parse: Parse, refused: frozenset[str] = frozenset()) -> None:
         self.scopes = scopes
         self.warnings: list[ScriptWarning] = []
+        self._refused = refused
+        """Methods that this script may not use, by the purpose it serves."""
         self._parse = parse
         self._frame = Frame(Document(source="", sections={}), scopes.params)
         self._step: Step | None = None
@@ -79,6 +82,7 @@ class Interpreter:
         self._transfers = 0
         self._steps = 0
         self._steps_since_pause = 0
+        self._evaluation_seconds = 0.0
 
     # ------------------------------------------------ sections and blocks
 
@@ -145,6 +149,9 @@ class Interpreter:
     def _one(self, step: Step) -> Steps:
         self._count()
         self._step = step
+        if step.method in self._refused:
+            message = f"`{step.method}` cannot be used in a confirm script"
+            raise ScriptStopped(codes.EXECUTE_FAILED, message)
         try:
             return (yield from step.run(step, self))
         except MethodError as error:
@@ -200,6 +207,8 @@ class Interpreter:
 
     def note(self, notes: tuple[Note, ...] | list[Note]) -> None:
         for note in notes:
+            if note.lint_only:
+                continue
             if note.is_error:
                 self.error(note.code, note.message)
             else:
@@ -286,7 +295,18 @@ class Interpreter:
             return Evaluated(error=problem)
         self._steps_since_pause += EVALUATION_COST
         result = yield Evaluate(expression=source, bindings=self.scopes.bindings(source))
-        return expect(result, Evaluated)
+        return self._paid(expect(result, Evaluated))
+
+    def _paid(self, outcome: Evaluated) -> Evaluated:
+        """Each evaluation is bounded; this bounds them all.  Raises `ScriptStopped`."""
+        self._evaluation_seconds += outcome.seconds
+        if self._evaluation_seconds > MAX_EVALUATION_SECONDS:
+            message = (
+                f"the expressions of this script have used more than {MAX_EVALUATION_SECONDS:g} s"
+                " of processor time together"
+            )
+            raise ScriptStopped(codes.JS_ERROR, message)
+        return outcome
 
     # ------------------------------------------------ conditions
 

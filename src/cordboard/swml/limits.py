@@ -23,3 +23,5 @@ EVALUATION_COST = 5
 """Steps that one evaluation counts as."""
 MAX_GROUP = 10
 MAX_DESTINATIONS = 50
+MAX_EVALUATION_SECONDS = 5.0
+"""Processor time of all JavaScript of one script together."""

@@ -27,13 +27,20 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     allowed: str = ""
     nearest: str = ""
     """The known name that is most like the one found."""
+    severity: str = "warning"
+    """`error`: the document, or a step of it, can only fail."""
 
     def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}: {self.said()}"
+
+    def said(self) -> str:
+        """All but the place."""
         where = f"{self.path}: " if self.path else ""
-        detail = f", found {self.found}" if self.found else ""
-        detail += f"; allowed: {self.allowed}" if self.allowed else ""
-        detail += f'; did you mean "{self.nearest}"?' if self.nearest else ""
-        return f"{self.source}:{self.line}:{self.column}: {where}{self.message}{detail} [{self.code}]"
+        detail = f", found {self.found}" if self.found and self.found not in self.message else ""
+        detail += f"; allowed: {self.allowed}" if self.allowed and self.allowed not in self.message else ""
+        known = f"`{self.nearest}`"
+        detail += f'; did you mean "{self.nearest}"?' if self.nearest and known not in self.message else ""
+        return f"{where}{self.message}{detail} [{self.code}]"
 
 
 class DocumentError(Exception):
@@ -90,6 +97,8 @@ class Note(msgspec.Struct, frozen=True):
     """Below the argument of the step."""
     is_error: bool = False
     """Sets `script_error`."""
+    lint_only: bool = False
+    """Worth saying when a document is checked, not each time it runs."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -57,6 +57,13 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
     fault: MethodError | None = None
 
 
+class Inline(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps or a document that stand inside a property; one that cannot be used has a fault."""
+
+    document: Document | None = None
+    fault: MethodError | None = None
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step.  `index` is that of the step of the section that holds it."""
 
@@ -67,6 +74,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     section: str
     index: int
     line: int
+    column: int
     path: str
 
 

@@ -29,6 +29,9 @@ class Kind(Enum):
     BRANCHES = "a list of `when`/`then` branches"
     RESULT = "a mapping with `case`, or a list of `when`/`then` branches"
     CONDITION = "a JavaScript condition"
+    CONFIRM = "an http(s) URL or a list of steps"
+    DOCUMENT = "an http(s) URL or an inline document"
+    UNION = "one of several kinds"
 
 
 STRUCTURE = frozenset({Kind.STEPS, Kind.CASES, Kind.BRANCHES, Kind.RESULT, Kind.CONDITION})
@@ -44,39 +47,56 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: Kind
+    about: str = ""
+    """What it is for, in one sentence: shown by editors."""
     required: bool = False
     default: Any = None
     enum: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    pattern: str = ""
+    """Of a STRING: a regular expression for the whole of it."""
     items: Property | None = None
-    """Of a LIST: what each item is."""
+    """Of a LIST: what each item is; of a MAP: what each value is."""
+    lazy: bool = False
+    """Of a LIST: the method checks the items itself, so that a wrong one fails alone."""
     record: tuple[Property, ...] = ()
-    """Of a RECORD (or a LIST of them): its properties."""
+    """Of a RECORD: its properties."""
+    main: str | None = None
+    """Of a RECORD: the property that a bare text stands for."""
+    options: tuple[Property, ...] = ()
+    """Of a UNION: what is allowed; the first that fits counts."""
     applies_to: frozenset[str] | None = None
     """connect: kinds of destination that it has an effect on; None = all."""
 
     def described(self) -> str:
         """What is allowed, as part of a sentence."""
+        if self.kind is Kind.UNION:
+            return " or ".join(dict.fromkeys(option.described() for option in self.options))
         if self.enum:
             return "one of " + ", ".join(self.enum)
+        if self.kind is Kind.LIST and self.items is not None and self.items.enum:
+            return f"a list of {', '.join(self.items.enum)}"
         if self.minimum is not None and self.maximum is not None:
             return f"{self.kind.value} from {_bound(self.minimum)} to {_bound(self.maximum)}"
         if self.minimum is not None:
             return f"{self.kind.value} of at least {_bound(self.minimum)}"
-        return self.kind.value
+        return str(self.kind.value)
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """One method's table."""
 
     method: str
+    about: str = ""
+    """What the method does, in one sentence."""
     properties: tuple[Property, ...] = ()
     main: str | None = None
     """The property that a bare scalar stands for: `hangup: busy`."""
     main_list: str | None = None
     """The property that a bare list stands for: `play: [a, b]`."""
     exactly_one: tuple[str, ...] = ()
+    at_least_one: tuple[str, ...] = ()
     on_failure: tuple[tuple[str, str], ...] = ()
     """Variables that a failed step sets."""
 
@@ -125,3 +145,13 @@ def listing(name: str, items: Property, **more: Any) -> Property:
 def of_kind(name: str, kind: Kind, **more: Any) -> Property:
     """A property of any other kind."""
     return Property(name=name, kind=kind, **more)
+
+
+def record(name: str, *properties: Property, **more: Any) -> Property:
+    """A mapping with properties of its own."""
+    return Property(name=name, kind=Kind.RECORD, record=properties, **more)
+
+
+def union(name: str, *options: Property, **more: Any) -> Property:
+    """One of several kinds."""
+    return Property(name=name, kind=Kind.UNION, options=options, **more)

@@ -12,9 +12,12 @@ from cordboard.call.actions import (
     Finished,
     Hangup,
     Result,
+    SendRequest,
     Turn,
 )
+from cordboard.call.plan import Confirm
 from cordboard.swml import codes
+from cordboard.swml.confirm_steps import REFUSED
 from cordboard.swml.document import Document, load
 from cordboard.swml.interpreter import Interpreter
 from cordboard.swml.problems import MethodError, ScriptStopped
@@ -47,15 +50,33 @@ class Script:
         envs: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         cache: Callable[[bytes, str], Document] = parse,
+        refused: frozenset[str] = frozenset(),
     ) -> None:
         if document is None and url is None:
             raise ValueError("a script needs a document or a URL")
         scopes = Scopes(info, Variables(vars or {}), dict(envs or {}), dict(params or {}))
-        self._interpreter = Interpreter(scopes, cache)
+        self._interpreter = Interpreter(scopes, cache, refused)
         self._url = url
         self._fallback_url = fallback_url
         self._running = self._run(document)
         self._over = False
+
+    @classmethod
+    def confirm(
+        cls,
+        confirm: Confirm,
+        info: CallInfo,
+        *,
+        envs: Mapping[str, Any] | None = None,
+        cache: Callable[[bytes, str], Document] = parse,
+    ) -> Script:
+        """The script of a dialled call that has answered (swml.md 7.10): its own `call`, no variables.
+
+        `Finished` means accepted; with `failed` the document could not be run, and `Hangup` is a refusal.
+        """
+        document: Document | None = confirm.document
+        url = None if document is not None else confirm.url
+        return cls(document, info, url=url, envs=envs, cache=cache, refused=REFUSED)
 
     def start(self) -> Turn:
         return self._advance(None)
@@ -77,7 +98,7 @@ class Script:
             wanted = Finished(failed=end.value)
         except RecursionError:
             wanted = self._too_deep()
-        if not isinstance(wanted, (Evaluate, FetchDocument)):
+        if not isinstance(wanted, (Evaluate, FetchDocument, SendRequest)):
             interpreter.paused()
         self._over = isinstance(wanted, (Finished, Hangup))
         warnings = tuple(interpreter.warnings)

@@ -75,3 +75,19 @@ def size(value: Any, limit: int = MAX_VALUE) -> int:
         elif isinstance(item, list):
             stack.extend(item)
     return total
+
+
+def depth(value: Any, limit: int) -> int:
+    """Levels of lists and mappings; stops counting soon after `limit`."""
+    level, row = 0, _containers([value])
+    while row and level <= limit:
+        level += 1
+        row = [
+            inner for item in row for inner in _containers(item.values() if isinstance(item, dict) else item)
+        ]
+    return level
+
+
+def _containers(value: dict[str, Any] | list[Any]) -> list[Any]:
+    items = value.values() if isinstance(value, dict) else value
+    return [item for item in items if isinstance(item, (dict, list))]

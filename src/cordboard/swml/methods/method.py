@@ -25,6 +25,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """Values after substitution → what `run` needs.  Raises `MethodError`; may add notes."""
     whole: bool = False
     """The argument is one value (`set`, `return` …), given to `prepare` under the key `value`."""
+    advise: Callable[[dict[str, Any]], list[Note]] | None = None
+    """What is worth saying of values that are not wrong, when a document is checked."""
 
 
 def checked_by(shape: Shape) -> Callable[[dict[str, Any], list[Note]], Any]:
