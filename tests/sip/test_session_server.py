@@ -529,7 +529,7 @@ def test_a_request_that_nobody_answers_is_forgotten() -> None:
     ("method", "headers", "body", "status"),
     [
         ("OPTIONS", (), b"", 200),
-        ("REFER", (), b"", 405),
+        ("SUBSCRIBE", (), b"", 405),
         ("NONSENSE", (), b"", 405),
         ("INFO", (("Require", "100rel, foo"),), b"", 420),
     ],

@@ -77,14 +77,16 @@ def test_options_is_answered_with_what_we_can_do() -> None:
     assert reply.to.tag is not None
 
 
-@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER", "NOTIFY", "FOO"])
+@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH", "FOO"])
 def test_a_method_that_we_do_not_have_gets_405_with_allow(method: str) -> None:
     reply = only(message(method))
     assert reply.status == 405
-    assert reply.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+    assert reply.headers.get("Allow") == (
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY"
+    )
 
 
-@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE"])
+@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"])
 @pytest.mark.parametrize("tag", ["", ";tag=unknown"])
 def test_a_request_that_needs_a_dialog_gets_481_without_one(method: str, tag: str) -> None:
     assert only(message(method, to=f"<sip:bob@127.0.0.2>{tag}")).status == 481

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cordboard.sip.dialog import Dialog, DialogKey
@@ -10,6 +10,7 @@ from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import Event
 from cordboard.sip.headers.fields import check_sendable
 from cordboard.sip.headers.via import MAGIC_COOKIE
+from cordboard.sip.identity import Identities, Identity
 from cordboard.sip.moment import Moment
 from cordboard.sip.timers import TimerQueue, Timers
 from cordboard.sip.transaction.layer import TransactionLayer
@@ -17,30 +18,39 @@ from cordboard.sip.transaction.layer import TransactionLayer
 if TYPE_CHECKING:
     from cordboard.sip.session import Session
 
-ALLOWED_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+ALLOWED_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY")
 ALLOW = f"Allow: {', '.join(ALLOWED_METHODS)}\r\n"
 ACCEPT = "Accept: application/sdp\r\n"
+EXTENSIONS = ("100rel", "timer")
+"""The option tags that we know (RFC 3262, RFC 4028)."""
+SUPPORTED = f"Supported: {', '.join(EXTENSIONS)}\r\n"
 
 
 class UserAgentCore:
     """The "core" of RFC 3261 section 5: everything above the transactions."""
 
     __slots__ = (
-        "_sent_by",
+        "_identities",
         "agent",
-        "contact",
         "dialogs",
         "layer",
         "local",
         "moment",
-        "offering",
         "queue",
         "sessions",
         "timers",
         "token",
     )
 
-    def __init__(self, *, local: Endpoint, token: Callable[[], str], user_agent: str, timers: Timers) -> None:
+    def __init__(
+        self,
+        *,
+        local: Endpoint,
+        also: Sequence[Endpoint],
+        token: Callable[[], str],
+        user_agent: str,
+        timers: Timers,
+    ) -> None:
         self.local = local
         self.token = token
         self.timers = timers
@@ -49,12 +59,8 @@ class UserAgentCore:
         self.layer = TransactionLayer(self.moment, self.queue, timers)
         self.sessions: dict[str, Session] = {}
         self.dialogs: dict[DialogKey, tuple[Session, Dialog]] = {}
-        transport = "" if local.transport == "UDP" else f";transport={local.transport.lower()}"
-        self._sent_by = local.host_port
         self.agent = f"User-Agent: {check_sendable(user_agent)}\r\n"
-        self.contact = f"Contact: <sip:{local.host_port}{transport}>\r\n"
-        self.offering = f"{self.contact}{ALLOW}{self.agent}"
-        """The header lines of what may make or change a dialog: INVITE, UPDATE, and their responses."""
+        self._identities = Identities((local, *also), f"{ALLOW}{SUPPORTED}{self.agent}")
 
     def report(self, event: Event) -> None:
         self.moment.outputs.append(event)
@@ -62,9 +68,13 @@ class UserAgentCore:
     def new_branch(self) -> str:
         return MAGIC_COOKIE + self.token()
 
-    def via(self, branch: str, transport: str) -> str:
+    def identity(self, peer: Endpoint) -> Identity:
+        """What we call ourselves towards `peer`."""
+        return self._identities[peer.transport, ":" in peer.address]
+
+    def via(self, branch: str, destination: Endpoint) -> str:
         """The value of our Via; we always ask for answers to the port that we send from (RFC 3581)."""
-        return f"SIP/2.0/{transport} {self._sent_by};branch={branch};rport"
+        return f"{self.identity(destination).via}{branch};rport"
 
     def register(self, session: Session, dialog: Dialog) -> None:
         """Let requests inside this dialog find their session."""

@@ -7,13 +7,13 @@ from functools import lru_cache
 
 import msgspec
 
-from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.endpoint import RELIABLE_TRANSPORTS, Endpoint
 from cordboard.sip.headers.grammar import HeaderError
 from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import parse_name_addr
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
-from cordboard.sip.replies import DEFAULT_PORT
+from cordboard.sip.replies import default_port
 from cordboard.sip.uri import Uri, UriError
 
 DialogKey = tuple[str, str, str]
@@ -32,6 +32,7 @@ class SavedDialog(msgspec.Struct, frozen=True, array_like=True):
     routes: list[bytes]
     cseq: int
     peer: tuple[str, str, int]
+    server_name: str = ""
 
 
 class Dialog:
@@ -42,7 +43,7 @@ class Dialog:
 
     __slots__ = (
         "_route_lines",
-        "_target",
+        "alternative",
         "call_id",
         "cseq",
         "destination",
@@ -54,6 +55,7 @@ class Dialog:
         "remote_tag",
         "remote_target",
         "routes",
+        "target",
     )
 
     def __init__(
@@ -146,9 +148,28 @@ class Dialog:
             hop = str(first)
             if "lr" not in first.params:  # a strict router takes the Request-URI and hands on the last Route
                 routes, target = [*routes[1:], f"<{target}>"], _without_headers(first)
-        self._target = target
+        self.target = target
         self._route_lines = "".join([f"Route: {route}\r\n" for route in routes]) if routes else ""
         self.destination = next_hop(hop, self.peer)
+        self.alternative: Endpoint | None = None
+        if self.peer.reliable:
+            self._keep_connection(bool(routes))
+
+    def _keep_connection(self, is_routed: bool) -> None:
+        """Over TCP and TLS requests go where the dialog was made, the same connection: a Contact behind a NAT
+        cannot be reached, and most clients listen nowhere.  What the route says is for when that is gone.
+
+        Deviation from section 12.2.1.1 where a Contact names another host; a Route to another is followed.
+        """
+        hop, peer = self.destination, self.peer
+        if hop.transport == peer.transport and (not is_routed or hop.address == peer.address):
+            self.destination = peer
+            self.alternative = None if hop[:3] == peer[:3] else hop
+
+    def lose_connection(self) -> None:
+        """Nothing can be sent to the destination."""
+        if self.alternative is not None:
+            self.destination, self.alternative = self.alternative, None
 
     def accepts(self, cseq: int) -> bool:
         """Whether a request of theirs is in order; remembers its number (RFC 3261 section 12.2.2)."""
@@ -160,7 +181,15 @@ class Dialog:
     # ------------------------------------------------------------ our requests
 
     def request(
-        self, method: str, *, via: str, branch: str, extra: str, body: bytes = b"", cseq: int | None = None
+        self,
+        method: str,
+        *,
+        via: str,
+        branch: str,
+        extra: str,
+        added: str = "",
+        body: bytes = b"",
+        cseq: int | None = None,
     ) -> OutgoingRequest:
         """The next request of ours; with `cseq` the ACK for the INVITE of that number."""
         if cseq is None:
@@ -168,7 +197,7 @@ class Dialog:
             cseq = self.cseq
         return OutgoingRequest(
             method,
-            self._target,
+            self.target,
             via=via,
             branch=branch,
             from_=self.local,
@@ -176,8 +205,10 @@ class Dialog:
             call_id=self.call_id,
             cseq=cseq,
             destination=self.destination,
+            alternative=self.alternative,
             routes=self._route_lines,
             extra=extra,
+            added=added,
             body=body,
         )
 
@@ -192,7 +223,8 @@ class Dialog:
             remote_target=_octets(self.remote_target),
             routes=[_octets(route) for route in self.routes],
             cseq=self.cseq,
-            peer=(self.peer.transport, self.peer.address, self.peer.port),
+            peer=self.peer[:3],
+            server_name=self.peer.server_name,
         )
         return msgspec.msgpack.encode(saved)
 
@@ -213,7 +245,7 @@ class Dialog:
             routes=[_text(route) for route in it.routes],
             cseq=it.cseq + _SAVED_CSEQ_STEP,
             remote_cseq=None,
-            peer=Endpoint(*it.peer),
+            peer=Endpoint(*it.peer, it.server_name),
         )
 
 
@@ -257,14 +289,27 @@ def _route_uri(route: str) -> Uri:
 
 @lru_cache(maxsize=4096)
 def next_hop(uri: str, peer: Endpoint) -> Endpoint:
-    """Where a request for `uri` goes: there if it says an IP address, else to `peer`."""
+    """Where a request for `uri` goes: there if it says an IP address, else to `peer`.
+
+    `maddr` counts as the host if it is an address too (RFC 3261 section 19.1.1).
+    """
     try:
         parsed = Uri.parse(uri)
-        address = ipaddress.ip_address(parsed.host)
+        address = ipaddress.ip_address((parsed.params.get("maddr") or parsed.host).strip("[]"))
     except (UriError, ValueError):
         return peer
-    port = DEFAULT_PORT if parsed.port is None else parsed.port
+    transport = _transport(parsed, peer)
+    port = default_port(transport) if parsed.port is None else parsed.port
     if port == 0 or address.is_unspecified or address.is_multicast:
         return peer
-    transport = (parsed.params.get("transport") or peer.transport).upper()
-    return Endpoint(transport, str(address), port)
+    name = peer.server_name if transport == peer.transport and str(address) == peer.address else ""
+    return Endpoint(transport, str(address), port, name)
+
+
+def _transport(uri: Uri, peer: Endpoint) -> str:
+    """What `uri` asks for if it is one that we know, else that of `peer`; for sips never less than TLS."""
+    wanted = (uri.params.get("transport") or peer.transport).upper()
+    known = wanted if wanted == "UDP" or wanted in RELIABLE_TRANSPORTS else peer.transport
+    if uri.scheme != "sips":
+        return known
+    return "WSS" if known in ("WS", "WSS") else "TLS"

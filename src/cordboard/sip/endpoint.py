@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 RELIABLE_TRANSPORTS = frozenset({"TCP", "TLS", "SCTP", "WS", "WSS"})
+SECURE_TRANSPORTS = frozenset({"TLS", "WSS"})
 
 
 class Endpoint(NamedTuple):

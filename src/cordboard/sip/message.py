@@ -270,6 +270,38 @@ def _parse_thoroughly(data: bytes) -> Message:
     return message
 
 
+def measure(head: bytes) -> int:
+    """The length of a message of a stream, of which `head` is all up to and with the empty line.
+
+    Raises MessageError if the message does not say, clearly and within the limits, where it ends (RFC 3261
+    sections 18.3 and 20.14), or if its lines are too long or too many.  All else is left to `parse`.
+    """
+    lines, _, fault = _split(head)
+    names, values, line_fault = _read_lines(lines)
+    headers = Headers.unchecked(names, values)
+    if fault is None and line_fault is not None and line_fault[0] == 513:
+        fault = line_fault
+    declared, length_fault = _declared_length(headers)
+    fault = fault or length_fault
+    if fault is None and len(head) + declared > MAX_MESSAGE_SIZE:
+        fault = (513, f"Message over {MAX_MESSAGE_SIZE} bytes")
+    if fault is not None:
+        raise MessageError(*fault, _answerable(_read_start_line(lines[0], headers)[0]))
+    return len(head) + declared
+
+
+def _declared_length(headers: Headers) -> tuple[int, Fault | None]:
+    values = headers.get_all("Content-Length")
+    if not values:
+        return 0, (400, "Missing Content-Length")
+    try:
+        length = read_lines("Content-Length", values)
+    except HeaderError as error:
+        return 0, (400, f"Malformed Content-Length: {error}")
+    assert isinstance(length, int)
+    return length, None
+
+
 def _split(data: bytes) -> tuple[list[str], bytes, Fault | None]:
     """The lines of the head, and what follows the empty line."""
     if len(data) > MAX_MESSAGE_SIZE:

@@ -59,11 +59,14 @@ class OutgoingRequest:
     """
 
     __slots__ = (
+        "alternative",
+        "body",
         "branch",
         "call_id",
         "cseq",
         "data",
         "destination",
+        "extra",
         "from_",
         "method",
         "routes",
@@ -84,10 +87,13 @@ class OutgoingRequest:
         call_id: str,
         cseq: int,
         destination: Endpoint,
+        alternative: Endpoint | None = None,
         routes: str = "",
         extra: str = "",
+        added: str = "",
         body: bytes = b"",
     ) -> None:
+        """`extra` and `added` are header lines; `again` keeps the former only."""
         self.method = method
         self.uri = uri
         self.via = via
@@ -97,12 +103,35 @@ class OutgoingRequest:
         self.call_id = call_id
         self.cseq = cseq
         self.destination = destination
+        self.alternative = alternative
+        """Where to send it if the connection to `destination` is gone."""
         self.routes = routes
+        self.extra = extra
+        self.body = body
         forwards = "" if _names(extra, "max-forwards") else f"Max-Forwards: {MAX_FORWARDS}\r\n"
         self.data = encoded(
             f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{routes}{forwards}From: {from_}\r\nTo: {to}\r\n"
-            f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{extra}{body_lines(body, extra)}",
+            f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{added}{extra}{body_lines(body, extra)}",
             body,
+        )
+
+    def again(self, *, via: str, branch: str, added: str) -> OutgoingRequest:
+        """The same outside a dialog once more, as a new transaction (RFC 3261 section 22.2)."""
+        return OutgoingRequest(
+            self.method,
+            self.uri,
+            via=via,
+            branch=branch,
+            from_=self.from_,
+            to=self.to,
+            call_id=self.call_id,
+            cseq=self.cseq + 1,
+            destination=self.destination,
+            alternative=self.alternative,
+            routes=self.routes,
+            extra=self.extra,
+            added=added,
+            body=self.body,
         )
 
     def acknowledgement(self, to: str) -> bytes:
@@ -112,9 +141,11 @@ class OutgoingRequest:
     def cancellation(self, extra: str) -> OutgoingRequest:
         """The CANCEL for this INVITE (RFC 3261 section 9.1): same branch, same CSeq number, same route."""
         cancel = OutgoingRequest.__new__(OutgoingRequest)
-        for name in ("uri", "via", "branch", "from_", "to", "call_id", "cseq", "destination", "routes"):
-            setattr(cancel, name, getattr(self, name))
+        for name in OutgoingRequest.__slots__:
+            if name != "data":
+                setattr(cancel, name, getattr(self, name))
         cancel.method = "CANCEL"
+        cancel.body = b""
         cancel.data = self._companion("CANCEL", self.to, extra)
         return cancel
 

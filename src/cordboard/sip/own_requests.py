@@ -121,8 +121,15 @@ class OwnRequests:
         if self._waiting[0].is_offer and self._their_offer_pends():
             return
         self._current = request = self._waiting.popleft()
-        sent = self._session.build(self.dialog, request.method, request.extra, request.body)
+        extra = self._about(request.method) + request.extra
+        sent = self._session.build(self.dialog, request.method, extra, request.body)
         request.transaction = self._session.core.layer.start_client(sent, request)
+
+    def _about(self, method: str) -> str:
+        """Who we are, and what we can do where that may change."""
+        if method in ("INVITE", "UPDATE"):
+            return self._session.offering(self.dialog)
+        return self._session.core.agent
 
     def _their_offer_pends(self) -> bool:
         """Section 14.1: no INVITE while another, in either direction, is in progress."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.endpoint import SECURE_TRANSPORTS, Endpoint
 from cordboard.sip.message import Request
 from cordboard.sip.outgoing import body_lines, encoded
 from cordboard.sip.status import reason_phrase
 
 DEFAULT_PORT = 5060
+DEFAULT_SECURE_PORT = 5061
+
+
+def default_port(transport: str) -> int:
+    """RFC 3261 section 19.1.2."""
+    return DEFAULT_SECURE_PORT if transport in SECURE_TRANSPORTS else DEFAULT_PORT
 
 
 def reply_destination(request: Request, source: Endpoint) -> Endpoint:
-    """RFC 3261 section 18.2.2 with RFC 3581: to the source's address, and its port if `rport` asks for that.
+    """RFC 3261 section 18.2.2 with RFC 3581: to the source's address, and its port if `rport` asks for that;
+    over TCP and TLS, back over the connection that the request came on.
 
     Deviation: `maddr` is not followed, it would let a stranger choose who gets our responses.
     """
@@ -20,6 +27,15 @@ def reply_destination(request: Request, source: Endpoint) -> Endpoint:
         return source
     port = via.port or DEFAULT_PORT
     return source if port == source.port else Endpoint(source.transport, source.address, port)
+
+
+def second_destination(request: Request, source: Endpoint) -> Endpoint | None:
+    """Where a response goes when the connection of its request is gone: to the source's address, at the port
+    of the Via (section 18.2.2)."""
+    if not source.reliable:
+        return None
+    port = request.via.port or default_port(source.transport)
+    return None if port == source.port else Endpoint(source.transport, source.address, port)
 
 
 def _stamped_vias(request: Request, source: Endpoint) -> str:

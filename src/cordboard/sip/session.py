@@ -86,12 +86,17 @@ class Session:
 
     # ------------------------------------------------------------ sending
 
+    def offering(self, dialog: Dialog) -> str:
+        """The header lines of what may make or change this dialog, responses included."""
+        identity = self.core.identity(dialog.destination)
+        return identity.secure_offering if dialog.target[:5] == "sips:" else identity.offering
+
     def build(
         self, dialog: Dialog, method: str, extra: str, body: bytes = b"", cseq: int | None = None
     ) -> OutgoingRequest:
         """A request inside a dialog."""
         branch = self.core.new_branch()
-        via = self.core.via(branch, dialog.destination.transport)
+        via = self.core.via(branch, dialog.destination)
         return dialog.request(method, via=via, branch=branch, extra=extra, body=body, cseq=cseq)
 
     def send_bye(self, dialog: Dialog, extra: str = "") -> None:

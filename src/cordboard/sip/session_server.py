@@ -32,24 +32,25 @@ class ServerSession(Session):
         """A provisional response; it makes the early dialog."""
         if self.state is not INVITED:
             return
-        self._begin_dialog()
-        self.transaction.respond(status, reason, self.core.offering + extra, body)
+        dialog = self._begin_dialog()
+        self.transaction.respond(status, reason, self.offering(dialog) + extra, body)
 
     def accept(self, extra: str, body: bytes) -> None:
         """200, sent again until the ACK comes."""
         if self.state is not INVITED:
             return
-        self._begin_dialog()
+        dialog = self._begin_dialog()
         self.state = ESTABLISHED
-        self.transaction.respond(200, None, self.core.offering + extra, body)
+        self.transaction.respond(200, None, self.offering(dialog) + extra, body)
         self.await_ack(self.transaction)
 
-    def _begin_dialog(self) -> None:
+    def _begin_dialog(self) -> Dialog:
         if self.dialog is None:
             request = self.transaction.request
             local = f"{request.headers.get('To')};tag={self.id}"
             self.dialog = Dialog.of_request(request, local=local, local_tag=self.id, peer=self._source)
             self.core.register(self, self.dialog)
+        return self.dialog
 
     def reject(self, status: int, reason: str | None, extra: str) -> None:
         if self.state is INVITED:

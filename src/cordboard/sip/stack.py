@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from cordboard.sip.core import UserAgentCore
 from cordboard.sip.dialog import Dialog
-from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.endpoint import SECURE_TRANSPORTS, Endpoint
 from cordboard.sip.events import EVENTS, Event, Output, SendMessage
 from cordboard.sip.headers.fields import check_sendable
 from cordboard.sip.headers.grammar import HeaderError, is_token
@@ -20,6 +20,7 @@ from cordboard.sip.session_server import ServerSession
 from cordboard.sip.timers import Timers
 from cordboard.sip.transaction.table import State
 from cordboard.sip.transaction.transaction import NOBODY
+from cordboard.sip.uri import UriError
 
 Fields = Iterable[tuple[str, str]]
 
@@ -44,15 +45,19 @@ class SipStack:
         user_agent: str = "Cordboard",
         timers: Timers = Timers(),  # noqa: B008 - immutable
         max_sessions: int = 100_000,
+        also: Sequence[Endpoint] = (),
     ) -> None:
-        """`local`: for Via and Contact.  `token`: a new random hex id with each call, the source of tags,
-        branches and Call-IDs (at least 32 bits: RFC 3261 section 19.3)."""
-        self._core = UserAgentCore(local=local, token=token, user_agent=user_agent, timers=timers)
+        """`local`, and `also` for other transports and IP versions: for Via and Contact, by the destination.
+
+        `token`: a new random hex id with each call, the source of tags, branches and Call-IDs (at least 32
+        bits: RFC 3261 section 19.3).
+        """
+        self._core = UserAgentCore(local=local, also=also, token=token, user_agent=user_agent, timers=timers)
         self._reception = Reception(self._core, max_sessions)
 
     @property
     def local(self) -> Endpoint:
-        """The address in Via and Contact."""
+        """The first address in Via and Contact."""
         return self._core.local
 
     # ------------------------------------------------------------ bytes and time
@@ -66,6 +71,9 @@ class SipStack:
     def transport_failed(self, destination: Endpoint, now: float) -> list[Output]:
         """Sending to `destination` failed (ICMP, connection refused)."""
         outputs = self._core.moment.begin(now)
+        for _, dialog in list(self._core.dialogs.values()):
+            if dialog.destination == destination:
+                dialog.lose_connection()
         self._core.layer.transport_failed(destination)
         return outputs
 
@@ -100,14 +108,14 @@ class SipStack:
         request = OutgoingRequest(
             "INVITE",
             check_sendable(uri),
-            via=core.via(branch, destination.transport),
+            via=core.via(branch, destination),
             branch=branch,
             from_=f"{check_sendable(from_)};tag={session_id}",
             to=check_sendable(to),
             call_id=check_sendable(call_id or core.token()),
             cseq=1,
             destination=destination,
-            extra=core.offering + header_lines(headers),
+            extra=_offering(core, uri, destination) + header_lines(headers),
             body=body,
         )
         ClientSession(core, session_id).invite(request)
@@ -183,15 +191,14 @@ class SipStack:
             raise HeaderError("a method must be a token")
         outputs, found = self._begin(session, now)
         if found is not None:
-            contact = self._core.contact if method == "UPDATE" else ""
-            found.request(method, contact + self._core.agent + header_lines(headers), body)
+            found.request(method, header_lines(headers), body)
         return outputs
 
     def reinvite(self, session: str, body: bytes, now: float, *, headers: Fields = ()) -> list[Output]:
         """INVITE inside the dialog; `body` is an offer.  `RequestDone` has the acknowledged answer."""
         outputs, found = self._begin(session, now)
         if found is not None:
-            found.request("INVITE", self._core.offering + header_lines(headers), body)
+            found.request("INVITE", header_lines(headers), body)
         return outputs
 
     def respond(
@@ -230,7 +237,7 @@ class SipStack:
         except msgspec.DecodeError:
             return outputs
         branch = core.new_branch()
-        via = core.via(branch, dialog.destination.transport)
+        via = core.via(branch, dialog.destination)
         extra = header_lines(headers) + core.agent
         core.layer.start_client(dialog.request("BYE", via=via, branch=branch, extra=extra), NOBODY)
         return outputs
@@ -271,6 +278,16 @@ class SipStack:
 
     def _begin(self, session: str, now: float) -> tuple[list[Output], Session | None]:
         return self._core.moment.begin(now), self._core.sessions.get(session)
+
+
+def _offering(core: UserAgentCore, uri: str, destination: Endpoint) -> str:
+    """Of an INVITE.  Raises UriError for sips over a transport that is not secure."""
+    identity = core.identity(destination)
+    if uri[:5].lower() != "sips:":
+        return identity.offering
+    if destination.transport not in SECURE_TRANSPORTS:
+        raise UriError("a sips URI may only be called over TLS")
+    return identity.secure_offering
 
 
 def _check_status(status: int, lowest: int, highest: int) -> None:

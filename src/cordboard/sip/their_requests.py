@@ -84,9 +84,9 @@ class TheirRequests:
         transaction = self.pending.get(key)
         if transaction is None:
             return
-        method = transaction.request.method
-        offering = self._session.core.offering if method in ("INVITE", "UPDATE") and status < 300 else ""
-        transaction.respond(status, reason, offering + extra, body)
+        if status < 300 and transaction.request.method in ("INVITE", "UPDATE"):
+            extra = self._session.offering(self._dialogs[key]) + extra
+        transaction.respond(status, reason, extra, body)
         if status >= 200:
             self._answered(transaction, status)
 

@@ -13,7 +13,7 @@ from cordboard.sip.transaction.client import CLIENT
 from cordboard.sip.transaction.client_invite import CLIENT_INVITE
 from cordboard.sip.transaction.server import SERVER
 from cordboard.sip.transaction.server_invite import SERVER_INVITE
-from cordboard.sip.transaction.table import Input, State, Timing
+from cordboard.sip.transaction.table import State, Timing
 from cordboard.sip.transaction.transaction import (
     ClientTransaction,
     ClientUser,
@@ -95,9 +95,12 @@ class TransactionLayer:
         return True
 
     def transport_failed(self, destination: Endpoint) -> None:
-        """Nothing can be sent there: requests that wait for a first response fail at once."""
-        for transaction in [t for t in self.clients.values() if t.destination == destination]:
-            transaction.take(Input.TRANSPORT_ERROR)
+        """Nothing can be sent there: requests that wait for a first response fail at once, unless there is
+        another way.  Responses take the one that their request's Via names."""
+        for client in [t for t in self.clients.values() if t.destination == destination]:
+            client.lose_connection()
+        for server in [t for t in self.servers.values() if t.destination == destination]:
+            server.lose_connection()
 
     # ------------------------------------------------------------ servers
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
-from cordboard.sip.replies import ReplyWriter
+from cordboard.sip.replies import ReplyWriter, second_destination
 from cordboard.sip.timers import Started, Timer
 from cordboard.sip.transaction.table import (
     ACKNOWLEDGE,
@@ -181,6 +181,16 @@ class ClientTransaction(Transaction):
         else:
             super()._perform(action, response)
 
+    def lose_connection(self) -> None:
+        """Nothing can be sent to the destination."""
+        other = self.request.alternative
+        if other is None or other == self.destination:
+            self.take(Input.TRANSPORT_ERROR)
+            return
+        self.destination = other
+        if self.state in (State.CALLING, TRYING, PROCEEDING):
+            self.layer.moment.send(self.message, other)
+
     def leave(self) -> None:
         self.layer.clients.pop(self.key, None)
         self.user = NOBODY
@@ -224,6 +234,15 @@ class ServerTransaction(Transaction):
             return
         self.message = self.reply.write(status, reason, extra, body)
         self.take(PROVISIONAL if status < 200 else SUCCESS if status < 300 else FAILURE)
+
+    def lose_connection(self) -> None:
+        """Nothing can be sent to the destination."""
+        other = second_destination(self.request, self.destination)
+        if other is None:
+            return
+        self.destination = other
+        if self.message and self.state in (PROCEEDING, State.COMPLETED, State.ACCEPTED):
+            self.layer.moment.send(self.message, other)
 
     def leave(self) -> None:
         self.layer.servers.pop(self.key, None)
