@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Sequence
 
 import pytest
+import trustme
 import uvloop
 
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.timers import Timers
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import MANUAL, PhoneBank, SimulatedPhone
+from cordboard.testing.phone_streams import TlsContexts
 
 QUICK = Timers(t1=0.02, t2=0.1, t4=0.05)
 CALLER = Behaviour(tone_hz=659.0)
@@ -268,3 +271,34 @@ def test_timers_that_are_due_at_once_do_no_harm_on_uvloop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(talk())
+
+
+async def test_phones_talk_over_tcp() -> None:
+    async with SimulatedPhone(Behaviour(tone_hz=500.0), tcp=True) as bob, SimulatedPhone(tcp=True) as alice:
+        call = await alice.call(bob.uri(transport="tcp"))
+        assert await call.answered()
+        assert await call.hears(500.0)
+        call.hang_up()
+        assert (await call.ended()).cause == "bye_sent"
+
+
+async def test_nobody_at_a_tcp_port_is_known_at_once() -> None:
+    async with SimulatedPhone() as alice:
+        call = await alice.call("sip:bob@127.0.0.1:1;transport=tcp")
+        assert (await call.ended(within=2.0)).status == 503
+
+
+async def test_phones_talk_over_tls() -> None:
+    authority = trustme.CA()
+    server, client = (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+    )
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    tls = TlsContexts(server=server, client=client)
+    async with SimulatedPhone(tls=tls) as bob, SimulatedPhone(tls=tls) as alice:
+        call = await alice.call(bob.uri(transport="tls"))
+        assert await call.answered()
+        call.hang_up()
+        assert (await call.ended()).cause == "bye_sent"

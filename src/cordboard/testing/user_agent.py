@@ -1,4 +1,4 @@
-"""A SIP user agent on a loopback UDP socket: what simulated phones have in common."""
+"""A SIP user agent on loopback sockets: what simulated phones have in common."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from cordboard.testing.pacer import Pacer
 from cordboard.testing.phone_call import PhoneCall
 from cordboard.testing.phone_report import PhoneReport
 from cordboard.testing.phone_sockets import UdpSocket
+from cordboard.testing.phone_streams import PhoneStreams, TlsContexts
 
 OnMessage = Callable[[str, bytes, Endpoint, float], None]
 """(direction `in` or `out`, the message, the peer, time in seconds of the event loop's clock)"""
@@ -47,7 +48,10 @@ class UserAgent:
         timers: Timers | None = None,
         pacer: Pacer | None = None,
         record: bool = False,
+        tcp: bool = False,
+        tls: TlsContexts | None = None,
     ) -> None:
+        """`tcp`: take calls over TCP too, on the same port; `tls`: over TLS, on a port of its own."""
         self.address = address
         self.name = name
         self.pacer = pacer or Pacer()
@@ -66,6 +70,10 @@ class UserAgent:
         self._timer_due = 0.0
         self.stack: SipStack
         self._socket: UdpSocket
+        self._takes_tcp = tcp
+        self._takes_tls = tls is not None and tls.server is not None
+        self._streams = PhoneStreams(self._stream_received, self._stream_failed, tls)
+        self._stream_ends: dict[str, Endpoint] = {}
         self.loop: asyncio.AbstractEventLoop
 
     def behaviour_of(self, user: str) -> Behaviour:
@@ -78,8 +86,13 @@ class UserAgent:
         """Take the port; OSError if it is taken."""
         self.loop = asyncio.get_running_loop()
         self._socket = UdpSocket(self.address, self._wanted_port, self._received, buffer=_SIP_BUFFER)
+        if self._takes_tcp:
+            self._stream_ends["TCP"] = await self._streams.listen("TCP", self.address, self.port)
+        if self._takes_tls:
+            self._stream_ends["TLS"] = await self._streams.listen("TLS", self.address, 0)
         self.stack = SipStack(
             local=Endpoint("UDP", *self._socket.address),
+            also=tuple(self._stream_ends.values()),
             token=lambda: secrets.token_hex(8),
             user_agent="Cordboard phone",
             timers=self._timers,
@@ -97,6 +110,7 @@ class UserAgent:
         if self._timer is not None:
             self._timer.cancel()
         self._socket.close()
+        self._streams.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -117,9 +131,12 @@ class UserAgent:
         """The SIP port, known after the start."""
         return self._socket.address[1]
 
-    def uri(self, user: str | None = None) -> str:
-        """Where this phone (or another user of it) can be called."""
-        return str(Uri(user=user or self.name, host=self.address, port=self.port))
+    def uri(self, user: str | None = None, *, transport: str | None = None) -> str:
+        """Where this phone (or another user of it) can be called; `transport`: tcp or tls."""
+        own = self._stream_ends.get((transport or "").upper())
+        port = own.port if own is not None else self.port
+        params = {"transport": transport} if transport is not None else {}
+        return str(Uri(user=user or self.name, host=self.address, port=port, params=params))
 
     async def call(
         self,
@@ -142,7 +159,8 @@ class UserAgent:
         caller = NameAddr(
             display_name=from_name, uri=Uri(user=from_user or self.name, host=self.address, port=self.port)
         )
-        call.invite(f"<{target}>", str(caller), target, Endpoint("UDP", address, port), headers)
+        transport = (uri.params.get("transport") or "udp").upper()
+        call.invite(f"<{target}>", str(caller), target, Endpoint(transport, address, port), headers)
         return call
 
     async def next_call(self, *, within: float = 5.0) -> PhoneCall:
@@ -189,8 +207,18 @@ class UserAgent:
     def _send(self, message: SendMessage) -> None:
         peer = message.destination
         self._observe("out", message.data, peer)
-        if not self._socket.send(message.data, (peer.address, peer.port)):
+        if peer.transport != "UDP":
+            self._streams.send(message.data, peer)
+        elif not self._socket.send(message.data, (peer.address, peer.port)):
             self.loop.call_soon(self._failed, peer)
+
+    def _stream_received(self, data: bytes, peer: Endpoint) -> None:
+        self._observe("in", data, peer)
+        if not self._is_ignored(data):
+            self.carry_out(self.stack.receive(data, peer, self.now()))
+
+    def _stream_failed(self, peer: Endpoint) -> None:
+        self._failed(peer)
 
     def _failed(self, peer: Endpoint) -> None:
         self.carry_out(self.stack.transport_failed(peer, self.now()))
