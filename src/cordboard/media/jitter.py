@@ -35,7 +35,9 @@ class JitterBuffer:
     """One stream's buffer, for payloads with a fixed number of bytes a sample (G.711: 1, PCM: 2).
 
     `frame_samples` is the length of a tick; packets may be longer, shorter and unaligned.  What is missing
-    of a frame that is partly there is made of `filler`, one sample of silence.
+    of a frame that is partly there is made of `filler`, one sample of silence.  With an empty `filler`
+    packets are never cut: each is a frame as it is.  The delay shrinks when even slow packets have `spare`
+    frames of lead.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class JitterBuffer:
         "_seen",
         "_since_skip",
         "_skip",
+        "_spare",
         "_start",
         "_top",
         "delay_ms",
@@ -78,6 +81,7 @@ class JitterBuffer:
         clock_rate: int = 8000,
         start_ms: int = 40,
         max_ms: int = 200,
+        spare: int = _SPARE,
     ) -> None:
         frames_per_ms = clock_rate / frame_samples / 1000
         self._frame_samples = frame_samples
@@ -85,6 +89,7 @@ class JitterBuffer:
         self._sample_bytes = len(filler)
         self._frame_bytes = frame_samples * len(filler)
         self._frame_ms = 1000 * frame_samples / clock_rate
+        self._spare = spare
         self._start = max(1, round(start_ms * frames_per_ms))
         self._max = max(self._start, round(max_ms * frames_per_ms))
         self._far = max(self._max + 1, round(_FAR_MS * frames_per_ms))
@@ -132,6 +137,11 @@ class JitterBuffer:
         return self._origin
 
     @property
+    def following(self) -> bytes | bytearray | None:
+        """What the next `get` takes, as far as one knows now."""
+        return self._frames.get(self._position)
+
+    @property
     def is_empty(self) -> bool:
         """Nothing waits to be played."""
         return not self._frames
@@ -150,14 +160,14 @@ class JitterBuffer:
             lead, offset = self._place_unexpected(lead, offset, sequence, timestamp)
             if lead < 0:
                 # Of a long packet the end may still be in time.
-                if lead > -self._far:
+                if lead > -self._far and self._sample_bytes:
                     self._put_pieces(self._position + lead, offset, payload)
                 return
         self._last_sequence = sequence
         self._candidate = None
         self._late_ticks = 0
         place = self._position + lead
-        if offset or len(payload) != self._frame_bytes:
+        if (offset or len(payload) != self._frame_bytes) and self._sample_bytes:
             self._put_pieces(place, offset, payload)
         elif place in self._frames:
             self.duplicates += 1
@@ -282,8 +292,8 @@ class JitterBuffer:
         mean = sum(lead * count for lead, count in enumerate(counts)) / self._seen
         self.delay_ms = (mean + 0.5) * self._frame_ms
         low = self._slowest()
-        if low >= _SPARE:
-            self._skip = low - 1
+        if low >= self._spare:
+            self._skip = low - self._spare + 1
         elif counts[0] > self._seen // 2:
             # Steady, but always at the last moment: the clocks' drift will make it late.
             self._hold += 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
+from cordboard.media.hearing import Hearing, Hearings, Listener
 
 if TYPE_CHECKING:
     from cordboard.media.relay import Incoming
@@ -37,12 +38,14 @@ class Outgoing:
 
     __slots__ = (
         "_clock",
+        "_hearings",
         "_interrupted",
         "_pending",
         "codec",
         "event_type",
         "feeder",
         "frame",
+        "hearing",
         "payload_type",
         "sender",
         "sent_at",
@@ -50,8 +53,11 @@ class Outgoing:
         "unsent",
     )
 
-    def __init__(self, sender: rtp.RtpSender, clock: Clock) -> None:
+    def __init__(self, sender: rtp.RtpSender, clock: Clock, hearings: Hearings | None = None) -> None:
         self._clock = clock
+        self._hearings = hearings if hearings is not None else {}
+        self.hearing: Hearing | None = None
+        """Who listens to all that the far end is sent."""
         self._interrupted = False
         self.sender = sender
         self.codec = g711.PCMU
@@ -81,6 +87,21 @@ class Outgoing:
             # It must not rely on what it has copied.
             self.feeder.disarm()
         self.transmit = transmit
+
+    def attach(self, listener: Listener) -> None:
+        """Let it hear what the far end hears, whatever says it."""
+        if self.hearing is None:
+            self.hearing = Hearing(self._hearings)
+            if self.feeder is not None:
+                self.feeder.disarm()
+        self.hearing.attach(listener)
+
+    def detach(self, listener: Listener) -> None:
+        """No more."""
+        if self.hearing is not None:
+            self.hearing.detach(listener)
+            if self.hearing.is_over:
+                self.hearing = None
 
     def settle(self) -> None:
         """Bring the counts up to date."""
@@ -164,10 +185,19 @@ class Outgoing:
     def put(self, packet: bytes) -> None:
         """Onto the wire."""
         self.sent_at = self._clock.now
+        if self.hearing is not None:
+            self._overhear(self.hearing, packet)
         try:
             self.transmit(packet)
         except OSError:
             self.unsent += 1
+
+    def _overhear(self, hearing: Hearing, packet: bytes) -> None:
+        payload_type = packet[1] & 0x7F
+        if payload_type == self.payload_type:
+            hearing.take(self.codec, packet, packet[rtp.HEADER_LENGTH :])
+        elif payload_type == self.event_type:
+            hearing.take_event(packet, packet[rtp.HEADER_LENGTH :])
 
     def _catch_up(self) -> None:
         """Timestamps follow the clock over the pause, so that the far end's jitter buffer does too."""

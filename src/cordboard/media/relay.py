@@ -19,6 +19,7 @@ from cordboard.media import rtp
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
 from cordboard.media.dtmf import Digit, DigitReceiver
+from cordboard.media.hearing import Hearing, Hearings, Listener
 from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 from cordboard.media.paced import Paced
 
@@ -55,6 +56,7 @@ class Incoming:
         "_digits",
         "_folded",
         "_hear",
+        "_hearings",
         "_kind",
         "_length",
         "_next",
@@ -70,6 +72,7 @@ class Incoming:
         "_timestamp",
         "_timestamp_shift",
         "_transmit",
+        "hearing",
         "malformed",
         "receive",
         "sink",
@@ -84,6 +87,7 @@ class Incoming:
         hear: Callable[[Digit], None] | None = None,
         take_report: Callable[[bytes], None] | None = None,
         ticking: set[Incoming] | None = None,
+        hearings: Hearings | None = None,
     ) -> None:
         self._clock = clock
         self._hear = hear
@@ -92,6 +96,9 @@ class Incoming:
         """Takes RTCP that comes among the media (RFC 5761)."""
         self._ticking = ticking if ticking is not None else set()
         """This stream puts itself in while it is paced or a key is held: call `tick` every 20 ms."""
+        self._hearings = hearings if hearings is not None else {}
+        self.hearing: Hearing | None = None
+        """Who listens to all that the far end says."""
         self._paced: Paced | None = None
         self._run = 0
         """Packets in succession that speak against the way the stream goes; below 0 = it has not begun."""
@@ -209,6 +216,8 @@ class Incoming:
 
     def _arm(self, data: bytes, packet: bytes, table: bytes | None, transmit: Transmit) -> None:
         """`data` went out as `packet`; what follows in order can go the same way without another thought."""
+        if self.hearing is not None or (self.sink is not None and self.sink.hearing is not None):
+            return
         kind, sequence, timestamp, ssrc = _unpack(data)
         if kind >> 8 != 0x80 or sequence != self.statistics.highest & 0xFFFF:
             return
@@ -223,6 +232,22 @@ class Incoming:
         self._timestamp_shift = out_timestamp - timestamp
         self._table = table
         self._transmit = transmit
+
+    # -------------------------------------------------------------- listeners
+
+    def attach(self, listener: Listener) -> None:
+        """Let it hear what the far end says, on hold as well."""
+        if self.hearing is None:
+            self.hearing = Hearing(self._hearings)
+            self.disarm()
+        self.hearing.attach(listener)
+
+    def detach(self, listener: Listener) -> None:
+        """No more."""
+        if self.hearing is not None:
+            self.hearing.detach(listener)
+            if self.hearing.is_over:
+                self.hearing = None
 
     # -------------------------------------------------------------- the careful way
 
@@ -263,6 +288,8 @@ class Incoming:
         self.statistics.update(data, self._arrived)
         if name == EVENT:
             self._hear_event(payload, rtp.timestamp(data))
+        elif self.hearing is not None:
+            self.hearing.take(name, data, payload)
         sink = self.sink
         if sink is None:
             if name != EVENT:

@@ -23,9 +23,10 @@ import msgspec
 from cordboard.media import protocol, rtcp
 from cordboard.media.channel import ChannelError, command_reader, frame
 from cordboard.media.clock import Clock
-from cordboard.media.codecs import resample
+from cordboard.media.codecs import catalogue, resample
 from cordboard.media.endpoint import Endpoint
 from cordboard.media.graph import Graph
+from cordboard.media.hearing import Hearings
 from cordboard.media.latching import LatchingPolicy
 from cordboard.media.link import LinkEnd, LinkSocket
 from cordboard.media.loop import TICK, Loop
@@ -73,6 +74,7 @@ class Worker:
         self._endpoints: dict[str, Endpoint] = {}
         self._speaking: set[Endpoint] = set()
         self._ticking: set[Incoming] = set()
+        self._hearings: Hearings = {}
         self._reports_due: tuple[set[Endpoint], ...] = tuple(set() for _ in range(_REPORT_SLOTS))
         """Who tells its far end how it is heard, by the tick at which it does so next."""
         self._graph = Graph()
@@ -203,6 +205,7 @@ class Worker:
             report=self._report,
             policy=self._settings.latching,
             ticking=self._ticking,
+            hearings=self._hearings,
         )
         self._await_report(endpoint, first=True)
         self._endpoints[command.endpoint_id] = endpoint
@@ -244,6 +247,9 @@ class Worker:
         self._part(endpoint)
         self._speaking.discard(endpoint)
         self._ticking.discard(endpoint.incoming)
+        for hearing in (endpoint.incoming.hearing, endpoint.outgoing.hearing):
+            if hearing is not None:
+                self._hearings.pop(hearing, None)
         self._reports_due[endpoint.report_slot].discard(endpoint)
         statistics = endpoint.close()
         self._pool.give_back(endpoint.ports, self._clock.now, heard=endpoint.was_heard)
@@ -328,6 +334,8 @@ class Worker:
             self._review_speaking(endpoint)
         for incoming in list(self._ticking):
             self._loop.guard(incoming.tick)
+        for hearing in list(self._hearings):
+            self._loop.guard(hearing.tick)
         self._send_reports()
         self._pool.tend(self._clock.now)
         if self._ticks % _TICKS_BETWEEN_COLLECTIONS == 0:
@@ -378,6 +386,7 @@ def main(arguments: list[str], *, start: Callable[[Worker], None] = Worker.run) 
     # Its import takes longer than any tick may: not when the first file is played.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     resample.load()
+    catalogue.load()
     start(Worker(msgspec.json.decode(arguments[0], type=WorkerSettings)))
 
 

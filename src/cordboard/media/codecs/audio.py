@@ -25,7 +25,6 @@ with warnings.catch_warnings():
         rms,
         tomono,
         tostereo,
-        tostereo,
         ulaw2lin,
     )
 
@@ -41,7 +40,6 @@ __all__ = [
     "mul",
     "rms",
     "tomono",
-    "tostereo",
     "tostereo",
     "ulaw2lin",
 ]

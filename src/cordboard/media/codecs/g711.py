@@ -54,3 +54,35 @@ _TRANSLATIONS = {
 
 PCMU_TO_PCMA = _TRANSLATIONS[PCMU, PCMA]
 PCMA_TO_PCMU = _TRANSLATIONS[PCMA, PCMU]
+
+
+class G711Decoder:
+    """Stateless, 8 kHz."""
+
+    __slots__ = ("_to_linear", "rate")
+
+    def __init__(self, name: str) -> None:
+        self.rate = 8000
+        self._to_linear = _DECODERS[name]
+
+    def decode(self, payload: bytes) -> bytes:
+        """PCM."""
+        return self._to_linear(payload, 2)
+
+    def conceal(self, samples: int, following: bytes | None) -> bytes | None:
+        """The codec knows nothing of loss."""
+        return None
+
+
+class G711Encoder:
+    """Stateless, 8 kHz."""
+
+    __slots__ = ("_from_linear", "rate")
+
+    def __init__(self, name: str) -> None:
+        self.rate = 8000
+        self._from_linear = _ENCODERS[name]
+
+    def encode(self, pcm: bytes) -> bytes:
+        """A payload."""
+        return self._from_linear(pcm, 2)
