@@ -421,14 +421,14 @@ def test_a_dialled_call_that_answers_after_it_was_ended_is_ended_again_and_nobod
     assert [type(effect) for effect in effects] == [Report, TellCall, CallOver]
 
 
-def test_a_dialled_call_tells_its_parent_and_its_other_peer_of_its_end_once_each() -> None:
+def test_a_dialled_call_tells_its_peer_of_its_end_and_no_longer_its_parent() -> None:
     call = outbound()
     call.start(0.0)
     call.handle(LegAnswered(), 1.0)
     call.handle(Bridged(call_id="c"), 1.1)
     assert call.info.peer_call_id == "c"
     effects = call.handle(LegEnded(ending=WORKER_DIED), 2.0)
-    assert [effect.call_id for effect in effects if isinstance(effect, TellCall)] == ["a", "c"]
+    assert [effect.call_id for effect in effects if isinstance(effect, TellCall)] == ["c"]
 
 
 def test_a_dialled_call_does_not_outlive_its_parent() -> None:
@@ -440,15 +440,15 @@ def test_a_dialled_call_does_not_outlive_its_parent() -> None:
     assert end.ending.cause == "hangup_peer"
 
 
-def test_a_call_taken_apart_forgets_its_peer() -> None:
+def test_a_call_whose_other_side_leaves_ends_for_the_reason_it_is_told() -> None:
     call = outbound()
     call.start(0.0)
+    call.handle(LegAnswered(), 0.9)
     call.handle(Bridged(call_id="c"), 1.0)
-    call.handle(Unbridged(call_id="other"), 1.1)
-    assert call.info.peer_call_id == "c"
-    call.handle(Unbridged(call_id="c"), 1.2)
-    assert call.info.peer_call_id is None
-    assert call.handle(PeerEnded(call_id="c", ending=WORKER_DIED), 1.3) == []
+    late = ending("max_duration")
+    assert call.handle(Unbridged(call_id="other", ending=late), 1.1) == []
+    end = only(EndLeg, call.handle(Unbridged(call_id="c", ending=late), 1.2))
+    assert end.ending is late
 
 
 def test_nothing_comes_after_the_end() -> None:

@@ -71,6 +71,12 @@ STATUS_ROWS = [
 # cause, callback word, RELAY word, code to an unanswered caller
 OTHER_ROWS = [
     ("ring_timeout", "no_answer", "noAnswer", 480),
+    ("confirm_timeout", "no_answer", "noAnswer", 480),
+    ("confirm_declined", "declined", "decline", 603),
+    ("confirm_hung_up", "declined", "decline", 603),
+    ("confirm_failed", "error", "error", 503),
+    ("transferred", "hangup", "hangup", 480),
+    ("transfer_failed", "error", "error", 480),
     ("lost_race", "cancel", "cancel", 487),
     ("caller_gone", "cancel", "cancel", 487),
     ("caller_cancelled", "cancel", "cancel", 487),

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from cordboard.call.codec_wish import CodecWish
+from cordboard.call.info import CallInfo as CallInfo
 from cordboard.call.plan import ConnectPlan
 from cordboard.call.plan import PlayItem as PlayItem
 
@@ -364,6 +365,8 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
 
     value: Any = None
     error: str | None = None
+    seconds: float = 0.0
+    """Processor time that it took."""
 
 
 class DocumentFetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -399,36 +402,6 @@ Result = (
 
 
 # ---------------------------------------------------------------- the driver
-
-
-class CallInfo(msgspec.Struct, kw_only=True):
-    """What a script sees as `call` (swml.md 2.2).  Owned and kept current by the call; drivers only read."""
-
-    call_id: str
-    node_id: str
-    segment_id: str
-    project_id: str
-    space_id: str
-    session_id: str
-    """The SWML session (`event_channel` = `swml:` + this), shared by all legs of one script."""
-    call_state: str
-    """created, ringing, answered, ending, ended"""
-    direction: str
-    """inbound or outbound"""
-    type: str
-    """phone or sip"""
-    from_: str
-    """E.164 number or `sip:user@host`"""
-    to: str
-    from_name: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    """The X- headers of the INVITE, sip calls only."""
-    tag: str | None = None
-    parent_call_id: str | None = None
-    parent_device_type: str | None = None
-    """phone or sip, of the call that dialled this one."""
-    peer_call_id: str | None = None
-    sip_data: dict[str, Any] | None = None
 
 
 class Driver(Protocol):

@@ -1,40 +1,38 @@
-"""Two calls joined, as the call that connected them sees it: who hears whom, and what one's end means.
+"""Two calls joined, as the call that leads sees it: who hears whom, and what one's end means for the other.
 
-The bridge outlives its own leg by a moment.  When that leg goes first, the peer is asked to hang up and
-`disconnected` is reported when the peer is really gone, so that listeners see the peer's `ended` before it.
-A far end that answers no BYE must not hold the report up: after `PARTING_LIMIT` it goes out without.
+The bridge outlives its own leg by a moment.  When that leg goes first, the peer is told and `disconnected` is
+reported when the peer is really gone, so that listeners see the peer's `ended` before it.  A far end that
+answers no BYE must not hold the report up: after `PARTING_LIMIT` it goes out without.
+
+A transfer puts another peer in the place of the first: `connected` is reported again, `disconnected` once.
 """
 
 from __future__ import annotations
 
-import msgspec
-
 from cordboard.call.effects import ConnectStateChanged, Effect, Join, Report, TellCall, Unjoin
-from cordboard.call.facts import Bridged, HangupRequested
+from cordboard.call.facts import Bridged, Unbridged
+from cordboard.call.info import CallInfo
+from cordboard.call.peer import Peer, peer_of
 from cordboard.call.reasons import Ending, EndReason, ending
+from cordboard.call.running import earliest
 
 PARTING_LIMIT = 5.0
 """Seconds that `disconnected` waits for the peer's end after our own."""
 
 
-class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """The call on the other side, as events name it."""
-
-    call_id: str
-    device_type: str
-    """phone or sip"""
-    from_: str
-    to: str
-
-
 class Bridge:
-    """States: apart, joined, parting (own leg gone, peer asked to go), over."""
+    """States: apart, joined, alone (a transfer looks for another peer), parting (peer told to go), over.
 
-    __slots__ = ("_call_id", "_deadline", "_peer", "_state", "_status_url")
+    `info.peer_call_id` is kept current.  `until` is when the peer is told to go at the latest.
+    """
 
-    def __init__(self, call_id: str, peer: Peer, status_url: str | None) -> None:
-        self._call_id = call_id
-        self._peer = peer
+    __slots__ = ("_call_id", "_deadline", "_info", "_state", "_status_url", "peer", "until")
+
+    def __init__(self, info: CallInfo, peer: Peer, status_url: str | None) -> None:
+        self._info = info
+        self._call_id = info.call_id
+        self.peer = peer
+        self.until: float | None = None
         self._status_url = status_url
         self._state = "apart"
         self._deadline: float | None = None
@@ -44,57 +42,103 @@ class Bridge:
         """Both sides are done with each other."""
         return self._state == "over"
 
-    def join(self, *, already_heard: bool) -> list[Effect]:
-        """Connect the two; `already_heard`: early media joined them before."""
-        self._state = "joined"
-        peer = self._peer.call_id
-        joins: list[Effect] = [] if already_heard else [Join(a=self._call_id, b=peer)]
-        return [
-            *joins,
-            TellCall(call_id=peer, fact=Bridged(call_id=self._call_id)),
-            self._report("connected"),
-        ]
+    @property
+    def is_joined(self) -> bool:
+        """The two talk, and nobody has asked for the end of that."""
+        return self._state == "joined"
 
-    def peer_ended(self, call_id: str) -> list[Effect]:
-        """The other side is gone."""
-        if call_id != self._peer.call_id or self._state not in ("joined", "parting"):
+    @property
+    def is_alone(self) -> bool:
+        """The peer is gone and its place is kept."""
+        return self._state == "alone"
+
+    # -------------------------------------------------- together
+
+    def join(self, *, already_heard: bool = False, dial_winner: bool = False) -> list[Effect]:
+        """Connect the two; `already_heard`: early media joined them before."""
+        peer = self.peer.call_id
+        joins: list[Effect] = [] if already_heard else [Join(a=self._call_id, b=peer)]
+        fact = Bridged(call_id=self._call_id, peer=peer_of(self._info), dial_winner=dial_winner)
+        return [*joins, TellCall(call_id=peer, fact=fact), *self.joined()]
+
+    def joined(self, *, quietly: bool = False) -> list[Effect]:
+        """They are joined already; `quietly`: and the listeners know."""
+        self._state = "joined"
+        self._info.peer_call_id = self.peer.call_id
+        return [] if quietly else [self._report("connected")]
+
+    def replace(self, peer: Peer) -> list[Effect]:
+        """Make room for another peer; `join` or `joined` follows."""
+        effects = self._unjoin()
+        self._state = "apart"
+        self.peer = peer
+        return effects
+
+    def lose_peer(self) -> list[Effect]:
+        """The peer has left, and a transfer looks for another."""
+        effects = self._unjoin()
+        self._state = "alone"
+        self._info.peer_call_id = None
+        return effects
+
+    # -------------------------------------------------- the end
+
+    def peer_left(self, call_id: str) -> list[Effect]:
+        """The other side is gone, or talks to somebody else."""
+        if call_id != self.peer.call_id or self._state not in ("joined", "parting"):
             return []
-        unjoin: list[Effect] = [] if self._state == "parting" else [self._unjoin()]
-        return [*unjoin, *self._finish()]
+        return [*self._unjoin(), *self.finish()]
 
     def part(self, own: Ending, now: float) -> list[Effect]:
-        """Our own leg is ending or gone: the peer goes too."""
+        """Our own leg is ending or gone: the peer is told."""
         if self._state != "joined":
-            return []
-        self._state = "parting"
-        self._deadline = now + PARTING_LIMIT
-        request = HangupRequested(ending=ending_for_peer(own, who=self._peer.to, bridged=True))
-        return [self._unjoin(), TellCall(call_id=self._peer.call_id, fact=request)]
+            return self.finish() if self._state == "alone" else []
+        return self._part(ending_for_peer(own, who=self.peer.to, bridged=True), now)
 
-    def next_timeout(self) -> float | None:
-        """The end of the parting."""
-        return self._deadline
-
-    def handle_timeout(self, now: float) -> list[Effect]:
-        """Wait no longer for the peer."""
-        return self._finish() if self._deadline is not None and now >= self._deadline else []
-
-    def _finish(self) -> list[Effect]:
+    def finish(self) -> list[Effect]:
+        """The last report."""
         self._state = "over"
-        self._deadline = None
+        self._deadline = self.until = None
+        self._info.peer_call_id = None
         return [self._report("disconnected")]
 
-    def _unjoin(self) -> Effect:
-        return Unjoin(a=self._call_id, b=self._peer.call_id)
+    def next_timeout(self) -> float | None:
+        """The longest duration, or the end of the parting."""
+        return earliest((self.until, self._deadline))
+
+    def handle_timeout(self, now: float) -> list[Effect]:
+        """Tell the peer to go, or wait no longer for it."""
+        if self._deadline is not None and now >= self._deadline:
+            return self.finish()
+        if self.until is None or now < self.until:
+            return []
+        self.until = None
+        if self._state == "alone":
+            return self.finish()
+        late = ending("max_duration", who=self.peer.to)
+        return self._part(late, now) if self._state == "joined" else []
+
+    # -------------------------------------------------- inside
+
+    def _part(self, why: Ending, now: float) -> list[Effect]:
+        unjoin = self._unjoin()
+        self._state = "parting"
+        self._deadline = now + PARTING_LIMIT
+        fact = Unbridged(call_id=self._call_id, ending=why)
+        return [*unjoin, TellCall(call_id=self.peer.call_id, fact=fact)]
+
+    def _unjoin(self) -> list[Effect]:
+        return [Unjoin(a=self._call_id, b=self.peer.call_id)] if self._state == "joined" else []
 
     def _report(self, state: str) -> Effect:
-        peer = self._peer
+        peer = self.peer
         happening = ConnectStateChanged(
             state=state,
             peer_call_id=peer.call_id,
             peer_device_type=peer.device_type,
             peer_from=peer.from_,
             peer_to=peer.to,
+            peer_tag=peer.tag,
         )
         return Report(happening=happening, callback_url=self._status_url)
 

@@ -2,11 +2,13 @@
 
 A call is one far end.  Facts go in one at a time, effects come out; it calls no other call but tells it
 facts through the shell's queue.  An inbound call has a driver that is asked for the next action when the
-last is done.  A dialled call has a parent, to which it reports: rings, answered, ended.
+last is done.  A dialled call has a parent, to which it reports: rings, answered, ended.  It may have a
+driver too, its confirm script, which starts at the answer; the parent hears `PeerConfirming` then, and
+`PeerAnswered` only when the script has ended with the leg up.  From then on it is a call like any other.
 
 Its end has one door.  Whoever wants it (the script, another call, a timer, the media), `_end` is asked once,
-the running action is abandoned at that moment, and `LegEnded` closes the call.  Whatever arrives later
-finds the call over and has no effect.
+the running action is abandoned at that moment, and `LegEnded` closes the call, once the recordings have said
+their last word.  Whatever arrives later finds the call over and has no effect.
 """
 
 from __future__ import annotations
@@ -17,43 +19,55 @@ from typing import Any
 from cordboard.call.actions import (
     Answer,
     CallInfo,
-    Connect,
+    DocumentFailed,
     Driver,
     Evaluate,
     FetchDocument,
     Finished,
     Hangup,
-    Play,
     Result,
-    Sleep,
+    SendRequest,
     Turn,
 )
-from cordboard.call.answering import Answering
+from cordboard.call.background import Background
 from cordboard.call.bridge import ending_for_peer
 from cordboard.call.connect import ConnectMachine
 from cordboard.call.effects import AskShell, CallOver, Effect, EndLeg, Report, ScriptWarned, TellCall
 from cordboard.call.facts import (
     Bridged,
+    DigitReceived,
     DriverReply,
     Fact,
     HangupRequested,
+    JoinRequested,
     LegAnswered,
     LegDialled,
     LegEnded,
+    LegHeld,
+    LegResumed,
     LegRinging,
     MediaFailed,
     PeerAnswered,
+    PeerConfirming,
     PeerDialled,
     PeerEnded,
+    PeerHeld,
+    PeerPressed,
     PeerRinging,
+    PlayFinished,
+    ReplaceRequested,
+    TransferProgress,
+    TransferRequested,
+    TransferTo,
     Unbridged,
 )
 from cordboard.call.leg import Leg
+from cordboard.call.peer import Peer
 from cordboard.call.plan import DEFAULT_CALL_STATE_EVENTS, Destination
-from cordboard.call.playback import Playback
-from cordboard.call.reasons import Ending, caller_code, ending, q850_cause
+from cordboard.call.reasons import Ending, EndReason, caller_code, ending, q850_cause
 from cordboard.call.running import Running, earliest
-from cordboard.call.sleeping import Sleeping
+from cordboard.call.side import Side
+from cordboard.call.workshop import Workshop
 
 MAX_IDLE_TURNS = 10_000
 """Turns in a row that wait for nothing; a script that takes more goes in circles."""
@@ -68,21 +82,26 @@ class Call:
     """One leg's life and its driver's actions; the same for all kinds of far end.
 
     `new_id` gives call ids and control ids.  `info` is kept current: its state and peer change in place.
-    `destination` is what was dialled, for an outbound call.
+    `destination` is what was dialled, for an outbound call.  With `confirm_timeout` (seconds from the answer)
+    the driver of a dialled call is its confirm script.
     """
 
     __slots__ = (
-        "_bridged_to",
+        "_background",
+        "_confirm_timeout",
         "_deadline",
+        "_document_missing",
         "_driver",
         "_last_failure",
         "_leg",
         "_max_duration",
-        "_new_id",
         "_over",
         "_parent",
         "_running",
+        "_side",
         "_ticket",
+        "_variables",
+        "_workshop",
         "destination",
         "info",
     )
@@ -96,20 +115,26 @@ class Call:
         call_state_url: str | None = None,
         call_state_events: Set[str] = DEFAULT_CALL_STATE_EVENTS,
         destination: Destination | None = None,
+        confirm_timeout: float | None = None,
         new_id: Callable[[], str],
     ) -> None:
         self.info = info
         self.destination = destination
         self._driver = driver
         self._parent = parent
+        self._confirm_timeout = confirm_timeout if driver is not None else None
+        """None: there is nothing to confirm, or it is confirmed."""
         self._leg = Leg(info, call_state_url, call_state_events)
-        self._new_id = new_id
+        self._background = Background()
+        self._side = Side(info, new_id)
+        self._workshop = Workshop(info, self._leg, self._background, new_id)
         self._running: Running | None = None
         self._ticket = 0
+        self._document_missing = False
+        self._variables: dict[str, Any] = {}
         self._max_duration = MAX_DURATION
         self._deadline: float | None = None
         self._last_failure: Ending | None = None
-        self._bridged_to: str | None = None
         self._over = False
 
     @property
@@ -119,14 +144,14 @@ class Call:
 
     def variables(self) -> dict[str, Any]:
         """The driver's variables, for the call record; empty without a driver."""
-        return self._driver.variables() if self._driver is not None else {}
+        return self._driver.variables() if self._driver is not None else self._variables
 
     # -------------------------------------------------- inputs
 
     def start(self, now: float) -> list[Effect]:
         """Report `created`, and set the driver going.  Outbound: its leg is already on its way."""
         effects = self._leg.created()
-        if self._driver is not None:
+        if self._driver is not None and self.info.direction == "inbound":
             effects += self._take_turns(self._driver.start(), now)
         return effects
 
@@ -136,22 +161,27 @@ class Call:
             return []
         take = _TAKE.get(type(fact))
         effects = take(self, fact, now) if take is not None else []
+        effects += self._background.handle(fact)
         if self._running is not None:
             effects += self._running.handle(fact, now)
         return effects + self._go_on(now)
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is due, in the seconds of `now`."""
-        if self._running is None:
-            return self._deadline
-        return earliest((self._deadline, self._running.next_timeout()))
+        if self._over:
+            return None
+        running = self._running.next_timeout() if self._running is not None else None
+        return earliest((self._deadline, running, self._side.next_timeout(), self._background.next_timeout()))
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """Do what is due at `now`."""
         effects: list[Effect] = []
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
-            effects += self._end(self._ending("max_duration"), now)
+            late = "max_duration" if self._confirm_timeout is None else "confirm_timeout"
+            effects += self._end(self._ending(late), now)
+        effects += self._side.handle_timeout(now)
+        effects += self._background.handle_timeout(now)
         if self._running is not None:
             effects += self._running.handle_timeout(now)
         return effects + self._go_on(now)
@@ -170,18 +200,47 @@ class Call:
     def _leg_answered(self, fact: LegAnswered, now: float) -> list[Effect]:
         if not self._leg.is_unanswered:
             return self._leg.answered()
-        if self._driver is not None:
-            self._deadline = now + self._max_duration
-        return [*self._leg.answered(), *self._tell_parent(PeerAnswered(call_id=self.info.call_id))]
+        effects = self._leg.answered()
+        if self._driver is None:
+            return [*effects, *self._tell_parent(PeerAnswered(call_id=self.info.call_id))]
+        self._deadline = now + (self._confirm_timeout or self._max_duration)
+        return effects if self.info.direction == "inbound" else [*effects, *self._begin_script(now)]
+
+    def _begin_script(self, now: float) -> list[Effect]:
+        """The script of a call that was dialled runs when that is answered."""
+        assert self._driver is not None
+        told = self._tell_parent(PeerConfirming(call_id=self.info.call_id))
+        return [*told, *self._take_turns(self._driver.start(), now)]
 
     def _leg_ended(self, fact: LegEnded, now: float) -> list[Effect]:
+        if self._leg.is_ended:
+            return []
         self._deadline = None
-        abandoned = self._abandon(fact.ending, now)
-        gone = PeerEnded(call_id=self.info.call_id, ending=fact.ending)
-        return [*abandoned, *self._leg.ended(fact.ending), *self._tell_others(gone)]
+        why = fact.ending
+        if self._is_confirming and why.reason is EndReason.HANGUP:
+            why = self._ending("confirm_hung_up")
+        abandoned = [*self._abandon(why, now), *self._background.leg_ended(now)]
+        gone = PeerEnded(call_id=self.info.call_id, ending=why)
+        return [*abandoned, *self._leg.ended(why), *self._tell_others(gone)]
 
     def _media_failed(self, fact: MediaFailed, now: float) -> list[Effect]:
         return self._end(fact.ending, now)
+
+    def _digit_received(self, fact: DigitReceived, now: float) -> list[Effect]:
+        return self._side.digit_received(fact)
+
+    def _leg_held(self, fact: LegHeld, now: float) -> list[Effect]:
+        return self._side.hold_changed(held=True)
+
+    def _leg_resumed(self, fact: LegResumed, now: float) -> list[Effect]:
+        return self._side.hold_changed(held=False)
+
+    def _transfer_requested(self, fact: TransferRequested, now: float) -> list[Effect]:
+        return self._side.transfer_requested(fact, now) if self._leg.is_up else []
+
+    def _play_finished(self, fact: PlayFinished, now: float) -> list[Effect]:
+        self._side.play_finished(fact)
+        return []
 
     # -------------------------------------------------- facts from other calls
 
@@ -189,49 +248,133 @@ class Call:
         return self._end(fact.ending, now)
 
     def _bridged(self, fact: Bridged, now: float) -> list[Effect]:
-        self._bridged_to = self.info.peer_call_id = fact.call_id
-        return []
+        """The other side leads from now on.  A peer that this call had so far makes room."""
+        before = self.info.peer_call_id
+        self._parent = None
+        self.info.dial_winner = self.info.dial_winner or fact.dial_winner
+        if before == fact.call_id:
+            return []
+        self.info.peer_call_id = fact.call_id
+        if before is None:
+            return []
+        gone = Unbridged(call_id=self.info.call_id, ending=self._ending("transferred"))
+        return [TellCall(call_id=before, fact=gone)]
 
     def _unbridged(self, fact: Unbridged, now: float) -> list[Effect]:
-        if fact.call_id == self._bridged_to:
-            self._bridged_to = self.info.peer_call_id = None
-        return []
+        """Without a connect of its own, a call ends with its bridge; after a transfer it always does."""
+        if fact.call_id != self.info.peer_call_id:
+            return []
+        if fact.ending.cause == "transferred":
+            return self._transferred(fact, now)
+        return [] if self._leads else self._end(fact.ending, now)
 
     def _other_ended(self, fact: PeerEnded, now: float) -> list[Effect]:
-        """A dialled call does not outlive the one that it was dialled for."""
-        if fact.call_id not in (self._parent, self._bridged_to):
+        """A dialled call does not outlive the one that it was dialled for, nor that which it talks to."""
+        bridged = fact.call_id == self.info.peer_call_id
+        if not bridged and fact.call_id != self._parent:
             return []
-        bridged = fact.call_id == self._bridged_to
+        if bridged and self._leads:
+            return []
         return self._end(ending_for_peer(fact.ending, who=self._name(), bridged=bridged), now)
+
+    def _peer_pressed(self, fact: PeerPressed, now: float) -> list[Effect]:
+        return self._side.peer_pressed(fact) if self._leg.is_up else []
+
+    def _peer_held(self, fact: PeerHeld, now: float) -> list[Effect]:
+        return self._side.peer_held(fact) if self._leg.is_up else []
+
+    def _transfer_to(self, fact: TransferTo, now: float) -> list[Effect]:
+        """A connect of its own takes it from here; a dialled call without one gets one."""
+        if self._leads:
+            return []
+        if self._running is None and self._leg.is_answered and fact.transferor == self.info.peer_call_id:
+            peer = Peer(
+                call_id=fact.transferor,
+                device_type=self.info.parent_device_type or self.info.type,
+                from_=self.info.from_,
+                to=self.info.to,
+            )
+            self._running = self._workshop.staying(peer)
+            return []
+        refused = TransferProgress(status=481, reason="Call/Transaction Does Not Exist")
+        return [TellCall(call_id=fact.transferor, fact=refused)]
+
+    def _replace_requested(self, fact: ReplaceRequested, now: float) -> list[Effect]:
+        return self._side.replace_requested(fact)
+
+    def _join_requested(self, fact: JoinRequested, now: float) -> list[Effect]:
+        running = self._running
+        busy = not self._leg.is_answered or (
+            running is not None and not (isinstance(running, ConnectMachine) and running.may_move)
+        )
+        return self._side.join_requested(fact, busy=busy)
+
+    def _transfer_progress(self, fact: TransferProgress, now: float) -> list[Effect]:
+        """The far end that asked for a transfer has no one to talk to when it has succeeded."""
+        asked = self._side.is_transferring
+        effects = self._side.transfer_progress(fact)
+        peer = self.info.peer_call_id
+        if not asked or peer is None or not 200 <= fact.status < 300:
+            return effects
+        gone = Unbridged(call_id=peer, ending=self._ending("transferred"))
+        return [*effects, *self._transferred(gone, now)]
+
+    def _transferred(self, fact: Unbridged, now: float) -> list[Effect]:
+        effects = self._running.handle(fact, now) if self._running is not None else []
+        self.info.peer_call_id = None
+        return [*effects, *self._side.follow(), *self._end(self._ending("transferred"), now)]
+
+    @property
+    def _leads(self) -> bool:
+        """It has a connect of its own, which goes on from its bridge."""
+        return isinstance(self._running, ConnectMachine)
 
     def _tell_parent(self, fact: Fact) -> list[Effect]:
         return [] if self._parent is None else [TellCall(call_id=self._parent, fact=fact)]
 
     def _tell_others(self, fact: Fact) -> list[Effect]:
-        others = dict.fromkeys((self._parent, self._bridged_to))
+        """The parent until it is bridged, the peer then; a connect tells its peer itself."""
+        peer = None if self._leads else self.info.peer_call_id
+        others = dict.fromkeys((self._parent, peer))
         return [TellCall(call_id=other, fact=fact) for other in others if other is not None]
 
     # -------------------------------------------------- the driver
+
+    @property
+    def _is_confirming(self) -> bool:
+        return self._confirm_timeout is not None and self._leg.is_answered
 
     def _driver_replied(self, fact: DriverReply, now: float) -> list[Effect]:
         if fact.ticket != self._ticket or self._driver is None or not self._leg.is_up:
             return []
         self._ticket += 1
+        self._document_missing = isinstance(fact.result, DocumentFailed)
         return self._take_turns(self._driver.resume(fact.result), now)
 
     def _go_on(self, now: float) -> list[Effect]:
         """Resume the driver when the action is done; close when all is."""
+        effects: list[Effect] = []
         running = self._running
         if running is not None and running.is_over:
             self._running = None
-            if isinstance(running, ConnectMachine):
-                self._last_failure = running.failure
-            if running.result is not None and self._driver is not None and self._leg.is_up:
-                return self._take_turns(self._driver.resume(running.result), now)
-        if self._running is None and self._leg.is_ended and not self._over:
+            effects = self._take_result(running, now)
+        effects += self._side.follow()
+        if self._leg.is_ended and self._running is None and self._background.is_over and not self._over:
             self._over = True
-            return [CallOver()]
-        return []
+            effects.append(CallOver())
+        return effects
+
+    def _take_result(self, running: Running, now: float) -> list[Effect]:
+        self._note_failure(running)
+        if running.result is None or not self._leg.is_up:
+            return []
+        if self._driver is not None:
+            return self._take_turns(self._driver.resume(running.result), now)
+        return self._end(self._last_failure or self._ending("hangup_peer"), now)
+
+    def _note_failure(self, running: Running) -> None:
+        if isinstance(running, ConnectMachine):
+            self._last_failure = running.failure
 
     def _take_turns(self, turn: Turn, now: float) -> list[Effect]:
         """Carry turns out until one of them takes time."""
@@ -249,7 +392,7 @@ class Call:
         """Carry one turn out; the result if it is there at once."""
         effects += [Report(happening=ScriptWarned(warning=warning)) for warning in turn.warnings]
         wanted = turn.next
-        if isinstance(wanted, (Evaluate, FetchDocument)):
+        if isinstance(wanted, Evaluate | FetchDocument | SendRequest):
             self._ticket += 1
             effects.append(AskShell(ticket=self._ticket, request=wanted))
         elif isinstance(wanted, Finished):
@@ -257,44 +400,49 @@ class Call:
         elif isinstance(wanted, Hangup):
             effects += self._hang_up(wanted, now)
         else:
-            return self._run(self._machine(wanted), now, effects)
+            if isinstance(wanted, Answer) and self._leg.is_unanswered:
+                self._max_duration = wanted.max_duration
+            return self._run(self._workshop.machine(wanted), now, effects)
         return None
 
     def _run(self, running: Running, now: float, effects: list[Effect]) -> Result | None:
         effects += running.start(now)
         if running.is_over:
-            if isinstance(running, ConnectMachine):
-                self._last_failure = running.failure
+            self._note_failure(running)
             return running.result
         self._running = running
         return None
 
-    def _machine(self, action: Any) -> Running:
-        if isinstance(action, Connect):
-            return ConnectMachine(action, self.info, self._leg, self._new_id)
-        if isinstance(action, Play):
-            return Playback(action, self._leg, self._new_id)
-        if isinstance(action, Sleep):
-            return Sleeping(action)
-        assert isinstance(action, Answer)
-        if self._leg.is_unanswered:
-            self._max_duration = action.max_duration
-        return Answering(self._leg)
-
     # -------------------------------------------------- the end
 
     def _hang_up(self, action: Hangup, now: float) -> list[Effect]:
-        """Unanswered, no reason given means busy (swml.md 6.2)."""
+        """Unanswered, no reason given means busy (swml.md 6.2).  A confirm script declines with it."""
+        if self._is_confirming:
+            return self._end(self._ending("confirm_declined"), now)
         reason = action.reason or ("busy" if self._leg.is_unanswered else "hangup")
         return self._end(self._ending(HANGUP_CAUSES.get(reason, "hangup_script")), now)
 
     def _finish(self, finished: Finished, now: float) -> list[Effect]:
         """Out of steps.  A caller who was never answered learns why the last connect failed."""
         if finished.failed is not None:
-            return self._end(self._ending("script_failed", finished.failed), now)
+            return self._end(self._ending(self._failure(), finished.failed), now)
+        if self._is_confirming:
+            return self._accept()
         if self._leg.is_unanswered:
             return self._end(self._last_failure or self._ending("script_busy"), now)
         return self._end(self._ending("script_ended"), now)
+
+    def _failure(self) -> str:
+        if self._is_confirming:
+            return "confirm_failed"
+        return "document_failed" if self._document_missing else "script_failed"
+
+    def _accept(self) -> list[Effect]:
+        """The confirm script has ended with the leg up: it has done its work."""
+        assert self._driver is not None
+        self._variables = self._driver.variables()
+        self._driver = self._confirm_timeout = self._deadline = None
+        return self._tell_parent(PeerAnswered(call_id=self.info.call_id))
 
     def _end(self, why: Ending, now: float) -> list[Effect]:
         """The one door: abandon what runs, end the leg.  Both are done once, however often it is asked."""
@@ -305,7 +453,7 @@ class Call:
             answered_elsewhere=why.cause == "lost_race",
         )
         self._deadline = None
-        return [*self._abandon(why, now), *self._leg.end(command)]
+        return [*self._abandon(why, now), *self._background.stop_all(), *self._leg.end(command)]
 
     def _abandon(self, why: Ending, now: float) -> list[Effect]:
         return [] if self._running is None else self._running.abandon(why, now)
@@ -323,10 +471,21 @@ _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
     LegRinging: Call._leg_rings,
     LegAnswered: Call._leg_answered,
     LegEnded: Call._leg_ended,
+    LegHeld: Call._leg_held,
+    LegResumed: Call._leg_resumed,
+    DigitReceived: Call._digit_received,
+    PlayFinished: Call._play_finished,
     MediaFailed: Call._media_failed,
     HangupRequested: Call._hangup_requested,
     Bridged: Call._bridged,
     Unbridged: Call._unbridged,
     PeerEnded: Call._other_ended,
+    PeerPressed: Call._peer_pressed,
+    PeerHeld: Call._peer_held,
+    TransferRequested: Call._transfer_requested,
+    TransferTo: Call._transfer_to,
+    TransferProgress: Call._transfer_progress,
+    ReplaceRequested: Call._replace_requested,
+    JoinRequested: Call._join_requested,
     DriverReply: Call._driver_replied,
 }

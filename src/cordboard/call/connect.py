@@ -1,92 +1,95 @@
-"""The action `Connect`: groups of destinations in turn, first answer wins, bridge, result.
-
-Every strategy is a list of groups (swml.md 7.1).  The destinations of a group are dialled at once, each with
-its own ring timer from its own start.  A group is over when one of its branches answers, or when all have
-failed; then comes the next.  A branch that is told to end is out at that moment: it may still answer (its 200
-crossed our CANCEL), and then its own call ends it; nothing of it is waited for here.
+"""The action `Connect`: dial, bridge the winner, result; and what a transfer makes of the bridge.
 
     fresh -> answering -> dialling -> bridged -> over
        the caller is answered first only when `answer_on_bridge` is off; any state may go to over
+
+While it is bridged, either side may ask for a transfer, and the call that stays hears of it (`TransferTo`).
+It dials the new destination while the old bridge stands.  An answer puts the new peer in the place of the
+old; a failure leaves everything as it was, or ends the connect if the old peer has left meanwhile.  A dialled
+call that stays has no connect of its own: it gets a machine for the transfer (`ConnectMachine.staying`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-import msgspec
-
-from cordboard.call.actions import CallInfo, Connect, ConnectDone, Result
-from cordboard.call.bridge import Bridge, Peer, ending_for_peer
-from cordboard.call.effects import ConnectStateChanged, Dial, Effect, Report, TellCall
+from cordboard.call.actions import Connect, ConnectDone, Result
+from cordboard.call.bridge import Bridge, ending_for_peer
+from cordboard.call.dialling import Dialling
+from cordboard.call.effects import ConnectStateChanged, Effect, Report, TellCall
 from cordboard.call.facts import (
+    Bridged,
     Fact,
-    HangupRequested,
     LegAnswered,
-    PeerAnswered,
-    PeerDialled,
     PeerEnded,
-    PeerRinging,
+    PlayFinished,
+    TransferProgress,
+    TransferTo,
+    Unbridged,
 )
+from cordboard.call.info import CallInfo
 from cordboard.call.leg import Leg
+from cordboard.call.peer import Peer
 from cordboard.call.plan import ConnectPlan, Destination
-from cordboard.call.reasons import Ending, callback_word, ending
+from cordboard.call.reasons import Ending, callback_word, caller_code, ending
 from cordboard.call.ringback import Ringback
 from cordboard.call.running import earliest
-
-
-class Branch(msgspec.Struct, kw_only=True):
-    """One dialled destination, as the connecting call sees it."""
-
-    call_id: str
-    destination: Destination
-    deadline: float
-    """When it has rung long enough."""
-    ending: Ending | None = None
-    """Why it is out; None while it may still win."""
-
-    @property
-    def is_live(self) -> bool:
-        """It may still win."""
-        return self.ending is None
 
 
 class ConnectMachine:
     """One connect of one call."""
 
     __slots__ = (
-        "_branches",
         "_bridge",
-        "_groups",
-        "_last_out",
+        "_dialling",
         "_leg",
         "_new_id",
         "_own",
         "_plan",
         "_ringback",
         "_state",
+        "_stays",
+        "_transferor",
         "failure",
         "result",
     )
 
     def __init__(self, action: Connect, own: CallInfo, leg: Leg, new_id: Callable[[], str]) -> None:
-        self._plan = action.plan
+        plan = action.plan
+        self._plan = plan
         self._own = own
         self._leg = leg
         self._new_id = new_id
-        self._groups = iter(action.plan.groups)
-        self._branches: list[Branch] = []
-        self._last_out: Branch | None = None
-        self._ringback = Ringback(own.call_id, leg, new_id)
+        self._ringback = Ringback(own.call_id, leg, new_id, plan.ringback)
+        self._dialling = Dialling(plan.groups, own, self._ringback, new_id)
         self._bridge: Bridge | None = None
+        self._transferor: str | None = None
+        """The peer that has asked for a transfer, while it goes on."""
+        self._stays = False
         self._state = "fresh"
         self.result: Result | None = None
         self.failure: Ending | None = None
         """Why nothing was connected."""
 
+    @classmethod
+    def staying(cls, peer: Peer, own: CallInfo, leg: Leg, new_id: Callable[[], str]) -> ConnectMachine:
+        """For a dialled call that its peer is about to transfer: bridged already, with nothing to report."""
+        machine = cls(Connect(plan=ConnectPlan(groups=())), own, leg, new_id)
+        machine._stays = True
+        machine._state = "bridged"
+        machine._bridge = Bridge(own, peer, None)
+        machine._bridge.joined(quietly=True)
+        return machine
+
     @property
     def is_over(self) -> bool:
         """Nothing more will come from it."""
         return self._state == "over"
+
+    @property
+    def may_move(self) -> bool:
+        """A transfer may give it another peer."""
+        return self._bridge is not None and self._bridge.is_joined and self._transferor is None
 
     # -------------------------------------------------- inputs
 
@@ -97,152 +100,86 @@ class ConnectMachine:
         if problem is not None:
             return [connecting, *self._fail(ending("bad_plan", who=self._own.from_, detail=problem))]
         if self._plan.answer_on_bridge or self._leg.is_answered:
-            return [connecting, *self._leg.ring(), *self._dial_next(now)]
+            return [connecting, *self._leg.ring(), *self._dial(now)]
         self._state = "answering"
         return [connecting, *self._leg.answer()]
 
     def handle(self, fact: Fact, now: float) -> list[Effect]:
-        """Take what concerns the caller's answer or one of the branches."""
+        """Take what concerns the caller's answer, the branches, the bridge."""
+        if self.is_over:
+            return []
         if isinstance(fact, LegAnswered):
-            return self._dial_next(now) if self._state == "answering" else []
-        if isinstance(fact, PeerDialled):
-            return self._branch_dialled(fact.call_id, now)
-        if isinstance(fact, PeerRinging):
-            return self._branch_rings(fact)
-        if isinstance(fact, PeerAnswered):
-            return self._branch_answered(fact.call_id)
-        if isinstance(fact, PeerEnded):
-            return self._peer_ended(fact, now)
-        return []
+            return self._dial(now) if self._state == "answering" else []
+        if isinstance(fact, PlayFinished):
+            return self._ringback.play_finished(fact)
+        if self._bridge is not None:
+            return self._while_bridged(self._bridge, fact, now)
+        return self._after_dialling(self._dialling.handle(fact, now), now) if self._is_dialling else []
 
     def next_timeout(self) -> float | None:
-        """The first ring timer, or the end of a parting."""
-        if self._bridge is not None:
-            return self._bridge.next_timeout()
-        return earliest(branch.deadline for branch in self._branches if branch.is_live)
+        """The first ring timer, the longest duration, or the end of a parting."""
+        if self._bridge is None:
+            return self._dialling.next_timeout() if self._is_dialling else None
+        due = self._bridge.next_timeout()
+        return due if self._transferor is None else earliest((due, self._dialling.next_timeout()))
 
     def handle_timeout(self, now: float) -> list[Effect]:
-        """End the branches that have rung long enough."""
-        if self._bridge is not None:
-            return self._after_bridge(self._bridge.handle_timeout(now))
+        """End the branches that have rung long enough, and what has lasted too long."""
         effects: list[Effect] = []
-        for branch in [due for due in self._branches if due.is_live and now >= due.deadline]:
-            effects += self._ring_timeout(branch, now)
+        if self._is_dialling or self._transferor is not None:
+            effects += self._after_dialling(self._dialling.handle_timeout(now), now)
+        if self._bridge is not None:
+            effects += self._bridge_timeout(self._bridge, now)
         return effects
 
     def abandon(self, ending: Ending, now: float) -> list[Effect]:
-        """The caller is leaving: nobody shall ring for nobody, and a bridged peer goes too."""
-        if self._bridge is not None:
-            return self._bridge.part(ending, now)
-        return [] if self.is_over else self._abandon_dialling(ending)
+        """The caller is leaving: nobody shall ring for nobody, and a bridged peer is told."""
+        if self._bridge is None:
+            return [] if self.is_over else self._abandon_dialling(ending)
+        effects = self._abandon_transfer(ending)
+        if self._stays:
+            return [*effects, *self._leave(self._bridge, ending, now)]
+        return [*effects, *self._after_bridge(self._bridge.part(ending, now))]
 
-    # -------------------------------------------------- dialling
+    @property
+    def _is_dialling(self) -> bool:
+        return self._state == "dialling"
 
-    def _dial_next(self, now: float) -> list[Effect]:
-        """Dial the next group that has somebody to dial, or fail."""
+    # -------------------------------------------------- until somebody wins
+
+    def _dial(self, now: float) -> list[Effect]:
         self._state = "dialling"
-        effects: list[Effect] = []
-        for group in self._groups:
-            effects += self._dial_group(group, now)
-            if any(branch.is_live for branch in self._branches):
-                return effects
-        spokesman = _spokesman(self._branches, self._last_out)
-        assert spokesman.ending is not None
-        return [*effects, *self._fail(spokesman.ending, spokesman.destination)]
+        return self._after_dialling(self._dialling.start(now), now)
 
-    def _dial_group(self, group: Iterable[Destination], now: float) -> list[Effect]:
-        """An empty group is skipped; it does not count as the last one tried."""
-        branches = [self._branch(destination, now) for destination in group]
-        self._branches = branches or self._branches
-        return [self._dial(branch) for branch in branches if branch.is_live]
-
-    def _branch(self, destination: Destination, now: float) -> Branch:
-        branch = Branch(call_id=self._new_id(), destination=destination, deadline=now + destination.timeout)
-        if destination.problem is not None:
-            self._out(branch, ending("bad_destination", who=destination.to, detail=destination.problem))
-        return branch
-
-    def _dial(self, branch: Branch) -> Effect:
-        own = self._own
-        return Dial(
-            call_id=branch.call_id,
-            parent=own.call_id,
-            session_id=own.session_id,
-            destination=branch.destination,
-            from_=branch.destination.from_ or own.from_,
-            from_name=own.from_name,
-        )
-
-    # -------------------------------------------------- what becomes of a branch
-
-    def _branch_dialled(self, call_id: str, now: float) -> list[Effect]:
-        """Until now the timer has bounded the look-up of the name; from now on it is the ring time."""
-        branch = self._live(call_id)
-        if branch is not None:
-            branch.deadline = now + branch.destination.timeout
-        return []
-
-    def _branch_rings(self, fact: PeerRinging) -> list[Effect]:
-        if self._live(fact.call_id) is None:
-            return []
-        alone = len(self._branches) == 1
-        return self._ringback.far_end_rings(fact.call_id, early_media=fact.early_media, alone=alone)
-
-    def _branch_answered(self, call_id: str) -> list[Effect]:
-        winner = self._live(call_id)
-        return [] if winner is None else self._win(winner)
-
-    def _peer_ended(self, fact: PeerEnded, now: float) -> list[Effect]:
-        if self._bridge is not None:
-            return self._after_bridge(self._bridge.peer_ended(fact.call_id))
-        branch = self._live(fact.call_id)
-        return [] if branch is None else self._lose(branch, fact.ending, now)
-
-    def _ring_timeout(self, branch: Branch, now: float) -> list[Effect]:
-        seconds = f"{branch.destination.timeout:g} seconds"
-        late = ending("ring_timeout", who=branch.destination.to, detail=seconds)
-        return [_hang_up(branch, late), *self._lose(branch, late, now)]
-
-    def _lose(self, branch: Branch, why: Ending, now: float) -> list[Effect]:
-        """One branch is out; with the last of them the group is."""
-        self._out(branch, why)
-        effects = self._ringback.far_end_gone(branch.call_id)
-        if any(other.is_live for other in self._branches):
+    def _after_dialling(self, effects: list[Effect], now: float) -> list[Effect]:
+        """Bridge the winner, or fail; also for a transfer."""
+        dialling = self._dialling
+        if dialling.winner is not None:
+            win = self._win if self._bridge is None else self._move
+            return [*effects, *win(now)]
+        lost = dialling.lost
+        if lost is None:
             return effects
-        return [*effects, *self._dial_next(now)]
+        assert lost.ending is not None
+        if self._bridge is not None:
+            return [*effects, *self._transfer_failed(lost.ending)]
+        return [*effects, *self._fail(lost.ending, lost.destination)]
 
-    def _win(self, winner: Branch) -> list[Effect]:
+    def _win(self, now: float) -> list[Effect]:
         """The caller is answered and joined first: of all that is to do, that is what people wait for."""
+        winner = self._dialling.winner
+        assert winner is not None
         self._state = "bridged"
-        self._own.peer_call_id = winner.call_id
-        self._bridge = Bridge(self._own.call_id, self._peer(winner), self._status_url(winner))
+        status_url = winner.destination.status_url or self._plan.status_url
+        self._bridge = bridge = Bridge(self._own, winner.peer, status_url)
+        bridge.until = now + self._plan.max_duration
+        heard = self._ringback.heard == winner.call_id
         return [
             *self._ringback.stop(),
             *self._leg.answer(),
-            *self._bridge.join(already_heard=self._ringback.heard == winner.call_id),
-            *self._hang_up_losers(winner),
+            *bridge.join(already_heard=heard, dial_winner=self._dialling.is_race),
+            *self._dialling.hang_up_losers(),
         ]
-
-    def _hang_up_losers(self, winner: Branch) -> list[Effect]:
-        losers = [branch for branch in self._branches if branch.is_live and branch is not winner]
-        effects: list[Effect] = []
-        for branch in losers:
-            late = ending("lost_race", who=branch.destination.to)
-            self._out(branch, late)
-            effects.append(_hang_up(branch, late))
-        return effects
-
-    def _out(self, branch: Branch, why: Ending) -> None:
-        branch.ending = why
-        self._last_out = branch
-
-    def _live(self, call_id: str) -> Branch | None:
-        """The branch of that call if it may still win; None once somebody has won."""
-        if self._state != "dialling":
-            return None
-        return next((b for b in self._branches if b.call_id == call_id and b.is_live), None)
-
-    # -------------------------------------------------- the end
 
     def _fail(self, why: Ending, about: Destination | None = None) -> list[Effect]:
         self._state = "over"
@@ -256,45 +193,143 @@ class ConnectMachine:
         )
         return [*self._ringback.stop(), self._report("failed", why, about)]
 
-    def _after_bridge(self, effects: list[Effect]) -> list[Effect]:
-        """The connect has done its job when its bridge is over."""
-        if self._bridge is not None and self._bridge.is_over and not self.is_over:
-            self._state = "over"
-            self._own.peer_call_id = None
-            self.result = ConnectDone(connected=True)
-        return effects
-
     def _abandon_dialling(self, own: Ending) -> list[Effect]:
         self._state = "over"
-        effects = self._ringback.stop()
-        for branch in self._branches:
-            if branch.is_live:
-                gone = ending_for_peer(own, who=branch.destination.to, bridged=False)
-                branch.ending = gone
-                effects += [*self._ringback.far_end_gone(branch.call_id), _hang_up(branch, gone)]
         why = ending_for_peer(own, who="The connect", bridged=False)
-        return [*effects, self._report("failed", why, _first(self._plan))]
+        gone = self._dialling.abandon(own)
+        return [*self._ringback.stop(), *gone, self._report("failed", why, _first(self._plan))]
 
-    def _peer(self, branch: Branch) -> Peer:
-        destination = branch.destination
-        return Peer(
-            call_id=branch.call_id,
-            device_type=destination.kind,
-            from_=destination.from_ or self._own.from_,
-            to=destination.to,
-        )
+    # -------------------------------------------------- bridged
 
-    def _status_url(self, winner: Branch) -> str | None:
-        return winner.destination.status_url or self._plan.status_url
+    def _while_bridged(self, bridge: Bridge, fact: Fact, now: float) -> list[Effect]:
+        if isinstance(fact, TransferTo):
+            return self._transfer(bridge, fact, now)
+        if isinstance(fact, Bridged):
+            return self._moved(bridge, fact)
+        if isinstance(fact, PeerEnded | Unbridged) and fact.call_id == bridge.peer.call_id:
+            return [*self._peer_left(bridge), *self._farewell(fact)]
+        if self._transferor is not None:
+            return self._after_dialling(self._dialling.handle(fact, now), now)
+        return []
+
+    def _peer_left(self, bridge: Bridge) -> list[Effect]:
+        """While a transfer goes on, the peer's place is kept for who comes next."""
+        if self._transferor is None or not bridge.is_joined:
+            return self._after_bridge(bridge.peer_left(bridge.peer.call_id))
+        self._ringback.muted = False
+        return [*bridge.lose_peer(), *self._ringback.play()]
+
+    def _farewell(self, fact: PeerEnded | Unbridged) -> list[Effect]:
+        """A peer that leaves but is still there waits to hear that we are gone."""
+        if isinstance(fact, PeerEnded):
+            return []
+        gone = ending("hangup_peer", who=self._own.to)
+        told = Unbridged(call_id=self._own.call_id, ending=gone)
+        return [TellCall(call_id=fact.call_id, fact=told)]
+
+    def _bridge_timeout(self, bridge: Bridge, now: float) -> list[Effect]:
+        effects = self._after_bridge(bridge.handle_timeout(now))
+        if bridge.is_joined or bridge.is_alone:
+            return effects
+        return [*effects, *self._abandon_transfer(ending("max_duration", who=bridge.peer.to))]
+
+    def _after_bridge(self, effects: list[Effect]) -> list[Effect]:
+        """The connect has done its job when its bridge is over."""
+        if self._bridge is None or not self._bridge.is_over or self.is_over:
+            return effects
+        self._state = "over"
+        if self.result is None:
+            self.result = ConnectDone(connected=True)
+        over = ending("caller_gone", who="The transfer")
+        return [*effects, *self._abandon_transfer(over)]
+
+    def _moved(self, bridge: Bridge, fact: Bridged) -> list[Effect]:
+        """A transfer has given us another peer, which leads."""
+        if fact.peer is None or not bridge.is_joined:
+            return []
+        over = self._abandon_transfer(ending("lost_race", who="The transfer"))
+        return [*over, *bridge.replace(fact.peer), *bridge.joined()]
+
+    # -------------------------------------------------- transfers
+
+    def _transfer(self, bridge: Bridge, fact: TransferTo, now: float) -> list[Effect]:
+        if fact.transferor != bridge.peer.call_id or not bridge.is_joined:
+            return self._tell_transferor(fact.transferor, 481, "Call/Transaction Does Not Exist")
+        if self._transferor is not None:
+            return self._tell_transferor(fact.transferor, 491, "Request Pending")
+        effects = [self._report("connecting")] if self._stays else []
+        if fact.join is not None:
+            return [*effects, *self._join_other(bridge, fact.join)]
+        assert fact.destination is not None
+        return [*effects, *self._dial_other(bridge, fact.destination, now)]
+
+    def _join_other(self, bridge: Bridge, peer: Peer) -> list[Effect]:
+        done = self._tell_transferor(bridge.peer.call_id, 200, "OK")
+        self._stays = False
+        return [*bridge.replace(peer), *bridge.join(), *done]
+
+    def _dial_other(self, bridge: Bridge, destination: Destination, now: float) -> list[Effect]:
+        transferor = self._transferor = bridge.peer.call_id
+        self._ringback = Ringback(self._own.call_id, self._leg, self._new_id)
+        self._ringback.muted = True
+        self._dialling = Dialling(((destination,),), self._own, self._ringback, self._new_id)
+        trying = self._tell_transferor(transferor, 100, "Trying")
+        return [*trying, *self._after_dialling(self._dialling.start(now), now)]
+
+    def _move(self, now: float) -> list[Effect]:
+        """The new destination has answered."""
+        winner, bridge = self._dialling.winner, self._bridge
+        assert winner is not None
+        assert bridge is not None
+        transferor, self._transferor = self._transferor, None
+        self._stays = False
+        heard = self._ringback.heard == winner.call_id
+        return [
+            *self._ringback.stop(),
+            *bridge.replace(winner.peer),
+            *bridge.join(already_heard=heard),
+            *self._tell_transferor(transferor or "", 200, "OK"),
+        ]
+
+    def _transfer_failed(self, why: Ending) -> list[Effect]:
+        bridge = self._bridge
+        assert bridge is not None
+        transferor, self._transferor = self._transferor, None
+        told = self._tell_transferor(transferor or "", why.sip_code or caller_code(why), why.sip_reason)
+        effects = [*self._ringback.stop(), *told]
+        if self._stays:
+            return [*effects, *self._stay_failed(bridge, why)]
+        return [*effects, *self._after_bridge(bridge.finish())] if bridge.is_alone else effects
+
+    def _stay_failed(self, bridge: Bridge, why: Ending) -> list[Effect]:
+        """A machine that was made for this transfer alone; the old bridge goes on without it."""
+        if bridge.is_alone:
+            return self._fail(ending("transfer_failed", who=self._own.to, detail=why.sentence))
+        self._state = "over"
+        return [self._report("failed", why)]
+
+    def _leave(self, bridge: Bridge, own: Ending, now: float) -> list[Effect]:
+        """The call that was to stay is leaving; its old peer is told, and nothing is waited for."""
+        self._state = "over"
+        why = ending_for_peer(own, who="The transfer", bridged=False)
+        told = bridge.part(own, now) if bridge.is_joined else []
+        return [*told, self._report("failed", why)]
+
+    def _abandon_transfer(self, own: Ending) -> list[Effect]:
+        if self._transferor is None:
+            return []
+        self._transferor = None
+        return [*self._ringback.stop(), *self._dialling.abandon(own)]
+
+    def _tell_transferor(self, call_id: str, status: int, reason: str) -> list[Effect]:
+        return [TellCall(call_id=call_id, fact=TransferProgress(status=status, reason=reason))]
+
+    # -------------------------------------------------- reports
 
     def _report(self, state: str, why: Ending | None = None, about: Destination | None = None) -> Effect:
         """A report without a peer: to the plan's URL, or to that of a destination if only those have one."""
         url = self._plan.status_url or (about.status_url if about is not None else None)
         return Report(happening=ConnectStateChanged(state=state, ending=why), callback_url=url)
-
-
-def _hang_up(branch: Branch, why: Ending) -> Effect:
-    return TellCall(call_id=branch.call_id, fact=HangupRequested(ending=why))
 
 
 def _problem(plan: ConnectPlan) -> str | None:
@@ -310,10 +345,3 @@ def _problem(plan: ConnectPlan) -> str | None:
 
 def _first(plan: ConnectPlan) -> Destination | None:
     return next((destination for group in plan.groups for destination in group), None)
-
-
-def _spokesman(branches: list[Branch], last_out: Branch | None) -> Branch:
-    """The last group speaks for the connect: its timeout if that ended it, else its first destination."""
-    if last_out is not None and last_out.ending is not None and last_out.ending.cause == "ring_timeout":
-        return last_out
-    return branches[0]

@@ -76,7 +76,8 @@ class ReportTransfer(msgspec.Struct, frozen=True, kw_only=True):
 class Dial(msgspec.Struct, frozen=True, kw_only=True):
     """Make a new outbound call: the switchboard creates it with this id and starts its leg.
 
-    The new call reports to `parent` with `PeerRinging`, `PeerAnswered`, `PeerEnded`.
+    The new call reports to `parent` with `PeerDialled`, `PeerRinging`, `PeerConfirming`, `PeerAnswered`,
+    `PeerEnded`.  Where the destination has a `confirm`, the shell gives it that script as its driver.
     """
 
     call_id: str
@@ -192,6 +193,7 @@ class ConnectStateChanged(msgspec.Struct, frozen=True, kw_only=True):
     """phone or sip"""
     peer_from: str = ""
     peer_to: str = ""
+    peer_tag: str | None = None
     ending: Ending | None = None
     """Only with `failed`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from cordboard.call.actions import DocumentFailed, DocumentFetched, Evaluated, RequestAnswered
+from cordboard.call.peer import Peer
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
 
@@ -165,15 +166,20 @@ class PeerEnded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bridged(msgspec.Struct, frozen=True, kw_only=True):
-    """Told to the dialled call: you are now joined to `call_id`."""
+    """You are now joined to `call_id`: told to a dialled call that won, or to one that a transfer moves."""
 
     call_id: str
+    peer: Peer | None = None
+    """Who that is, where events of the told call may have to name it."""
+    dial_winner: bool = False
+    """The told call won against others that were dialled with it."""
 
 
 class Unbridged(msgspec.Struct, frozen=True, kw_only=True):
-    """Told to a bridged call whose other side is gone."""
+    """The other side of the bridge has left it.  A call that has nothing else to do ends with `ending`."""
 
     call_id: str
+    ending: Ending
 
 
 class PeerPressed(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,14 +199,30 @@ class PeerHeld(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TransferTo(msgspec.Struct, frozen=True, kw_only=True):
-    """Told to the call that stays: leave the bridge to `transferor` and connect to `destination`.
+    """Told to the call that stays: leave the bridge to `transferor`, once you are connected elsewhere.
 
-    With `join`, that call is the new peer and nothing is dialled.  `TransferProgress` goes to the transferor.
+    That is `destination`, to be dialled, or `join`, a call that waits for it.  `TransferProgress` goes to
+    the transferor.
     """
 
     transferor: str
-    destination: Destination
-    join: str | None = None
+    destination: Destination | None = None
+    join: Peer | None = None
+
+
+class ReplaceRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """Told to the call that a Replaces names: let your peer talk to the call `to`, in place of you."""
+
+    transferor: str
+    to: str
+
+
+class JoinRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """Told to the peer of the call that a Replaces names: `to` may have you; `leaving` makes room."""
+
+    transferor: str
+    to: str
+    leaving: str
 
 
 class TransferProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +265,8 @@ Fact = (
     | PeerPressed
     | PeerHeld
     | TransferTo
+    | ReplaceRequested
+    | JoinRequested
     | TransferProgress
     | HangupRequested
 )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from cordboard.call.actions import CallInfo
+from cordboard.call.codec_wish import CodecWish
 from cordboard.call.effects import AnswerLeg, CallStateChanged, Effect, EndLeg, Report, RingLeg
+from cordboard.call.info import CallInfo
 from cordboard.call.plan import DEFAULT_CALL_STATE_EVENTS
 from cordboard.call.reasons import Ending
 
@@ -82,12 +83,12 @@ class Leg:
         self._early_media = early_media
         return [RingLeg(early_media=early_media), *self._move("rings")]
 
-    def answer(self) -> list[Effect]:
-        """Answer an unanswered caller, once; `LegAnswered` follows."""
+    def answer(self, codecs: tuple[CodecWish, ...] = ()) -> list[Effect]:
+        """Answer an unanswered caller, once; `LegAnswered` follows.  `codecs`: what may be spoken."""
         if not self._awaits_us() or self._answering:
             return []
         self._answering = True
-        return [AnswerLeg()]
+        return [AnswerLeg(codecs=codecs)]
 
     def end(self, command: EndLeg) -> list[Effect]:
         """Ask for the end, once: the first ending is the true one."""

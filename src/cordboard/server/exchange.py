@@ -396,14 +396,19 @@ class Exchange:
         self.switchboard.forget(call.info.call_id)
 
     def _dial(self, parent: Call, effect: fx.Dial) -> None:
-        destination = effect.destination
+        destination, confirm = effect.destination, effect.destination.confirm
+        info = self._dialled_info(parent.info, effect)
+        driver = None
+        if confirm is not None:
+            driver = Script.confirm(confirm, info, envs=self._envs, cache=self._compiled)
         call = Call(
-            info=self._dialled_info(parent.info, effect),
-            driver=None,
+            info=info,
+            driver=driver,
             parent=effect.parent,
             call_state_url=destination.call_state_url,
             call_state_events=destination.call_state_events,
             destination=destination,
+            confirm_timeout=confirm.timeout if confirm is not None else None,
             new_id=self._new_id,
         )
         # The Call-ID of a call that we make is its id: one name for it in all logs.
@@ -430,6 +435,7 @@ class Exchange:
             to=effect.destination.to,
             from_name=effect.from_name,
             headers=effect.destination.headers,
+            tag=effect.destination.tag,
             parent_call_id=effect.parent,
             parent_device_type=parent.type,
         )
