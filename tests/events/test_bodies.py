@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from cordboard.call.actions import CallInfo, ScriptWarning
+from cordboard.call.actions import CallInfo, Recording, ScriptWarning, TapTarget
 from cordboard.call.effects import (
     CallStateChanged,
+    CollectStateChanged,
     ConnectStateChanged,
     Happening,
     PlayStateChanged,
+    RecordStateChanged,
     ScriptWarned,
+    TapStateChanged,
 )
 from cordboard.call.reasons import Ending, EndReason
 from cordboard.events.bodies import bare_address, envelope
@@ -65,6 +68,43 @@ PLAYED = {
     f"play.{state}": (PlayStateChanged(control_id=ID + "7", state=state), A)
     for state in ("playing", "paused", "finished", "error")
 }
+COLLECTED: dict[str, tuple[Happening, CallInfo]] = {
+    f"prompt.{kind}": (CollectStateChanged(control_id=ID + "7", type=kind, params=params), A)
+    for kind, params in (
+        ("digit", {"digits": "1234", "terminator": "#"}),
+        ("speech", {"text": "one", "confidence": 0.95}),
+        ("no_input", {}),
+        ("no_match", {}),
+        ("start_of_input", {}),
+        ("error", {}),
+    )
+}
+SPOKEN = Recording(format="wav", direction="speak")
+
+
+def record(
+    state: str, *, foreground: bool = True, duration: float = 0.0, size: int = 0
+) -> RecordStateChanged:
+    return RecordStateChanged(
+        control_id=ID + "7",
+        state=state,
+        recording=SPOKEN,
+        url="https://example.com/rec/1",
+        duration=duration,
+        size=size,
+        foreground=foreground,
+    )
+
+
+def tap(state: str, uri: str) -> tuple[Happening, CallInfo]:
+    target = TapTarget(uri=uri, direction="both")
+    return TapStateChanged(control_id=ID + "7", state=state, target=target), A
+
+
+TAPPED = {
+    "tap.tapping.rtp": tap("tapping", "rtp://192.0.2.10:12345"),
+    "tap.finished.ws": tap("finished", "wss://example.com/tap"),
+}
 ENDED: dict[str, tuple[Happening, CallInfo]] = {
     f"connect.call_state.ended.{reason.value}": (
         CallStateChanged(state="ended", ending=ended(reason)),
@@ -82,6 +122,8 @@ CASES: dict[str, tuple[Happening, CallInfo]] = {
     "connect.status.disconnected": (connect("disconnected"), A),
     **ENDED,
     **PLAYED,
+    **COLLECTED,
+    **TAPPED,
 }
 
 
@@ -101,9 +143,63 @@ def test_a_body_equals_the_published_example(name: str) -> None:
 
 
 def test_every_published_example_of_these_families_is_compared() -> None:
-    families = ("connect.call_state.", "connect.status.", "play.")
+    families = ("connect.call_state.", "connect.status.", "play.", "prompt.", "tap.")
     known = {name for name in published() if name.startswith(families)}
     assert known - set(CASES) == {"connect.status.connected.queue"}  # queues are not built yet
+
+
+@pytest.mark.parametrize("state", ["recording", "finished", "no_input"])
+def test_the_event_of_a_recording_has_the_published_members(state: str) -> None:
+    over = state != "recording"
+    body = envelope(record(state, duration=15.0 * over, size=248320 * over), A, timestamp=1640000015.623)
+    example = published()[f"record.{state}"]
+    example["timestamp"] = 1640000015.623
+    # The example counts whole seconds and gives the recording an id of its own.
+    example["params"]["recording_id"] = ID + "7"
+    if over:
+        example["params"]["start_time"] = 1640000000.623
+    assert json.dumps(body) == json.dumps(example)
+
+
+def test_the_event_of_a_background_recording_has_the_members_of_both_layouts() -> None:
+    body = envelope(record("finished", foreground=False, duration=15.5, size=248320), A, timestamp=AT)
+    example = published()["record_call.finished"]
+    assert example["params"]["record"].items() <= body["params"]["record"].items()
+    assert body["params"]["record"]["audio"] == {"format": "wav", "direction": "speak", "stereo": False}
+    assert (body["params"]["url"], body["params"]["duration"]) == ("https://example.com/rec/1", 15.5)
+    del example["params"]["record"]
+    assert example["params"].items() <= body["params"].items()
+
+
+def test_a_recording_that_could_not_begin_has_no_url_and_no_figures() -> None:
+    happening = RecordStateChanged(control_id="c", state="error", recording=SPOKEN)
+    params = envelope(happening, A, timestamp=AT)["params"]
+    assert params["state"] == "error"
+    assert not {"url", "duration", "size", "start_time", "end_time"} & set(params)
+
+
+@pytest.mark.parametrize(
+    ("uri", "device"),
+    [
+        ("rtp://[2001:db8::1]:4000", {"addr": "2001:db8::1", "port": 4000, "codec": "PCMU", "ptime": 20}),
+        ("RTP://192.0.2.1:4000", {"addr": "192.0.2.1", "port": 4000, "codec": "PCMU", "ptime": 20}),
+        ("rtp://192.0.2.1:99999", {"addr": "192.0.2.1:99999", "port": 0, "codec": "PCMU", "ptime": 20}),
+        ("wss://u:secret@h/tap?x=1", {"uri": "wss://h/tap?x=1", "codec": "PCMU"}),
+    ],
+)
+def test_a_tap_names_its_device_and_no_password(uri: str, device: dict[str, Any]) -> None:
+    happening, info = tap("tapping", uri)
+    assert envelope(happening, info, timestamp=AT)["params"]["device"]["params"] == device
+
+
+def test_a_result_that_is_not_the_last_says_so() -> None:
+    happening = CollectStateChanged(control_id="c", type="start_of_input", final=False)
+    assert envelope(happening, A, timestamp=AT)["params"]["final"] is False
+
+
+def test_the_tag_of_a_peer_is_shown_when_it_has_one() -> None:
+    happening = ConnectStateChanged(state="connected", peer_call_id="b", peer_tag="vip")
+    assert envelope(happening, A, timestamp=AT)["params"]["peer"]["tag"] == "vip"
 
 
 def test_a_dialled_call_names_its_parent() -> None:

@@ -41,6 +41,11 @@ def test_a_sip_call_has_its_headers_and_sip_data() -> None:
     assert "from_number" not in shown
 
 
+def test_only_the_winner_of_a_parallel_dial_is_called_one() -> None:
+    assert call_object(call("sip", dial_winner=True))["dial_winner"] == "true"
+    assert "dial_winner" not in call_object(call("sip"))
+
+
 def test_parent_and_peer_are_named_when_there_are_any() -> None:
     shown = call_object(
         call("sip", parent_call_id="a", parent_device_type="phone", peer_call_id="b", tag="t")

@@ -13,11 +13,16 @@ from typing import Any
 from cordboard.call.actions import CallInfo
 from cordboard.call.effects import (
     CallStateChanged,
+    CollectStateChanged,
     ConnectStateChanged,
     Happening,
     PlayStateChanged,
+    RecordStateChanged,
     ScriptWarned,
+    TapStateChanged,
 )
+from cordboard.events.recording import record_params
+from cordboard.events.tapping import tap_params
 
 Body = dict[str, Any]
 
@@ -51,13 +56,16 @@ def _without_port(host: str) -> str:
 def envelope(happening: Happening, info: CallInfo, *, timestamp: float) -> Body:
     """The event about `info`'s call.  `timestamp`: seconds since the epoch."""
     event_type, params_of = _KINDS[type(happening)]
+    params = params_of(happening, info)
+    if isinstance(happening, RecordStateChanged):
+        params |= record_params(happening, timestamp=timestamp)
     return {
         "event_type": event_type,
         "event_channel": "swml:" + info.session_id,
         "timestamp": timestamp,
         "project_id": info.project_id,
         "space_id": info.space_id,
-        "params": params_of(happening, info),
+        "params": params,
     }
 
 
@@ -92,14 +100,32 @@ def _connect(happening: ConnectStateChanged, info: CallInfo) -> Body:
 
 def _peer(happening: ConnectStateChanged, info: CallInfo) -> Body:
     device = device_body(happening.peer_device_type, happening.peer_from, happening.peer_to)
-    return {"call_id": happening.peer_call_id, "node_id": info.node_id, "device": device}
+    peer = {"call_id": happening.peer_call_id, "node_id": info.node_id, "device": device}
+    if happening.peer_tag is not None:
+        peer["tag"] = happening.peer_tag
+    return peer
 
 
-def _play(happening: PlayStateChanged, info: CallInfo) -> Body:
+def _controlled(happening: PlayStateChanged | RecordStateChanged | TapStateChanged, info: CallInfo) -> Body:
     params = _about(info)
     params["control_id"] = happening.control_id
     params["state"] = happening.state
     return params
+
+
+def _collect(happening: CollectStateChanged, info: CallInfo) -> Body:
+    params = _about(info)
+    params["control_id"] = happening.control_id
+    params["result"] = {"type": happening.type}
+    if happening.params:
+        params["result"]["params"] = happening.params
+    if not happening.final:
+        params["final"] = False
+    return params
+
+
+def _tap(happening: TapStateChanged, info: CallInfo) -> Body:
+    return _controlled(happening, info) | tap_params(happening.target)
 
 
 def _warning(happening: ScriptWarned, info: CallInfo) -> Body:
@@ -118,6 +144,9 @@ def _warning(happening: ScriptWarned, info: CallInfo) -> Body:
 _KINDS: dict[type, tuple[str, Callable[[Any, CallInfo], Body]]] = {
     CallStateChanged: ("calling.call.state", _call_state),
     ConnectStateChanged: ("calling.call.connect", _connect),
-    PlayStateChanged: ("calling.call.play", _play),
+    PlayStateChanged: ("calling.call.play", _controlled),
+    CollectStateChanged: ("calling.call.collect", _collect),
+    RecordStateChanged: ("calling.call.record", _controlled),
+    TapStateChanged: ("calling.call.tap", _tap),
     ScriptWarned: ("calling.script.warning", _warning),
 }

@@ -24,6 +24,8 @@ def call_object(info: CallInfo) -> dict[str, Any]:
     }
     if info.tag is not None:
         call["tag"] = info.tag
+    if info.dial_winner:
+        call["dial_winner"] = "true"
     _add_kind(call, info)
     _add_relations(call, info)
     return call

@@ -1,0 +1,39 @@
+"""What a `calling.call.tap` event says of its tap (swml.md 6.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from cordboard.call.actions import TapTarget
+
+
+def tap_params(target: TapTarget) -> dict[str, Any]:
+    """The members after `state`."""
+    return {
+        "tap": {"type": "audio", "params": {"direction": target.direction}},
+        "device": tap_device(target),
+    }
+
+
+def tap_device(target: TapTarget) -> dict[str, Any]:
+    """Where the copy goes: an address and a port for RTP, the URI (without password) for a WebSocket."""
+    scheme, _, rest = target.uri.partition("://")
+    if scheme.lower() != "rtp":
+        return {"type": "ws", "params": {"uri": _without_userinfo(scheme, rest), "codec": target.codec}}
+    host, port = _host_port(target.uri)
+    params = {"addr": host, "port": port, "codec": target.codec, "ptime": target.ptime_ms}
+    return {"type": "rtp", "params": params}
+
+
+def _host_port(uri: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(uri)
+        return parts.hostname or "", parts.port or 0
+    except ValueError:
+        return uri.partition("://")[2], 0
+
+
+def _without_userinfo(scheme: str, rest: str) -> str:
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
