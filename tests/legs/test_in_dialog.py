@@ -189,10 +189,8 @@ def test_update_with_an_offer_before_the_answer_must_be_sent_again() -> None:
     assert bench.media_orders(CALLED) == []
 
 
-@pytest.mark.parametrize(
-    ("method", "status"), [("OPTIONS", 200), ("REFER", 405), ("NOTIFY", 405), ("MESSAGE", 405)]
-)
-def test_other_methods_are_answered_below_the_legs(up: Up, method: str, status: int) -> None:
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("NOTIFY", 481), ("MESSAGE", 405)])
+def test_what_means_nothing_to_a_leg_is_answered_all_the_same(up: Up, method: str, status: int) -> None:
     assert up.bench.far_requests(up.session, method).status == status
     up.ends_well()
 

@@ -109,12 +109,11 @@ class Attempts:
         """The current target has reached the callee."""
         self._rang = True
 
-    def refused(self, event: Refused, *, crypto_offered: bool) -> Step:
-        """What to try after this.  `crypto_offered`: SRTP keys were offered that need not be taken."""
+    def refused(self, event: Refused, *, encryption: str = "forbidden") -> Step:
+        """What to try after this.  `encryption`: what was offered."""
         self._failure = self._ending(event)
-        if event.status in _WITHOUT_CRYPTO and crypto_offered:
-            self.crypto_refused = True
-            return SendInvite()
+        if event.cause == "response" and event.status in _WITHOUT_CRYPTO and encryption != "forbidden":
+            return self._keys_refused(event, encryption)
         if event.cause == "transport" and self.large is not None:
             self._large_refused = True
             return SendInvite()
@@ -135,9 +134,14 @@ class Attempts:
         return None if target is None or self._large_refused else target.large
 
     @property
+    def host(self) -> str:
+        """Of the target."""
+        return "" if self.target is None else host_of(self.target.request_uri)
+
+    @property
     def at_home(self) -> bool:
         """The target is on the host that was dialled, not one that a redirection named."""
-        return self.target is not None and host_of(self.target.request_uri) == self.first_host
+        return self.host == self.first_host
 
     # ------------------------------------------------------------ inside
 
@@ -147,6 +151,14 @@ class Attempts:
         if event.cause == "transport":
             return ending("transport_failed", who=self._who)
         return ending_of_status(event.status, event.reason, who=self._who)
+
+    def _keys_refused(self, event: Refused, encryption: str) -> Step:
+        if encryption == "optional":
+            self.crypto_refused = True
+            return SendInvite()
+        code, text = event.status, event.reason
+        cause = "encryption_refused"
+        return GiveUp(ending(cause, who=self._who, detail=f"{code} {text}", sip_code=code, sip_reason=text))
 
     def _is_about_the_host(self, event: Refused) -> bool:
         return event.cause != "response" or event.status == 503

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cordboard.call import facts
 from cordboard.call.effects import PassDigit, ReportTransfer
 from cordboard.legs import info_digits
+from cordboard.legs.leg_media import Wishes
 from cordboard.legs.outputs import FromLeg, MediaCommand
 from cordboard.legs.refer import BadRefer, Referral, Replaced, Subscription, read_refer
 from cordboard.legs.sip_leg import SipLeg
@@ -23,8 +24,10 @@ class DialogLeg(SipLeg):
 
     __slots__ = ("_awaited", "_transfer")
 
-    def __init__(self, call_id: str, around: Surroundings, dialog_id: int, who: str, hops: int) -> None:
-        super().__init__(call_id, around, dialog_id, who, hops)
+    def __init__(
+        self, call_id: str, around: Surroundings, dialog_id: int, who: str, hops: int, wishes: Wishes
+    ) -> None:
+        super().__init__(call_id, around, dialog_id, who, hops, wishes)
         self._awaited: bytes | None = None
         """Our offer in a 200; its answer comes with the ACK."""
         self._transfer: Subscription | None = None
@@ -172,7 +175,7 @@ class DialogLeg(SipLeg):
         if self.session is None or self.over:
             return []
         refresh = getattr(self.stack, "refresh", None)
-        return list(refresh(self.session, self.media.described, now)) if refresh else []
+        return list(refresh(self.session, self.media.refresh(), now)) if refresh else []
 
     def request_done(self, event: RequestDone, now: float) -> list[FromLeg]:
         """A far end may answer a refresh with other media than before."""

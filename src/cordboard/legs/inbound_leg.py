@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from cordboard.call.effects import AnswerLeg, EndLeg
 from cordboard.legs.dialog_leg import DialogLeg
+from cordboard.legs.leg_media import Wishes
 from cordboard.legs.outputs import FromLeg
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened
@@ -16,6 +19,8 @@ class InboundLeg(DialogLeg):
 
     What the call asks for before the endpoint has opened is kept as a wish, the strongest wins.
     """
+
+    _insecure = "encryption_not_offered"
 
     __slots__ = ("_early_sent", "_offer", "_wants_answer", "_wants_early", "withheld")
 
@@ -30,7 +35,7 @@ class InboundLeg(DialogLeg):
         hops: int,
     ) -> None:
         """`offer`: empty where ours goes with the 200."""
-        super().__init__(call_id, around, dialog_id, who, hops)
+        super().__init__(call_id, around, dialog_id, who, hops, Wishes(encryption=around.rules.encryption))
         self.session = session
         self.withheld = ""
         """The identity that shall not be told to others; empty if the caller does not mind."""
@@ -39,12 +44,20 @@ class InboundLeg(DialogLeg):
         self._wants_early = False
         self._early_sent = False
 
+    @property
+    def may_show_video(self) -> bool:
+        """Whether ports for video are needed: what the answer will say is not known yet."""
+        return b"m=video " in self._offer
+
     def media_opened(self, event: EndpointOpened, now: float) -> list[FromLeg]:
-        """The endpoint is there: do what the call has asked for meanwhile."""
+        """The endpoint is there: settle the offer, and do what the call has asked for meanwhile.
+
+        At once, because a call that is dialled for this one is offered the codec of this one.
+        """
         self.media.local = event
         if self._wants_answer is not None:
             return self.answer(self._wants_answer, now)
-        return self.ring(True, now) if self._wants_early else []
+        return self._describe(now) or (self.ring(True, now) if self._wants_early else [])
 
     def ring(self, early_media: bool, now: float) -> list[FromLeg]:
         """180, or 183 with our SDP so that early media can be heard.
@@ -59,7 +72,7 @@ class InboundLeg(DialogLeg):
         if self.media.local is None:
             self._wants_early = True
             return []
-        return self._describe(AnswerLeg(), now) or self._send_early(now)
+        return self._send_early(now)
 
     def _send_early(self, now: float) -> list[FromLeg]:
         assert self.session is not None
@@ -74,9 +87,12 @@ class InboundLeg(DialogLeg):
         if self.media.local is None:
             self._wants_answer = effect
             return []
-        return self._describe(effect, now) or self._accept(now)
+        if effect.codecs and not self._early_sent:
+            self.media.wishes = msgspec.structs.replace(self.media.wishes, codecs=effect.codecs)
+            self.media.forget()
+        return self._describe(now) or self._accept(now)
 
-    def _describe(self, effect: AnswerLeg, now: float) -> list[FromLeg]:
+    def _describe(self, now: float) -> list[FromLeg]:
         """Answer the offer, once; what must be done if that is impossible."""
         if self.media.described:
             return []
@@ -84,9 +100,9 @@ class InboundLeg(DialogLeg):
             if self._offer:
                 self.media.answer(self._offer)
             else:
-                self.media.offer()
+                self.media.offer(self.media.choose(None))
         except SdpError as error:
-            return self.fail(self.ending("codec_mismatch", str(error)), now)
+            return self.fail(self._unusable(error), now)
         return []
 
     def _accept(self, now: float) -> list[FromLeg]:

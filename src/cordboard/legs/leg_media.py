@@ -1,32 +1,50 @@
 """The media of one leg: what was offered, answered and settled, and what its worker is told of it.
 
 A description that is repeated word for word is answered with the same words: a refresh changes nothing.  An
-offer of ours after the first is our last description again, so that each section keeps its place (RFC 3264
-section 8), with its version raised where something has changed.
+offer of ours after the first is our last description again, so that each section keeps its place and each
+payload type its meaning (RFC 3264 section 8), with its version raised where something has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import msgspec
 
+from cordboard.call.codec_wish import CodecWish
+from cordboard.legs import codec_choice
+from cordboard.legs.media_orders import set_remote
 from cordboard.legs.outputs import MediaCommand, MediaOrder
 from cordboard.legs.rules import LegRules
-from cordboard.media.protocol import EndpointOpened, Format, SetRemote, WatchSilence
+from cordboard.media.protocol import EndpointOpened, WatchSilence
 from cordboard.sdp import (
-    PCMA,
-    PCMU,
     Codec,
     MediaParameters,
+    Ours,
     SessionDescription,
+    VideoOffer,
+    VideoParameters,
     answer_offer,
     make_offer,
+    new_keys,
     parse,
     read_answer,
     serialise,
 )
-from cordboard.sdp.session import DIRECTIONS, MediaDescription, Origin
+from cordboard.sdp.session import DIRECTIONS, Origin
 
-OUR_CODECS = (PCMU, PCMA)
+MANDATORY, OPTIONAL, FORBIDDEN = "mandatory", "optional", "forbidden"
+_DEFAULT_PTIME_MS = 20
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """How one leg's media shall be."""
+
+    codecs: tuple[CodecWish, ...] = ()
+    """In order of preference; empty = what the server does without being asked."""
+    encryption: str = FORBIDDEN
+    two_media_lines: bool = False
+    """`optional` as one SAVP and one AVP line."""
+    dtmf: str = "auto"
+    """auto, rfc4733, info or inband"""
 
 
 class LegMedia:
@@ -41,12 +59,12 @@ class LegMedia:
         "_version",
         "_watched",
         "described",
-        "dtmf_wish",
         "local",
         "settled",
+        "wishes",
     )
 
-    def __init__(self, endpoint_id: str, dialog_id: int, rules: LegRules) -> None:
+    def __init__(self, endpoint_id: str, dialog_id: int, rules: LegRules, wishes: Wishes) -> None:
         """`dialog_id`: the `sess-id` of our descriptions."""
         self._endpoint_id = endpoint_id
         self._dialog_id = dialog_id
@@ -57,37 +75,85 @@ class LegMedia:
         """The last one that was answered; empty if the last offer was ours."""
         self._info_seen = False
         self._watched = False
+        self.wishes = wishes
         self.described = b""
         """Our last description."""
-        self.dtmf_wish = "auto"
-        """What the trunk says: auto, rfc4733, info or inband."""
         self.local: EndpointOpened | None = None
         self.settled: MediaParameters | None = None
 
-    # ------------------------------------------------------------ offers and answers
+    # ------------------------------------------------------------ offers
 
-    def offer(self, codecs: Sequence[Codec] = OUR_CODECS) -> bytes:
-        """Our first offer to a far end."""
+    def choose(self, other: MediaParameters | None) -> Ours:
+        """The codecs to offer, the other leg's first."""
+        return codec_choice.offered(self.wishes.codecs, self._rules.codecs, other.codec if other else None)
+
+    def offer(self, ours: Ours, other: MediaParameters | None = None) -> bytes:
+        """Our first offer to a far end: `other` is what the other leg has settled."""
         assert self.local is not None
+        wishes = self.wishes
+        secure = wishes.encryption != FORBIDDEN
         body = make_offer(
             address=self.local.address,
             port=self.local.port,
-            codecs=codecs,
+            codecs=ours.codecs,
+            ptime_ms=ours.ptime_ms or _DEFAULT_PTIME_MS,
             session_id=self._dialog_id,
             version=self._version,
+            crypto=new_keys(self._rules.new_key) if secure else (),
+            profile=self._profile(),
+            video=self._video_offer(ours, other.video if other else None),
         )
         return self._describe(body)
 
+    def _profile(self) -> str:
+        if self.wishes.encryption == MANDATORY:
+            return "RTP/SAVP"
+        both = self.wishes.encryption == OPTIONAL and self.wishes.two_media_lines
+        return "both" if both else "RTP/AVP"
+
+    def _video_offer(self, ours: Ours, other: VideoParameters | None) -> VideoOffer | None:
+        """What the other leg sees, if it is wished for."""
+        if other is None or self.local is None or not self.local.video_port:
+            return None
+        codecs = tuple(codec for codec in other.codecs if codec.name in ours.video)
+        if not codecs:
+            return None
+        secure = self.wishes.encryption != FORBIDDEN
+        return VideoOffer(
+            port=self.local.video_port,
+            codecs=codecs,
+            feedback=other.feedback,
+            crypto=new_keys(self._rules.new_key) if secure else (),
+        )
+
     def offer_again(self) -> bytes:
-        """What holds already, open in both directions; a far end that holds can come back with it."""
+        """What holds already, open in both directions: a far end that holds can come back with it."""
+        return self._describe_again(open_it=True)
+
+    def refresh(self) -> bytes:
+        """What holds already."""
+        return self._describe_again(open_it=False)
+
+    def _describe_again(self, *, open_it: bool) -> bytes:
         description = parse(self.described)
-        before = [[*section.attributes] for section in description.media]
-        for section in description.media:
-            _open(section)
-        if before == [section.attributes for section in description.media]:
+        changed = self._close_rejected(description)
+        if open_it:
+            changed = _open(description) or changed
+        if not changed:
             return self.described
         description.origin = self._next_origin(description.origin)
         return self._describe(serialise(description))
+
+    def _close_rejected(self, description: SessionDescription) -> bool:
+        """A section that the far end has rejected keeps its place, closed."""
+        changed = False
+        standing = self.settled.sections if self.settled is not None else ()
+        for section, now in zip(description.media, standing, strict=False):
+            if section.port and not now.active:
+                section.port, changed = 0, True
+        return changed
+
+    # ------------------------------------------------------------ answers
 
     def answer(self, body: bytes) -> bytes:
         """Answer an offer.  Raises SdpError, and then nothing has changed."""
@@ -95,23 +161,39 @@ class LegMedia:
             return self.described
         assert self.local is not None
         offer = parse(body)
+        wishes = self.wishes
         answer = answer_offer(
             offer,
             address=self.local.address,
             port=self.local.port,
-            codecs=offered_first(offer),
+            codecs=codec_choice.answered(offer, wishes.codecs, self._rules.codecs),
             session_id=self._dialog_id,
             version=self._version,
+            encryption=wishes.encryption,
+            new_key=self._rules.new_key,
+            keep=self.settled,
+            video=self._video_answer(),
         )
         self.settled = answer.media
         self._describe(answer.body)
         self._their_offer = body
         return answer.body
 
+    def _video_answer(self) -> VideoOffer | None:
+        wanted = codec_choice.wants_video(self.wishes.codecs, self._rules.codecs)
+        if not wanted or self.local is None or not self.local.video_port:
+            return None
+        return VideoOffer(port=self.local.video_port)
+
     def read(self, offer: bytes, body: bytes) -> None:
         """Take the far end's answer to an offer of ours.  Raises SdpError."""
-        self.settled = read_answer(offer, parse(body))
+        self.settled = read_answer(offer, parse(body), encryption=self.wishes.encryption)
         self._their_offer = b""
+
+    def forget(self) -> None:
+        """What was described so far was never sent."""
+        self.described = self._their_offer = b""
+        self._version = 1
 
     def _describe(self, body: bytes) -> bytes:
         self._version += 1
@@ -139,8 +221,8 @@ class LegMedia:
     @property
     def dtmf_mode(self) -> str:
         """How keys go to the far end: rfc4733, info or inband."""
-        if self.dtmf_wish != "auto":
-            return self.dtmf_wish
+        if self.wishes.dtmf != "auto":
+            return self.wishes.dtmf
         if self.settled is not None and self.settled.dtmf_send_type is not None:
             return "rfc4733"
         return "info" if self._info_seen else "inband"
@@ -155,29 +237,9 @@ class LegMedia:
 
     def remote(self) -> list[MediaOrder | MediaCommand]:
         """What was negotiated."""
-        media = self.settled
-        if media is None:
+        if self.settled is None:
             return []
-        codec = media.codec
-        command = SetRemote(
-            endpoint_id=self._endpoint_id,
-            address=media.address,
-            port=media.port,
-            rtcp_port=media.rtcp_port,
-            send=Format(
-                name=codec.name,
-                payload_type=codec.payload_type,
-                clock_rate=codec.clock_rate,
-                ptime_ms=media.ptime_ms,
-            ),
-            accepted=media.accepted,
-            dtmf_send_type=media.dtmf_send_type,
-            dtmf_receive_type=media.dtmf_receive_type,
-            dtmf_mode=self.dtmf_mode,
-            sending=media.sending,
-            receiving=media.receiving,
-        )
-        return [MediaOrder(command=command)]
+        return [MediaOrder(command=set_remote(self._endpoint_id, self.settled, self.dtmf_mode))]
 
     def watch(self, answered: bool) -> list[MediaOrder | MediaCommand]:
         """Silence is watched for while both ends talk, and not while one holds the other."""
@@ -192,20 +254,11 @@ class LegMedia:
         return [MediaCommand(command=WatchSilence(endpoint_id=self._endpoint_id, seconds=seconds))]
 
 
-def _open(section: MediaDescription) -> None:
-    if section.port:
-        kept = [pair for pair in section.attributes if pair[0] not in DIRECTIONS]
-        section.attributes = [*kept, ("sendrecv", "")]
-
-
-def preferred_first(codec: Codec | None) -> tuple[Codec, ...]:
-    """Our codecs, with the one the other leg already speaks in front: no transcoding where avoidable."""
-    if codec is None:
-        return OUR_CODECS
-    return tuple(sorted(OUR_CODECS, key=lambda ours: ours.name != codec.name))
-
-
-def offered_first(offer: SessionDescription) -> tuple[Codec, ...]:
-    """Our codecs in the caller's order of preference."""
-    rank = {codec.name: n for section in offer.media for n, codec in enumerate(section.codecs())}
-    return tuple(sorted(OUR_CODECS, key=lambda ours: rank.get(ours.name, len(rank))))
+def _open(description: SessionDescription) -> bool:
+    """Let all that is not closed flow in both directions; whether that changes anything."""
+    changed = False
+    for section in description.media:
+        if section.port and ("sendrecv", "") not in section.attributes:
+            kept = [pair for pair in section.attributes if pair[0] not in DIRECTIONS]
+            section.attributes, changed = [*kept, ("sendrecv", "")], True
+    return changed

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from cordboard.call import facts
+from cordboard.call.codec_wish import CodecWish, read_codecs
 from cordboard.call.effects import Dial, EndLeg
 from cordboard.call.reasons import Ending
-from cordboard.legs.attempts import AskRoute, Attempts, GiveUp, Step, host_of
+from cordboard.legs.attempts import AskRoute, Attempts, GiveUp, Step
 from cordboard.legs.dialog_leg import DialogLeg
 from cordboard.legs.identity import safe_headers
-from cordboard.legs.leg_media import preferred_first
+from cordboard.legs.leg_media import FORBIDDEN, OPTIONAL, LegMedia, Wishes
 from cordboard.legs.outputs import FromLeg, ResolveTarget, Route, Target
 from cordboard.legs.presented import Caller, Presented, present
 from cordboard.legs.refer import is_replaces
+from cordboard.legs.rules import PCMU_PCMA
 from cordboard.legs.sip_leg import MAX_HOPS
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened
-from cordboard.sdp import Codec
+from cordboard.sdp import MediaParameters, Ours
 from cordboard.sip.credentials import Credentials
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import (
@@ -42,7 +44,7 @@ _AUTHORIZATION = 350
 class OutboundLeg(DialogLeg):
     """Sends the INVITE as soon as both the target is known and the endpoint is open."""
 
-    __slots__ = ("_attempts", "_caller", "_dial", "_dialled", "_early_tag", "_offer_body", "_parent_codec")
+    __slots__ = ("_attempts", "_caller", "_dial", "_dialled", "_early_tag", "_offer_body", "_parent")
 
     def __init__(
         self,
@@ -50,20 +52,26 @@ class OutboundLeg(DialogLeg):
         around: Surroundings,
         dialog_id: int,
         *,
-        parent_codec: Codec | None,
+        parent: LegMedia | None,
         withheld: bool = False,
         hops: int = MAX_HOPS,
     ) -> None:
         destination = dial.destination
-        super().__init__(dial.call_id, around, dialog_id, destination.to, hops)
+        super().__init__(dial.call_id, around, dialog_id, destination.to, hops, Wishes())
         self._dial = dial
         self._caller = Caller(identity=dial.from_, name=dial.from_name, withheld=withheld)
-        self._parent_codec = parent_codec
+        self._parent = parent
         self._attempts = Attempts(destination.to, is_phone=destination.kind == "phone")
         self._offer_body = b""
         self._dialled = False
         self._early_tag: str | None = None
         """The fork whose early media is heard."""
+
+    @property
+    def may_show_video(self) -> bool:
+        """Whether ports for video are needed."""
+        parent = self._parent.settled if self._parent is not None else None
+        return parent is not None and parent.video is not None
 
     # ------------------------------------------------------------ the INVITEs
 
@@ -97,7 +105,12 @@ class OutboundLeg(DialogLeg):
         if target is None or self.media.local is None or self.over:
             return []
         self._early_tag = None
-        self._offer_body = self.media.offer(preferred_first(self._parent_codec))
+        self.media.wishes = self._wishes(now)
+        other = self._parent.settled if self._parent is not None else None
+        ours = self.media.choose(other)
+        if not ours.codecs:
+            return self.finish(self.ending("codec_mismatch", _nothing_to_offer(ours, other)))
+        self._offer_body = self.media.offer(ours, other)
         try:
             outputs = self._send(target, self._presented(target), now)
         except (HeaderError, UriError) as error:
@@ -128,6 +141,28 @@ class OutboundLeg(DialogLeg):
             **extras,
         )
         return list(outputs)
+
+    def _wishes(self, now: float) -> Wishes:
+        """What the script says, else the trunk; of calls to phones the trunk alone (swml.md 7.3)."""
+        destination, terms = self._dial.destination, self._attempts.terms
+        codecs, encryption = terms.codecs if terms else (), terms.encryption if terms else None
+        if self._attempts.is_phone:
+            codecs, encryption = codecs or PCMU_PCMA, encryption or FORBIDDEN
+        else:
+            codecs = _codecs_in(destination.to) or destination.codecs or codecs
+            encryption = destination.encryption or encryption or self.around.rules.encryption
+        return Wishes(
+            codecs=codecs,
+            encryption=FORBIDDEN if self._goes_plain(encryption, now) else encryption,
+            two_media_lines=terms is not None and terms.two_media_lines,
+            dtmf=terms.dtmf if terms else "auto",
+        )
+
+    def _goes_plain(self, encryption: str, now: float) -> bool:
+        """The far end has refused keys that it need not take, now or within the last hour."""
+        if encryption != OPTIONAL:
+            return False
+        return self._attempts.crypto_refused or self.around.plain_hosts.has(self._attempts.host, now)
 
     def _place(
         self,
@@ -186,10 +221,16 @@ class OutboundLeg(DialogLeg):
         """
         if self.over or event.status not in (180, 183):
             return []
-        self._attempts.rang()
+        self._reached(now)
         early = self._early_tag in (None, event.dialog_tag) and self._early_media(event)
         outputs = self.set_remote() if early else []
         return [*outputs, self.tell(facts.LegRinging(early_media=early))]
+
+    def _reached(self, now: float) -> None:
+        """The callee has the call: what made that possible is worth to be remembered."""
+        self._attempts.rang()
+        if self._attempts.crypto_refused:
+            self.around.plain_hosts.note(self._attempts.host, now)
 
     def _early_media(self, event: Provisional) -> bool:
         if not event.body or self._read_answer(self._offer_body, event.body) is not None:
@@ -202,6 +243,7 @@ class OutboundLeg(DialogLeg):
         if self.over:
             return []
         self.answered = True
+        self._reached(now)
         # A 200 that repeats nothing stands by what its own 183 said.
         settled = not event.body and self._early_tag == (event.response.to.tag or "")
         problem = None if settled else self._read_answer(self._offer_body, event.body)
@@ -212,7 +254,7 @@ class OutboundLeg(DialogLeg):
     def refused(self, event: Refused, now: float) -> list[FromLeg]:
         """The next attempt, or the end."""
         self.session = None
-        return self._take(self._attempts.refused(event, crypto_offered=False), now)
+        return self._take(self._attempts.refused(event, encryption=self.media.wishes.encryption), now)
 
     def _settled_with(self, event: ReinviteReceived | RequestReceived) -> bool:
         """Before the answer, an UPDATE of the fork whose early media is heard can be taken."""
@@ -228,7 +270,16 @@ class OutboundLeg(DialogLeg):
         headers = [_ELSEWHERE] if effect.answered_elsewhere else []
         return list(self.stack.cancel(self.session, headers=headers, now=now))
 
-    @property
-    def _host(self) -> str:
-        target = self._attempts.target
-        return "" if target is None else host_of(target.request_uri)
+
+def _nothing_to_offer(ours: Ours, other: MediaParameters | None) -> str:
+    if ours.unsupported:
+        return f"{', '.join(ours.unsupported)} cannot be offered to it"
+    spoken = other.codec.name if other is not None else "nothing"
+    return f"the other side speaks {spoken}, which can only be passed on"
+
+
+def _codecs_in(uri: str) -> tuple[CodecWish, ...]:
+    """A `codecs` parameter of a SIP URI."""
+    if ";codecs=" not in uri.lower():
+        return ()
+    return read_codecs(Uri.parse(uri).params.get("codecs") or "").wishes

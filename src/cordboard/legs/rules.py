@@ -28,8 +28,9 @@ class LegRules(msgspec.Struct, frozen=True, kw_only=True):
 
     codecs: tuple[CodecWish, ...] = PCMU_PCMA
     """Offered after the caller's own codec, and what callers are answered with."""
-    encryption: str = "optional"
-    """`mandatory`, `optional` or `forbidden`: of calls that come in, and of those we make."""
+    encryption: str = "forbidden"
+    """`mandatory`, `optional` or `forbidden`: of calls that come in, and of those that we make where nobody
+    says otherwise.  The first two need `new_key`."""
     session_timeout: int = 0
     """Seconds of Session-Expires; 0 = no session timers."""
     asserted_identity: bool = False

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from cordboard.call import facts
 from cordboard.call.effects import EndLeg
 from cordboard.call.reasons import Ending, ending, q850_cause
-from cordboard.legs.leg_media import LegMedia
+from cordboard.legs.leg_media import FORBIDDEN, LegMedia, Wishes
 from cordboard.legs.outputs import CloseMedia, DialogSaved, FromLeg, Happened
 from cordboard.legs.surroundings import Surroundings
-from cordboard.sdp import NoCommonCodec, SdpError
+from cordboard.sdp import NoCommonCodec, NoCommonSecurity, SdpError
 from cordboard.sip.events import SessionEnded
 
 _ENDED_BY = {
@@ -33,6 +33,9 @@ MAX_HOPS = 70
 class SipLeg:
     """What every state of a leg has in common: a session, its media, and one end."""
 
+    _insecure = "encryption_refused"
+    """Cause where the far end does not have the encryption that is demanded."""
+
     __slots__ = (
         "answered",
         "around",
@@ -46,14 +49,16 @@ class SipLeg:
         "who",
     )
 
-    def __init__(self, call_id: str, around: Surroundings, dialog_id: int, who: str, hops: int) -> None:
+    def __init__(
+        self, call_id: str, around: Surroundings, dialog_id: int, who: str, hops: int, wishes: Wishes
+    ) -> None:
         self.call_id = call_id
         self.around = around
         self.stack = around.stack
         self.hops = hops
         """Max-Forwards of the INVITE: what a call that this leg makes dial has one less of."""
         self.session: str | None = None
-        self.media = LegMedia(call_id, dialog_id, around.rules)
+        self.media = LegMedia(call_id, dialog_id, around.rules, wishes)
         self.who = who
         """How sentences name the far end."""
         self.answered = False
@@ -133,11 +138,16 @@ class SipLeg:
             return self.ending("no_sdp")
         try:
             self.media.read(offer, body)
-        except NoCommonCodec as error:
-            return self.ending("codec_mismatch", str(error))
         except SdpError as error:
-            return self.ending("bad_sdp", str(error))
+            return self._unusable(error)
         return None
+
+    def _unusable(self, error: SdpError) -> Ending:
+        """The ending of a leg whose far end has described media that cannot be had."""
+        if isinstance(error, NoCommonSecurity):
+            forbidden = self.media.wishes.encryption == FORBIDDEN
+            return self.ending("encryption_forbidden" if forbidden else self._insecure, str(error))
+        return self.ending("codec_mismatch" if isinstance(error, NoCommonCodec) else "bad_sdp", str(error))
 
     def _respond(
         self,

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from cordboard.call.effects import AnswerLeg, Dial, EndLeg, PassDigit, ReportTransfer, RingLeg, SendDigitsTo
 from cordboard.call.facts import DigitsSent
 from cordboard.call.reasons import Ending, ending
+from cordboard.legs import codec_choice
 from cordboard.legs.arrivals import Identity, describe, wants_privacy
 from cordboard.legs.dialog_leg import DialogLeg
 from cordboard.legs.inbound_leg import InboundLeg
 from cordboard.legs.info_sender import KEY_MS, InfoSender, PressKey, RowSent
-from cordboard.legs.leg_media import OUR_CODECS
+from cordboard.legs.leg_media import FORBIDDEN
 from cordboard.legs.outbound_leg import OutboundLeg
 from cordboard.legs.outputs import (
     CallOffered,
@@ -32,7 +33,7 @@ from cordboard.legs.rules import LegRules
 from cordboard.legs.sip_leg import MAX_HOPS
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened, EndpointRefused, MediaSilent, SendDigits
-from cordboard.sdp import NoCommonCodec, SdpError, check_offer, parse
+from cordboard.sdp import NoCommonCodec, NoCommonSecurity, SdpError, check_offer, parse
 from cordboard.sip import events
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.headers import HeaderError
@@ -119,7 +120,10 @@ class SipLegs:
 
     def accept_offer(self, call_id: str) -> list[Output]:
         """The offered call has got a driver: open its media."""
-        return [OpenMedia(call_id=call_id)] if call_id in self._legs else []
+        leg = self._legs.get(call_id)
+        if not isinstance(leg, InboundLeg):
+            return []
+        return [OpenMedia(call_id=call_id, video=leg.may_show_video)]
 
     def dial(self, effect: Dial, now: float) -> list[Output]:
         """Start an outbound leg: find its target and open its media, side by side."""
@@ -128,7 +132,7 @@ class SipLegs:
             effect,
             self._around,
             self._next_serial(),
-            parent_codec=parent.media.codec if parent is not None else None,
+            parent=parent.media if parent is not None else None,
             withheld=isinstance(parent, InboundLeg) and parent.withheld == effect.from_,
             # Two servers that dial each other, or one that dials itself, come to an end.
             hops=parent.hops - 1 if parent is not None else MAX_HOPS,
@@ -139,7 +143,7 @@ class SipLegs:
         near = effect.parent if parent is not None else None
         return [
             # First: a destination that is refused at once closes what must then be open.
-            OpenMedia(call_id=effect.call_id, near=near),
+            OpenMedia(call_id=effect.call_id, near=near, video=leg.may_show_video),
             ResolveTarget(call_id=effect.call_id, destination=effect.destination),
         ]
 
@@ -282,15 +286,19 @@ class SipLegs:
             offered = describe(event, self._ours, trusted=trusted)
             hops = event.request.max_forwards
         except NoCommonCodec as error:
-            return self._mismatch(event, str(error), now)
+            return self._mismatch(event, error, now)
         except (SdpError, UriError, HeaderError):
             return self._reject(event.session, 400, now)
         self._admit(offered, event, MAX_HOPS if hops is None else min(hops, MAX_HOPS))
         return [offered]
 
     def _check_offer(self, body: bytes) -> None:
-        if body:
-            check_offer(parse(body), address=self.stack.local.address, codecs=OUR_CODECS)
+        if not body:
+            return
+        rules = self._rules
+        codecs = codec_choice.answerable((), rules.codecs)
+        address = self.stack.local.address
+        check_offer(parse(body), address=address, codecs=codecs, encryption=rules.encryption)
 
     def _status_of_replaces(self, event: events.InviteReceived) -> int:
         """Nobody can take over a call of ours this way: 486 as for a phone that will not give up its call,
@@ -303,9 +311,13 @@ class SipLegs:
         known = find(found.call_id, found.to_tag, found.from_tag) if find else None
         return 481 if known is None else 486
 
-    def _mismatch(self, event: events.InviteReceived, detail: str, now: float) -> list[Output]:
+    def _mismatch(self, event: events.InviteReceived, error: NoCommonCodec, now: float) -> list[Output]:
         """Nobody's phone rings for a call that could not be heard."""
-        end = ending("codec_mismatch", who=event.source.host_port, detail=detail)
+        cause = "codec_mismatch"
+        if isinstance(error, NoCommonSecurity):
+            forbidden = self._rules.encryption == FORBIDDEN
+            cause = "encryption_forbidden" if forbidden else "encryption_not_offered"
+        end = ending(cause, who=event.source.host_port, detail=str(error))
         refused = CallRefused(source=event.source, status=488, ending=end)
         return [refused, *self._reject(event.session, 488, now)]
 
