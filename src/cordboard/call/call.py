@@ -219,7 +219,7 @@ class Call:
         why = fact.ending
         if self._is_confirming and why.reason is EndReason.HANGUP:
             why = self._ending("confirm_hung_up")
-        abandoned = [*self._abandon(why, now), *self._background.leg_ended(now)]
+        abandoned = [*self._abandon(why, now), *self._background.leg_ended(now), *self._side.silence()]
         gone = PeerEnded(call_id=self.info.call_id, ending=why)
         return [*abandoned, *self._leg.ended(why), *self._tell_others(gone)]
 
@@ -453,7 +453,8 @@ class Call:
             answered_elsewhere=why.cause == "lost_race",
         )
         self._deadline = None
-        return [*self._abandon(why, now), *self._background.stop_all(), *self._leg.end(command)]
+        abandoned = [*self._abandon(why, now), *self._background.stop_all(), *self._side.silence()]
+        return [*abandoned, *self._leg.end(command)]
 
     def _abandon(self, why: Ending, now: float) -> list[Effect]:
         return [] if self._running is None else self._running.abandon(why, now)

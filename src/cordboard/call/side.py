@@ -64,7 +64,7 @@ class Side:
         if self._info.peer_call_id == self._peer:
             return []
         self._peer = self._info.peer_call_id
-        effects = [*self._silence(), *self._transfer_over(487, "Request Terminated")]
+        effects = [*self.silence(), *self._transfer_over(487, "Request Terminated")]
         return (
             [*effects, *self._tell(PeerHeld(call_id=self._info.call_id, held=True))]
             if self._held
@@ -112,7 +112,7 @@ class Side:
         if fact.call_id != self._info.peer_call_id:
             return []
         if not fact.held or self._music is not None:
-            return [] if fact.held else self._silence()
+            return [] if fact.held else self.silence()
         self._music = self._new_id()
         return [PlayTo(control_id=self._music, items=MUSIC, loop=0)]
 
@@ -120,6 +120,11 @@ class Side:
         """There is no music, or it has broken off."""
         if fact.control_id == self._music:
             self._music = None
+
+    def silence(self) -> list[Effect]:
+        """Stop the music, if there is any."""
+        stopped, self._music = self._music, None
+        return [] if stopped is None else [StopPlay(control_id=stopped)]
 
     # -------------------------------------------------- transfers
 
@@ -165,10 +170,6 @@ class Side:
         was, self._transferring = self._transferring, False
         self._deadline = None
         return [ReportTransfer(status=status, reason=reason)] if was else []
-
-    def _silence(self) -> list[Effect]:
-        stopped, self._music = self._music, None
-        return [] if stopped is None else [StopPlay(control_id=stopped)]
 
     def _tell(self, fact: PeerPressed | PeerHeld | TransferTo | JoinRequested) -> list[Effect]:
         peer = self._info.peer_call_id

@@ -7,11 +7,22 @@ nothing is given up after 64*T1.  `cordboard.testing.virtual` has an example.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
-from cordboard.call.effects import AnswerLeg, Dial, EndLeg, RingLeg
-from cordboard.call.facts import Fact, LegAnswered, LegEnded, LegRinging
+from cordboard.call.effects import AnswerLeg, Dial, EndLeg, ReportTransfer, RingLeg
+from cordboard.call.facts import (
+    DigitReceived,
+    Fact,
+    LegAnswered,
+    LegEnded,
+    LegHeld,
+    LegResumed,
+    LegRinging,
+    TransferRequested,
+)
+from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending, ending_of_status
 from cordboard.testing.virtual_time import VirtualTime
 
@@ -23,8 +34,15 @@ GIVE_UP = 64 * T1
 class FarEnd:
     """What a dialled far end does: (seconds after the INVITE, what), in order.
 
-    What is a status code (180, 183 with SDP, 200, any failure), `"bye"` after a 200, or nothing at all for
-    a far end that is silent.  `answers_cancel` false: it takes the CANCEL and never sends the 487.
+    What is a status code (180, 183 with SDP, 200, any failure), or, after a 200, a word:
+
+    - `"bye"`, `"hold"`, `"resume"`
+    - `"press 1"`: a key
+    - `"refer b2"`: a transfer to that destination
+    - `"refer b2 replacing c"`: one that replaces a call: `c` is its id, or what it was dialled to
+
+    Nothing at all is a far end that is silent.  `answers_cancel` false: it takes the CANCEL and never sends
+    the 487.
     """
 
     def __init__(self, *steps: tuple[float, int | str], answers_cancel: bool = True) -> None:
@@ -36,6 +54,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """What the calling phone does: hang up (CANCEL or BYE) at a time, or wait to be hung up on."""
 
     hangs_up_at: float | None = None
+    does: tuple[tuple[float, str], ...] = ()
+    """(time, word) as a `FarEnd` does them."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -69,6 +89,36 @@ class SimulatedLeg:
         self.tell(LegEnded(ending=why))
         self.is_over = True
 
+    @property
+    def is_talking(self) -> bool:
+        """Answered, and nobody has asked for the end."""
+        return False
+
+    def do(self, word: str) -> None:
+        """What a person at this far end does, if the call is up."""
+        if not self.is_talking:
+            return
+        self.seen(f"< {word}")
+        what, _, rest = word.partition(" ")
+        if what in ("hold", "resume"):
+            self.tell(LegHeld() if what == "hold" else LegResumed())
+        elif what == "press":
+            self.tell(DigitReceived(digit=rest, duration_ms=100))
+        else:
+            self.tell(self._transfer(rest))
+
+    def report_transfer(self, command: ReportTransfer) -> None:
+        """NOTIFY."""
+        if not self.is_over:
+            self.seen(f"> NOTIFY {command.status}")
+
+    def _transfer(self, wish: str) -> TransferRequested:
+        to, _, replaced = wish.partition(" replacing ")
+        destination = Destination(kind="sip", to=to, timeout=8.0)
+        return TransferRequested(
+            destination=destination, replaces=self._legs.call_id_of(replaced) if replaced else None
+        )
+
     def begin_transaction(self) -> None:
         """A request leaves: from now on 64*T1 are left for everything to be over."""
         self._legs.last_transaction = self._time.now
@@ -85,6 +135,12 @@ class CallingLeg(SimulatedLeg):
         self.begin_transaction()
         if caller.hangs_up_at is not None:
             self._time.at(caller.hangs_up_at, self._hang_up)
+        for when, word in caller.does:
+            self._time.at(when, self._hang_up if word == "bye" else partial(self.do, word))
+
+    @property
+    def is_talking(self) -> bool:
+        return self._answered and self._ending is None and not self.is_over
 
     def ring(self, command: RingLeg) -> None:
         """180, or 183 with SDP."""
@@ -132,6 +188,10 @@ class DialledLeg(SimulatedLeg):
         self._time.after(GIVE_UP, self._give_up_invite)
         self._schedule()
 
+    @property
+    def is_talking(self) -> bool:
+        return self._answered and self._ending is None and not self.is_over
+
     # ---------------------------------------- what we do
 
     def end(self, command: EndLeg) -> None:
@@ -173,7 +233,7 @@ class DialledLeg(SimulatedLeg):
     def _schedule(self) -> None:
         for seconds, what in self._far_end.steps:
             if isinstance(what, str):
-                self._time.after(seconds, self._bye_arrives)
+                self._time.after(seconds, self._bye_arrives if what == "bye" else partial(self.do, what))
             else:
                 self._time.after(max(0.0, seconds - self._legs.round_trip / 2), self._leaves(what))
 
@@ -242,11 +302,14 @@ class RecordingLegs:
         self.round_trip = round_trip
         self.seen: list[Seen] = []
         self.legs: dict[str, CallingLeg | DialledLeg] = {}
+        self.dialled: dict[str, str] = {}
+        """What was dialled last as what call."""
         self.last_transaction = 0.0
         self.deliver: Callable[[str, Fact], None] = lambda call_id, fact: None
 
     def dial(self, command: Dial) -> None:
         """Start the leg of a dialled call."""
+        self.dialled[command.destination.to] = command.call_id
         far_end = self.far_ends.get(command.destination.to)
         if far_end is None:
             unknown = ending("dns_failed", who=command.destination.to)
@@ -254,13 +317,21 @@ class RecordingLegs:
         else:
             self.legs[command.call_id] = DialledLeg(self, command.call_id, far_end)
 
+    def call_id_of(self, name: str) -> str:
+        """The call that was dialled to this destination; otherwise the name is an id."""
+        return self.dialled.get(name, name)
+
     def call_in(self, call_id: str, caller: Caller) -> None:
         """A caller's INVITE has arrived."""
         self.legs[call_id] = CallingLeg(self, call_id, caller)
 
-    def carry_out(self, call_id: str, command: RingLeg | AnswerLeg | EndLeg) -> None:
+    def carry_out(self, call_id: str, command: RingLeg | AnswerLeg | EndLeg | ReportTransfer) -> None:
         """Do what a call asks of its leg."""
         leg = self.legs.get(call_id)
+        if isinstance(command, ReportTransfer):
+            if leg is not None:
+                leg.report_transfer(command)
+            return
         if isinstance(command, EndLeg):
             if leg is not None:
                 leg.end(command)

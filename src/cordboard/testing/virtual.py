@@ -25,7 +25,6 @@ from cordboard.call.actions import (
     Evaluated,
     FetchDocument,
     Finished,
-    PlayItem,
     Request,
     RequestAnswered,
     Result,
@@ -41,16 +40,26 @@ from cordboard.call.effects import (
     Effect,
     EndLeg,
     Join,
+    PassDigit,
     PlayTo,
     Report,
+    ReportTransfer,
     RingLeg,
+    SendDigitsTo,
+    StartRecording,
+    StartTap,
     StopPlay,
+    StopRecording,
+    StopTap,
     TellCall,
     Unjoin,
 )
-from cordboard.call.facts import DriverReply, Fact, PlayFinished
+from cordboard.call.facts import DriverReply, Fact
 from cordboard.testing.recording_legs import Caller, FarEnd, RecordingLegs, Seen
+from cordboard.testing.virtual_media import VirtualMedia
 from cordboard.testing.virtual_time import VirtualTime
+
+_MEDIA = (PlayTo, StopPlay, PassDigit, SendDigitsTo, StartRecording, StopRecording, StartTap, StopTap)
 
 __all__ = [
     "Caller",
@@ -106,7 +115,11 @@ class VirtualShell:
         evaluate: Callable[[str, dict[str, Any]], Any] = lambda expression, bindings: None,
         audio_seconds: float = 2.0,
     ) -> None:
-        """`documents` by URL; an audio item whose URL contains `missing` cannot be played."""
+        """`documents` by URL; an audio item whose URL contains `missing` cannot be played.
+
+        The `document` of a confirm is a list of steps for a `ListDriver`; one that is given by URL is a list
+        of one `FetchDocument`, and fails where `documents` does not have it.
+        """
         self.time = time
         self.legs = legs
         self.calls: dict[str, Call] = {}
@@ -117,8 +130,7 @@ class VirtualShell:
         self.most_joins = 0
         self._documents = documents or {}
         self._evaluate = evaluate
-        self._audio_seconds = audio_seconds
-        self._playing: dict[tuple[str, str], bool] = {}
+        self.media = VirtualMedia(time, self.deliver, audio_seconds)
         self._queue: deque[tuple[str, Fact]] = deque()
         self._ids = itertools.count(1)
         self._alarms: dict[str, float] = {}
@@ -186,7 +198,7 @@ class VirtualShell:
             self.time.at(due, lambda: self._wake(call_id))
 
     def _do(self, call_id: str, effect: Effect) -> None:
-        if isinstance(effect, (RingLeg, AnswerLeg, EndLeg)):
+        if isinstance(effect, RingLeg | AnswerLeg | EndLeg | ReportTransfer):
             self.legs.carry_out(call_id, effect)
         elif isinstance(effect, TellCall):
             self._queue.append((effect.call_id, effect.fact))
@@ -194,25 +206,24 @@ class VirtualShell:
             self.reports.append(Told(self.time.now, call_id, effect))
         elif isinstance(effect, Dial):
             self._dial(effect)
-        elif isinstance(effect, (Join, Unjoin)):
+        elif isinstance(effect, Join | Unjoin):
             self._join(effect)
-        elif isinstance(effect, PlayTo):
-            self._play(call_id, effect)
-        elif isinstance(effect, StopPlay):
-            self._played(call_id, effect.control_id, ())
         elif isinstance(effect, AskShell):
             self._reply(call_id, effect)
+        elif isinstance(effect, _MEDIA):
+            self.media.carry_out(call_id, effect)
         else:
             assert isinstance(effect, CallOver)
 
     def _dial(self, dial: Dial) -> None:
         self.calls[dial.call_id] = call = Call(
             info=dialled_info(dial),
-            driver=None,
+            driver=_confirm_driver(dial),
             parent=dial.parent,
             call_state_url=dial.destination.call_state_url,
             call_state_events=dial.destination.call_state_events,
             destination=dial.destination,
+            confirm_timeout=dial.destination.confirm.timeout if dial.destination.confirm else None,
             new_id=self._new_id,
         )
         self.legs.dial(dial)
@@ -225,22 +236,6 @@ class VirtualShell:
         else:
             self.joined = {other for other in self.joined if not other & pair} | {pair}
             self.most_joins = max(self.most_joins, len(self.joined))
-
-    def _play(self, call_id: str, play: PlayTo) -> None:
-        self._playing[call_id, play.control_id] = True
-        errors = tuple(f"{item.url} is missing" for item in play.items if "missing" in item.url)
-        if play.loop:
-            seconds = play.loop * sum(self._seconds(item) for item in play.items)
-            self.time.after(seconds, lambda: self._played(call_id, play.control_id, errors))
-
-    def _seconds(self, item: PlayItem) -> float:
-        if item.kind == "audio":
-            return 0.0 if "missing" in item.url else self._audio_seconds
-        return item.duration or self._audio_seconds
-
-    def _played(self, call_id: str, control_id: str, errors: tuple[str, ...]) -> None:
-        if self._playing.pop((call_id, control_id), False):
-            self.deliver(call_id, PlayFinished(control_id=control_id, errors=errors))
 
     def _reply(self, call_id: str, ask: AskShell) -> None:
         reply = DriverReply(ticket=ask.ticket, result=self._answer_to(ask.request))
@@ -309,6 +304,27 @@ def dialled_info(dial: Dial) -> CallInfo:
         from_name=dial.from_name,
         parent_call_id=dial.parent,
     )
+
+
+def _confirm_driver(dial: Dial) -> Driver | None:
+    confirm = dial.destination.confirm
+    if confirm is None:
+        return None
+    if confirm.url is None:
+        return ListDriver(confirm.document)
+    return _FetchDriver(confirm.url)
+
+
+class _FetchDriver(ListDriver):
+    """Fetches a document, and accepts if it is there."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__([FetchDocument(url=url, params={}, vars={})])
+
+    def resume(self, result: Result) -> Turn:
+        if isinstance(result, DocumentFailed):
+            return Turn(Finished(failed=result.sentence))
+        return super().resume(result)
 
 
 def _word(report: Report) -> str:

@@ -1,0 +1,141 @@
+"""Media in virtual time: what is played, recorded, tapped and sent takes its time and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cordboard.call.effects import (
+    Effect,
+    PassDigit,
+    PlayTo,
+    SendDigitsTo,
+    StartRecording,
+    StartTap,
+    StopPlay,
+    StopRecording,
+    StopTap,
+)
+from cordboard.call.facts import (
+    DigitsSent,
+    Fact,
+    PlayFinished,
+    RecordingEnded,
+    RecordingStarted,
+    TapEnded,
+    TapOpened,
+)
+from cordboard.call.plan import PlayItem
+from cordboard.testing.virtual_time import VirtualTime
+
+OPENING = 0.01
+"""Seconds until a recording or tap has begun."""
+CLOSING = 0.05
+"""Seconds until a file is complete."""
+
+Key = tuple[str, str]
+"""(call id, control id)"""
+
+
+class VirtualMedia:
+    """What goes on for each call.
+
+    An audio item whose URL contains `missing` cannot be played, a tap to a URI with `missing` not be opened.
+    A recording ends by itself after its `max_length`.
+    """
+
+    def __init__(
+        self, time: VirtualTime, deliver: Callable[[str, Fact], None], audio_seconds: float = 2.0
+    ) -> None:
+        self.time = time
+        self.playing: set[Key] = set()
+        self.recording: dict[Key, float] = {}
+        """When each began."""
+        self.tapping: set[Key] = set()
+        self.passed: list[tuple[str, str]] = []
+        """(call id, digit) of the keys that were passed on."""
+        self._deliver = deliver
+        self._audio_seconds = audio_seconds
+
+    def carry_out(self, call_id: str, effect: Effect) -> None:
+        """Do what a call asks of the media."""
+        if isinstance(effect, PlayTo):
+            self._play(call_id, effect)
+        elif isinstance(effect, StopPlay):
+            self._played(call_id, effect.control_id, ())
+        elif isinstance(effect, PassDigit):
+            self.passed.append((call_id, effect.digit))
+        elif isinstance(effect, SendDigitsTo):
+            sent = DigitsSent(control_id=effect.control_id)
+            self.time.after(0.23 * len(effect.digits), lambda: self._deliver(call_id, sent))
+        elif isinstance(effect, StartRecording):
+            self._record(call_id, effect)
+        elif isinstance(effect, StopRecording):
+            self._close(call_id, effect.control_id)
+        elif isinstance(effect, StartTap):
+            self._tap(call_id, effect)
+        elif isinstance(effect, StopTap):
+            self._untap(call_id, effect.control_id)
+
+    def running(self) -> list[Key]:
+        """All that has begun and not ended."""
+        return [*self.playing, *self.recording, *self.tapping]
+
+    # ---------------------------------------- playing
+
+    def _play(self, call_id: str, play: PlayTo) -> None:
+        self.playing.add((call_id, play.control_id))
+        errors = tuple(f"{item.url} is missing" for item in play.items if "missing" in item.url)
+        if play.loop == 0 and len(errors) < len(play.items):
+            return
+        seconds = max(play.loop, 1) * sum(self._seconds(item) for item in play.items)
+        self.time.after(seconds, lambda: self._played(call_id, play.control_id, errors))
+
+    def _seconds(self, item: PlayItem) -> float:
+        if item.kind == "audio":
+            return 0.0 if "missing" in item.url else self._audio_seconds
+        return item.duration or self._audio_seconds
+
+    def _played(self, call_id: str, control_id: str, errors: tuple[str, ...]) -> None:
+        if (call_id, control_id) in self.playing:
+            self.playing.discard((call_id, control_id))
+            self._deliver(call_id, PlayFinished(control_id=control_id, errors=errors))
+
+    # ---------------------------------------- recording
+
+    def _record(self, call_id: str, effect: StartRecording) -> None:
+        key = (call_id, effect.control_id)
+        self.recording[key] = self.time.now
+        started = RecordingStarted(control_id=effect.control_id, url=f"http://h/{effect.control_id}.wav")
+        self.time.after(OPENING, lambda: self._deliver(call_id, started))
+        if effect.recording.max_length:
+            self.time.after(effect.recording.max_length, lambda: self._close(*key))
+
+    def _close(self, call_id: str, control_id: str) -> None:
+        began = self.recording.pop((call_id, control_id), None)
+        if began is None:
+            return
+        seconds = self.time.now - began
+        ended = RecordingEnded(
+            control_id=control_id,
+            outcome="finished",
+            url=f"http://h/{control_id}.wav",
+            duration=seconds,
+            size=44 + int(seconds * 16000),
+        )
+        self.time.after(CLOSING, lambda: self._deliver(call_id, ended))
+
+    # ---------------------------------------- tapping
+
+    def _tap(self, call_id: str, effect: StartTap) -> None:
+        if "missing" in effect.target.uri:
+            failed = TapEnded(control_id=effect.control_id, sentence=f"{effect.target.uri} is missing.")
+            self.time.after(OPENING, lambda: self._deliver(call_id, failed))
+            return
+        self.tapping.add((call_id, effect.control_id))
+        opened = TapOpened(control_id=effect.control_id, address="192.0.2.1", port=4000)
+        self.time.after(OPENING, lambda: self._deliver(call_id, opened))
+
+    def _untap(self, call_id: str, control_id: str) -> None:
+        if (call_id, control_id) in self.tapping:
+            self.tapping.discard((call_id, control_id))
+            self.time.after(CLOSING, lambda: self._deliver(call_id, TapEnded(control_id=control_id)))
