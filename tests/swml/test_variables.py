@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from cordboard.call.actions import Evaluate, Evaluated, Finished
 from cordboard.swml import expressions
 from cordboard.swml.conditions import Hole, compile_condition, fill
+from cordboard.swml.document import load
 from cordboard.swml.expressions import Expression, Lookup, split
+from cordboard.swml.script import Script
 
 
 def test_a_whole_placeholder_keeps_the_type_and_a_part_becomes_text(drive: Any) -> None:
@@ -208,3 +211,17 @@ def test_hyphens_are_part_of_a_path() -> None:
 def test_hostile_texts_are_split_in_linear_time() -> None:
     for text in ("${" * 200_000, "${/[" + "/[" * 200_000, "${'" + "\\'" * 200_000, "${a}" * 100_000):
         split(text)
+
+
+def test_all_the_javascript_of_one_script_together_is_bounded(info: Any) -> None:
+    document = load("sections: {main: [{label: a}, {set: {x: '${1 + 1}'}}, {goto: a}]}", source="a")
+    script = Script(document, info())
+    turn, evaluations = script.start(), 0
+    while isinstance(turn.next, Evaluate):
+        evaluations += 1
+        turn = script.resume(Evaluated(value=2, seconds=0.149))
+    assert isinstance(turn.next, Finished)
+    assert evaluations == 34
+    assert turn.next.failed == (
+        "the expressions of this script have used more than 5 s of processor time together"
+    )

@@ -1,4 +1,4 @@
-"""What the drivers of calls ask of the shell: values of expressions, and documents."""
+"""What the drivers of calls ask of the shell: values of expressions, documents, answers to requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from cordboard.call.actions import CallInfo, Evaluate, FetchDocument, RequestAnswered, SendRequest
+from cordboard.call.actions import CallInfo, Evaluate, FetchDocument, SendRequest
 from cordboard.call.effects import AskShell
 from cordboard.call.facts import DriverReply
 from cordboard.server.fetcher import DocumentFetcher
@@ -34,14 +34,16 @@ class Asking:
             self._spawn(self._fetch(info, effect.ticket, request), info.call_id)
             return
         if isinstance(request, SendRequest):
-            failed = RequestAnswered(url=request.url, sentence="HTTP requests are not built yet.")
-            self._answer(info, effect.ticket, failed)
+            self._spawn(self._send(info, effect.ticket, request), info.call_id)
             return
         value = evaluate_at_once(request.expression, request.bindings)
         if value is not None:
             self._answer(info, effect.ticket, value)
         else:
             self._spawn(self._evaluate_aside(info, effect.ticket, request), info.call_id)
+
+    async def _send(self, info: CallInfo, ticket: int, request: SendRequest) -> None:
+        self._answer(info, ticket, await self._documents.requester.send(request))
 
     async def _evaluate_aside(self, info: CallInfo, ticket: int, request: Evaluate) -> None:
         self._answer(info, ticket, await evaluate_aside(request.expression, request.bindings))

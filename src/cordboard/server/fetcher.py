@@ -13,6 +13,7 @@ from cordboard.call.actions import CallInfo, DocumentFailed, DocumentFetched, Fe
 from cordboard.server.audio_fetcher import AudioFetcher
 from cordboard.server.http_client import FAILURES, failure, follow, open_session, read_at_most
 from cordboard.server.outbound_policy import OutboundPolicy
+from cordboard.server.requester import Requester
 from cordboard.webhooks.documents import document_body
 from cordboard.webhooks.payloads import HttpRequest, signed_request
 from cordboard.webhooks.target import Target, parse_target, shown
@@ -38,6 +39,8 @@ class DocumentFetcher:
         self._total = total_timeout
         self._limits = aiohttp.ClientTimeout(total=total_timeout, sock_connect=CONNECT_TIMEOUT)
         self._session: aiohttp.ClientSession | None = None
+        self.requester = Requester(policy)
+        """For the `request` steps of the documents that this one fetches."""
 
     async def fetch(
         self, request: FetchDocument, info: CallInfo, envs: Mapping[str, Any]
@@ -58,7 +61,8 @@ class DocumentFetcher:
         return DocumentFailed(url=request.url, sentence=both)
 
     async def close(self) -> None:
-        """Call once no fetch is under way any more."""
+        """Call once no fetch and no request is under way any more."""
+        await self.requester.close()
         if self._session is not None:
             await self._session.close()
             self._session = None

@@ -234,14 +234,19 @@ def _of_this_thread() -> JavaScript:
 
 def evaluate(expression: str, bindings: dict[str, Any], *, time_limit: float = TIME_LIMIT) -> Evaluated:
     """Evaluate in the calling thread's context, at most `time_limit` seconds.  Never raises."""
+    return _of_this_thread().evaluate(expression, bindings, time_limit=time_limit)
+
+
+def _timed(expression: str, bindings: dict[str, Any], time_limit: float = TIME_LIMIT) -> Evaluated:
+    """`evaluate`, and what it cost."""
     begun = time.thread_time()
-    outcome = _of_this_thread().evaluate(expression, bindings, time_limit=time_limit)
+    outcome = evaluate(expression, bindings, time_limit=time_limit)
     return msgspec.structs.replace(outcome, seconds=time.thread_time() - begun)
 
 
 def evaluate_at_once(expression: str, bindings: dict[str, Any]) -> Evaluated | None:
     """Evaluate what takes less than 2 ms, on the event loop's own thread; None for what takes longer."""
-    outcome = evaluate(expression, bindings, time_limit=QUICK_LIMIT)
+    outcome = _timed(expression, bindings, QUICK_LIMIT)
     return None if outcome.error == _TOO_LONG else outcome
 
 
@@ -250,4 +255,4 @@ async def evaluate_aside(expression: str, bindings: dict[str, Any]) -> Evaluated
 
     Expressions have no effects, so doing this after `evaluate_at_once` gave up is the same as going on.
     """
-    return await asyncio.get_running_loop().run_in_executor(_pool, evaluate, expression, bindings)
+    return await asyncio.get_running_loop().run_in_executor(_pool, _timed, expression, bindings)

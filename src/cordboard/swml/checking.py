@@ -54,11 +54,22 @@ def read(node: Node, declared: Property, inline: CompileInline, path: Path = ())
 
 
 def _read_scalar(node: Scalar, declared: Property, inline: CompileInline, path: Path) -> Any:
+    if declared.kind is Kind.UNION:
+        return _read_scalar_option(node, declared, inline, path)
     if declared.kind is Kind.DOCUMENT and isinstance(node.value, str) and is_inline(node.value):
         return inline(node, path)
     if declared.kind not in _TEXTUAL or node.value is None or isinstance(node.value, str):
         return node.value
     return node.text if node.text is not None else Misfit(node.value)
+
+
+def _read_scalar_option(node: Scalar, declared: Property, inline: CompileInline, path: Path) -> Any:
+    """A number is text only where no option is one."""
+    kinds = {option.kind for option in declared.options}
+    textual = next((option for option in declared.options if option.kind in _TEXTUAL), None)
+    if textual is None or kinds & {Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.ANY}:
+        return node.value
+    return _read_scalar(node, textual, inline, path)
 
 
 def _read_list(node: Sequence, declared: Property, inline: CompileInline, path: Path) -> Any:

@@ -82,9 +82,7 @@ def depth(value: Any, limit: int) -> int:
     level, row = 0, _containers([value])
     while row and level <= limit:
         level += 1
-        row = [
-            inner for item in row for inner in _containers(item.values() if isinstance(item, dict) else item)
-        ]
+        row = [inner for item in row for inner in _containers(item)]
     return level
 
 
