@@ -125,8 +125,6 @@ class OutboundLeg(DialogLeg):
         headers = [*self._headers(target), *presented.headers]
         credentials = self._credentials(target)
         extras: dict[str, Any] = {}
-        if credentials is not None:
-            extras["credentials"] = credentials
         if self._session_expires() is not None:
             extras["session_expires"] = self._session_expires()
         self.session, outputs = self.stack.invite(
@@ -137,6 +135,7 @@ class OutboundLeg(DialogLeg):
             call_id=self.call_id,
             body=self._offer_body,
             headers=headers,
+            credentials=credentials,
             now=now,
             **extras,
         )

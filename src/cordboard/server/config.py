@@ -160,6 +160,8 @@ class MediaSection(_Reachable):
     """Where `file:` URLs of `play` may point; none: files are refused."""
     codecs: Codecs = "PCMU,PCMA"
     """Offered to far ends after the caller's own codec, where a destination does not say otherwise."""
+    encryption: Literal["mandatory", "optional", "forbidden"] = "optional"
+    """SRTP of calls that come in, and of those that are made where no document or trunk says otherwise."""
     hold_music: str = "generated"
     """What a party hears while the other holds it: `generated`, `none` (the far end's own), or a file."""
     rtp_timeout: float = Field(default=300.0, ge=0)

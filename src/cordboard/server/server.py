@@ -18,6 +18,7 @@ from cordboard.server.config import Config, Trunk, split_host
 from cordboard.server.exchange import Exchange
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
 from cordboard.server.javascript import evaluate
+from cordboard.server.leg_rules import leg_rules
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.random_ids import new_id, new_token
@@ -165,6 +166,7 @@ class Server:
             ours,
             may_call=source_filter(config.sip.allowed_sources),
             max_legs=config.server.max_calls,
+            rules=leg_rules(config),
         )
         return Exchange(
             legs=legs,

@@ -1,0 +1,26 @@
+"""From the configuration to the rules of the SIP legs."""
+
+from __future__ import annotations
+
+import os
+
+from cordboard.call.codec_wish import read_codecs
+from cordboard.legs.rules import LegRules
+from cordboard.server.address_rules import source_filter
+from cordboard.server.config import Config
+
+
+def leg_rules(config: Config) -> LegRules:
+    """What holds for every leg of this server."""
+    sip, media = config.sip, config.media
+    # No trunk: nobody is trusted.
+    trusted = [network for trunk in config.trunks.values() for network in trunk.allowed_sources]
+    return LegRules(
+        codecs=read_codecs(media.codecs).wishes,
+        encryption=media.encryption,
+        session_timeout=0,
+        asserted_identity=sip.asserted_identity,
+        rtp_timeout=media.rtp_timeout,
+        trusts=source_filter(tuple(trusted)),
+        new_key=os.urandom,
+    )
