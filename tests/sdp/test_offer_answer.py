@@ -17,6 +17,7 @@ from cordboard.sdp import (
     NoCommonCodec,
     SdpError,
     Section,
+    VideoOffer,
     answer_offer,
     make_offer,
     parse,
@@ -354,6 +355,16 @@ BOMBS = {
     "a long media line": description("m=audio 4000 RTP/AVP " + "9 " * 30_000),
     "a long media line that ends badly": description("m=audio 4000 RTP/AVP " + "9" * 60_000 + "\u00e9"),
     "a rate of zero": description("m=audio 4000 RTP/AVP 0", "a=rtpmap:0 PCMU/0"),
+    "1,000 keys": description(
+        "m=audio 4000 RTP/SAVP 0", *(f"a=crypto:{n} X inline:{n}" for n in range(1000))
+    ),
+    "a long key": description(
+        "m=audio 4000 RTP/SAVP 0", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 60_000
+    ),
+    "9,000 parameters": description(
+        "m=audio 4000 RTP/AVP 97", "a=rtpmap:97 opus/48000", "a=fmtp:97 " + "a=1;" * 9_000
+    ),
+    "1,000 kinds of feedback": description("m=video 4000 RTP/AVP 97", *["a=rtcp-fb:97 nack pli"] * 1000),
     "a long number": description("m=audio 4000 RTP/AVP 97", "a=rtpmap:97 X/" + "9" * 60_000),
 }  # fmt: skip
 
@@ -409,6 +420,16 @@ def _negotiate_or_refuse(body: bytes, direction: str = "sendrecv") -> Answer | N
     with contextlib.suppress(SdpError):
         read_answer(offer(direction=direction), session)
     try:
-        return answer(body, direction=direction)
+        return answer_offer(
+            session,
+            address="192.0.2.1",
+            port=40_002,
+            codecs=BOTH,
+            session_id=9,
+            direction=direction,
+            encryption="optional",
+            new_key=bytes,
+            video=VideoOffer(port=40_004),
+        )
     except NoCommonCodec:
         return None

@@ -56,6 +56,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Calls that it makes: CANCEL if not answered by then."""
     answer_without_sdp: bool = False
     """A fault: its 200 has no body."""
+    encryption: str = "forbidden"
+    """SRTP: `mandatory` (it offers RTP/SAVP), `optional` (RTP/AVP with keys, RFC 8643) or `forbidden`."""
 
 
 class State(StrEnum):

@@ -69,6 +69,8 @@ class PhoneCall:
             session_id=agent.new_number(),
             pacer=agent.pacer,
             clock=agent.now,
+            encryption=behaviour.encryption,
+            keep_wire=record,
         )
         self._report = PhoneReport(direction=direction, begun_at=agent.now())
 
@@ -114,6 +116,21 @@ class PhoneCall:
     def _is_decided(self) -> bool:
         """Answered, refused or given up: the INVITE has its final response."""
         return self._report.status != 0 or self.is_over
+
+    @property
+    def is_secure(self) -> bool:
+        """SRTP was agreed on."""
+        return self._media.is_secure
+
+    @property
+    def packets_unauthentic(self) -> int:
+        """Packets that were plain, replayed or of another key while SRTP was agreed on."""
+        return self._media.packets_unauthentic
+
+    @property
+    def wire(self) -> list[bytes]:
+        """Datagrams as they came to its media ports, if the call is recorded."""
+        return list(self._media.wire or ())
 
     @property
     def digits_heard(self) -> str:
@@ -175,6 +192,11 @@ class PhoneCall:
         if self._answered.is_set() and not self.is_over:
             stack, body = self._agent.stack, self._media.offer(direction)
             self._agent.carry_out(stack.reinvite(self.session, body, self._agent.now()))
+
+    def change_keys(self) -> None:
+        """Re-INVITE with new SRTP keys."""
+        self._media.change_keys()
+        self.hold("sendrecv")
 
     def resume(self) -> None:
         """Back from hold."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable
 
+from cordboard.media.clock import Clock
+from cordboard.media.protocol import Srtp, SrtpKeys
+from cordboard.media.srtp import Protection
 from cordboard.sdp import (
     PCMA,
     PCMU,
+    CryptoAttribute,
+    MediaParameters,
     SessionDescription,
     answer_offer,
     make_offer,
+    new_keys,
     parse,
     read_answer,
 )
@@ -20,6 +28,7 @@ from cordboard.testing.phone_sockets import RtpSockets, open_rtp
 CODECS = (PCMU, PCMA)
 
 _REPORT_TICKS = 250
+_MOST_KEPT = 10_000
 _FIRST_REPORT_TICK = 25
 """RTCP half a second after the start, so that short calls have a report, and then every 5 s."""
 
@@ -39,6 +48,8 @@ class PhoneMedia:
         session_id: int,
         pacer: Pacer,
         clock: Callable[[], float],
+        encryption: str = "forbidden",
+        keep_wire: bool = False,
     ) -> None:
         self.audio = audio
         self._address = address
@@ -50,6 +61,14 @@ class PhoneMedia:
         self._sockets: RtpSockets | None = None
         self._answered = b""
         self._offered: SessionDescription | None = None
+        self._encryption = encryption
+        self._agreed: MediaParameters | None = None
+        self._fresh = False
+        self._time = Clock(clock())
+        self._protection = Protection(self._time)
+        self._transmit = self._protection.protecting(self._put)
+        self.wire: deque[bytes] | None = deque(maxlen=_MOST_KEPT) if keep_wire else None
+        """Datagrams of either port as they came, not yet unprotected; None = they are not kept."""
 
     def offer(self, direction: str = "sendrecv") -> bytes:
         """Ours, a new version each time."""
@@ -61,6 +80,9 @@ class PhoneMedia:
             direction=direction,
             session_id=self._session_id,
             version=self._version,
+            crypto=self._new_keys(),
+            profile="RTP/SAVP" if self._encryption == "mandatory" else "RTP/AVP",
+            sections=self._agreed.sections if self._agreed is not None else (),
         )
         self._offered = parse(body)
         return body
@@ -81,26 +103,61 @@ class PhoneMedia:
             codecs=CODECS,
             session_id=self._session_id,
             version=self._version,
+            encryption=self._encryption,
+            new_key=os.urandom,
+            keep=self._agreed,
         )
-        self.audio.agree(answer.media)
-        self._pacer.add(self)
+        self._agree(answer.media)
         return answer.body
 
     def read(self, answer: bytes) -> None:
         """The far end's answer to our offer; ignored if we made none."""
         if self._offered is not None:
-            self.audio.agree(read_answer(self._offered, parse(answer)))
-            self._pacer.add(self)
+            self._agree(read_answer(self._offered, parse(answer), encryption=self._encryption))
+
+    def change_keys(self) -> None:
+        """The next offer has new ones."""
+        self._fresh = True
+
+    @property
+    def is_secure(self) -> bool:
+        """SRTP was agreed on."""
+        return self._protection.is_on
+
+    @property
+    def packets_unauthentic(self) -> int:
+        """Packets that were plain, replayed or of another key while SRTP was agreed on."""
+        return self._protection.refused
+
+    def _new_keys(self) -> tuple[CryptoAttribute, ...]:
+        if self._encryption == "forbidden":
+            return ()
+        pair = self._agreed.crypto if self._agreed is not None and not self._fresh else None
+        self._fresh = False
+        return new_keys(os.urandom, keep=pair.send if pair is not None else None)
+
+    def _agree(self, media: MediaParameters) -> None:
+        self._agreed = media
+        self._protection.use(_srtp(media))
+        self._transmit = self._protection.protecting(self._put)
+        self.audio.agree(media)
+        self._pacer.add(self)
 
     def tick(self, now: float) -> None:
         """20 ms of audio."""
-        packet, destination = self.audio.next_packet(), self.audio.destination
-        if packet is not None and destination is not None and self._sockets is not None:
-            self._sockets.send(packet, destination)
+        packet = self.audio.next_packet()
+        if packet is not None:
+            self._transmit(packet)
         self.audio.release_keys(now)
         self._ticks += 1
         if self._ticks % _REPORT_TICKS == _FIRST_REPORT_TICK:
             self._send_report(now)
+
+    def _put(self, packet: bytes | memoryview) -> object:
+        destination = self.audio.destination
+        if destination is not None and self._sockets is not None:
+            self._sockets.send(bytes(packet), destination)
+        return None
 
     def close(self) -> None:
         """Let go of the ports, with an RTCP BYE."""
@@ -112,7 +169,7 @@ class PhoneMedia:
     def _send_report(self, now: float, *, last: bool = False) -> None:
         packet, destination = self.audio.next_report(now, last=last), self.audio.report_destination
         if packet is not None and destination is not None and self._sockets is not None:
-            self._sockets.send_rtcp(packet, destination)
+            self._sockets.send_rtcp(self._protection.protect_rtcp(packet), destination)
 
     def _port(self) -> int:
         if self._sockets is None:
@@ -120,7 +177,27 @@ class PhoneMedia:
         return self._sockets.port
 
     def _receive(self, data: bytes, source: tuple[str, int]) -> None:
-        self.audio.receive(data, source, self._clock())
+        self._time.now = self._clock()
+        plain = self._protection.open(self._keep(data))
+        if plain is not None:
+            self.audio.receive(plain, source, self._time.now)
 
     def _receive_report(self, data: bytes, source: tuple[str, int]) -> None:
-        self.audio.receive_report(data, self._clock())
+        plain = self._protection.open_rtcp(self._keep(data))
+        if plain is not None:
+            self.audio.receive_report(plain, self._clock())
+
+    def _keep(self, data: bytes) -> bytes:
+        if self.wire is not None:
+            self.wire.append(data)
+        return data
+
+
+def _srtp(media: MediaParameters) -> Srtp | None:
+    if media.crypto is None:
+        return None
+    send, receive = media.crypto.send, media.crypto.receive
+    return Srtp(
+        send=SrtpKeys(suite=send.suite, key=send.key),
+        receive=SrtpKeys(suite=receive.suite, key=receive.key),
+    )
