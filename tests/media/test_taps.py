@@ -213,7 +213,7 @@ def test_one_leg_has_only_so_many_taps(bench: Bench, receiver: socket.socket) ->
     for number in range(MOST_OF_ONE_LEG + 1):
         bench.begin(str(number), port=receiver.getsockname()[1])
     [closed] = [event for event in bench.events if isinstance(event, TapClosed)]
-    assert (closed.tap_id, closed.sentence) == ("16", "The call has 16 taps already.")
+    assert (closed.tap_id, closed.sentence) == ("8", "The call has 8 taps already.")
 
 
 # ---------------------------------------------------------------- WebSocket

@@ -16,7 +16,8 @@ from cordboard.media.protocol import (
 from cordboard.media.recorder import ERROR, FINISHED, Recorder
 from cordboard.media.recording_file import Disk, RecordingFile
 
-MOST_OF_ONE_LEG = 16
+MOST_OF_ONE_LEG = 8
+"""With as many taps, no more than a leg may have listeners."""
 BEEP_HZ = 1000.0
 BEEP_MS = 200
 

@@ -9,7 +9,7 @@ from cordboard.media.protocol import BeginTap, Event, FinishTap, TapBegun, TapCl
 from cordboard.media.recordings import Recorded
 from cordboard.media.tap import TapSound
 
-MOST_OF_ONE_LEG = 16
+MOST_OF_ONE_LEG = 8
 
 
 class Carrier(Protocol):

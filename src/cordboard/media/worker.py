@@ -30,7 +30,8 @@ from cordboard.media.hearing import Hearings
 from cordboard.media.latching import LatchingPolicy
 from cordboard.media.link import LinkEnd, LinkSocket
 from cordboard.media.loop import TICK, Loop
-from cordboard.media.player import make_player
+from cordboard.media.observers import Observers
+from cordboard.media.player import Player, make_player
 from cordboard.media.ports import PortPool
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
@@ -107,6 +108,17 @@ class Worker:
             protocol.UnlinkEndpoint: self._unlink,
             protocol.Ping: self._ping,
         }
+        self._observers = Observers(
+            self._endpoints,
+            clock=self._clock,
+            report=self._report,
+            play=self._say,
+            new_sender=self._new_sender,
+            draw=lambda: self._random.getrandbits(32),
+            address=settings.address,
+            public_address=settings.public_address,
+        )
+        self._actions.update(self._observers.actions)
         self._links = LinkSocket(settings.link_path)
         self._loop.watch(self._control, self._control_ready)
         self._loop.watch(self._links.socket, self._links.receive)
@@ -117,6 +129,7 @@ class Worker:
         gc.freeze()
         gc.disable()
         self._loop.run()
+        self._observers.stop()
 
     def _shuffled_ports(self) -> list[int]:
         """Strangers shall not guess the next call's port."""
@@ -126,7 +139,7 @@ class Worker:
         return ports
 
     def _is_idle(self) -> bool:
-        return not self._endpoints and self._pool.is_settled
+        return not self._endpoints and self._pool.is_settled and not self._observers
 
     # -------------------------------------------------------------- the control socket
 
@@ -166,6 +179,10 @@ class Worker:
     def _report(self, event: protocol.Event) -> None:
         self._outbox += frame(event)
 
+    def _endpoint_says(self, event: protocol.Event) -> None:
+        self._report(event)
+        self._observers.heard(event)
+
     def _flush(self) -> None:
         """All that one turn had to say goes out at once."""
         self._links.flush()
@@ -202,7 +219,7 @@ class Worker:
             sender=self._new_sender(),
             clock=self._clock,
             readiness=self._loop,
-            report=self._report,
+            report=self._endpoint_says,
             policy=self._settings.latching,
             ticking=self._ticking,
             hearings=self._hearings,
@@ -245,6 +262,7 @@ class Worker:
         if endpoint is None:
             return
         self._part(endpoint)
+        self._observers.leave(command.endpoint_id)
         self._speaking.discard(endpoint)
         self._ticking.discard(endpoint.incoming)
         for hearing in (endpoint.incoming.hearing, endpoint.outgoing.hearing):
@@ -260,6 +278,9 @@ class Worker:
         if endpoint is None:
             return
         player = make_player(command.sources, _open_file, volume_db=command.volume_db, loop=command.loop)
+        self._say(endpoint, command, player)
+
+    def _say(self, endpoint: Endpoint, command: protocol.StartPlay, player: Player) -> None:
         endpoint.speaker.play(command, player)
         self._begin_speaking(endpoint)
 
@@ -336,6 +357,8 @@ class Worker:
             self._loop.guard(incoming.tick)
         for hearing in list(self._hearings):
             self._loop.guard(hearing.tick)
+        if self._observers:
+            self._loop.guard(self._observers.tick)
         self._send_reports()
         self._pool.tend(self._clock.now)
         if self._ticks % _TICKS_BETWEEN_COLLECTIONS == 0:
