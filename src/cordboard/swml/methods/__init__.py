@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cordboard.swml import unbuilt
 from cordboard.swml.methods import (
     answer,
     cond,
@@ -28,6 +27,7 @@ from cordboard.swml.methods import (
 )
 from cordboard.swml.methods.method import Method
 from cordboard.swml.methods.not_built import not_built
+from cordboard.swml.table import SHAPES
 
 _BUILT = (
     answer.METHOD,
@@ -59,5 +59,8 @@ _BUILT = (
 METHODS: dict[str, Method] = {method.shape.method: method for method in _BUILT}
 """What the server runs."""
 
-UNBUILT: dict[str, Method] = {name: not_built(name) for name in sorted(unbuilt.METHODS)}
+UNBUILT: dict[str, Method] = {name: not_built(shape) for name, shape in sorted(SHAPES.items())}
 """What SWML has besides: known by name, refused when its turn comes."""
+
+ALL: dict[str, Method] = dict(sorted({**METHODS, **UNBUILT}.items()))
+"""The whole table."""

@@ -12,9 +12,9 @@ from cordboard.swml.properties import Shape
 from cordboard.swml.unbuilt import refusal
 
 
-def not_built(name: str) -> Method:
-    """The stand-in for one such method."""
-    return Method(shape=Shape(method=name), run=_run, prepare=_anything, whole=True)
+def not_built(shape: Shape) -> Method:
+    """The stand-in for one such method; its values are kept as they are."""
+    return Method(shape=shape, run=_run, prepare=_anything, whole=True)
 
 
 def _anything(values: dict[str, Any], _: list[Note]) -> Any:
