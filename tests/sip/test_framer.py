@@ -31,8 +31,20 @@ def frames(data: bytes) -> list[bytes | KeepAlive]:
     return list(StreamFramer().feed(data))
 
 
+def until_fault(framer: StreamFramer, data: bytes) -> list[bytes | KeepAlive]:
+    """What comes before the FramingError."""
+    items = []
+    try:
+        for item in framer.feed(data):
+            items.append(item)
+    except FramingError:
+        return items
+    raise AssertionError("no FramingError")
+
+
 def fed_in_pieces(data: bytes, cuts: list[int]) -> list[bytes | KeepAlive]:
-    framer, items, before = StreamFramer(), [], 0
+    framer, before = StreamFramer(), 0
+    items: list[bytes | KeepAlive] = []
     for cut in [*sorted(cut % (len(data) + 1) for cut in cuts), len(data)]:
         items += framer.feed(data[before:cut])
         before = cut
@@ -213,11 +225,8 @@ def test_what_is_no_request_gets_no_answer(data: bytes) -> None:
 
 
 def test_what_came_before_the_fault_is_handed_on() -> None:
-    framer, items = StreamFramer(), []
-    with pytest.raises(FramingError):
-        for item in framer.feed(whole("a") + whole("") + message("")):
-            items.append(item)
-    assert items == [whole("a"), whole("")]
+    data = whole("a") + whole("") + message("")
+    assert until_fault(StreamFramer(), data) == [whole("a"), whole("")]
 
 
 def test_the_same_length_twice_is_no_fault() -> None:
@@ -244,6 +253,6 @@ def test_no_more_than_one_message_is_ever_kept() -> None:
     request = parse(found)
     assert isinstance(request, Request)
     assert len(request.body) == 60_000
-    with pytest.raises(FramingError):
-        for _ in range(100):
-            list(framer.feed(b"a" * 1000))
+    for _ in range(65):
+        assert list(framer.feed(b"a" * 1000)) == []
+    assert until_fault(framer, b"a" * 1000) == []

@@ -22,9 +22,11 @@ EndCause = Literal[
     "no_ack",
     "timeout",
     "transport",
+    "timer_expired",
 ]
 """`refused`: the far end's final response to our INVITE.  `rejected`: ours to theirs.  `timeout`: no final
-response to our INVITE (RFC 3261 Timer B), or none to a request inside the dialog (section 12.2.1.2)."""
+response to our INVITE (RFC 3261 Timer B), or none to a request inside the dialog (section 12.2.1.2).
+`timer_expired`: nobody refreshed the session in time (RFC 4028 section 10)."""
 
 
 class SendMessage(msgspec.Struct):
@@ -94,7 +96,8 @@ class ReinviteReceived(msgspec.Struct):
 
 
 class RequestReceived(msgspec.Struct):
-    """INFO or UPDATE inside the dialog: answer `transaction` with `respond`."""
+    """INFO, UPDATE, REFER or NOTIFY inside the dialog, or a PRACK with a body: answer `transaction` with
+    `respond`."""
 
     session: str
     transaction: str
@@ -107,6 +110,27 @@ class RequestDone(msgspec.Struct):
     session: str
     method: str
     response: Response | None
+
+
+class RefreshDue(msgspec.Struct):
+    """The session timer wants a refresh of ours (RFC 4028): call `refresh` with an offer of what holds."""
+
+    session: str
+
+
+class ResponseReceived(msgspec.Struct):
+    """The outcome of a request outside any dialog (`send`).  `response` is None (status 408 or 503) if none
+    came."""
+
+    id: str
+    response: Response | None
+    status: int
+    cause: Literal["response", "timeout", "transport"]
+
+    @property
+    def session(self) -> str:
+        """It belongs to none."""
+        return ""
 
 
 class SessionEnded(msgspec.Struct):
@@ -131,6 +155,8 @@ Event = (
     | ReinviteReceived
     | RequestReceived
     | RequestDone
+    | RefreshDue
+    | ResponseReceived
     | SessionEnded
 )
 EVENTS = (
@@ -143,6 +169,8 @@ EVENTS = (
     ReinviteReceived,
     RequestReceived,
     RequestDone,
+    RefreshDue,
+    ResponseReceived,
     SessionEnded,
 )
 """The same as `Event`, for isinstance."""

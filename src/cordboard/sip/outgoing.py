@@ -59,6 +59,7 @@ class OutgoingRequest:
     """
 
     __slots__ = (
+        "added",
         "alternative",
         "body",
         "branch",
@@ -107,6 +108,7 @@ class OutgoingRequest:
         """Where to send it if the connection to `destination` is gone."""
         self.routes = routes
         self.extra = extra
+        self.added = added
         self.body = body
         forwards = "" if _names(extra, "max-forwards") else f"Max-Forwards: {MAX_FORWARDS}\r\n"
         self.data = encoded(

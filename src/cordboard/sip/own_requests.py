@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from cordboard.sip.auth_client import Tries
 from cordboard.sip.dialog import Dialog
 from cordboard.sip.events import RequestDone
 from cordboard.sip.message import Response
@@ -21,7 +22,16 @@ MAX_WAITING = 32
 class OwnRequest:
     """One request of ours: the user of its transaction."""
 
-    __slots__ = ("_acknowledgement", "_owner", "_patience", "body", "extra", "method", "transaction")
+    __slots__ = (
+        "_acknowledgement",
+        "_owner",
+        "_patience",
+        "body",
+        "extra",
+        "method",
+        "transaction",
+        "tries",
+    )
 
     def __init__(self, owner: OwnRequests, method: str, extra: str, body: bytes) -> None:
         self._owner = owner
@@ -29,6 +39,7 @@ class OwnRequest:
         self.extra = extra
         self.body = body
         self.transaction: ClientTransaction | None = None
+        self.tries = Tries()
         self._acknowledgement = b""
         self._patience: Started | None = None
 
@@ -44,6 +55,8 @@ class OwnRequest:
         self._stop_waiting()
         if response.status < 300:
             self._succeeded(transaction, response)
+        elif self._owner.send_again(self, transaction, response):
+            return
         self._owner.done(self, response, response.status)
 
     def _succeeded(self, transaction: ClientTransaction, response: Response) -> None:
@@ -52,7 +65,7 @@ class OwnRequest:
             dialog.refresh_target(response)
         if self.method == "INVITE":
             if not self._acknowledgement:
-                self._acknowledgement = self._owner.acknowledge(transaction.request.cseq)
+                self._acknowledgement = self._owner.acknowledge(transaction)
             self._owner.send(self._acknowledgement)
 
     def failed(self, transaction: ClientTransaction, status: int) -> None:
@@ -121,6 +134,9 @@ class OwnRequests:
         if self._waiting[0].is_offer and self._their_offer_pends():
             return
         self._current = request = self._waiting.popleft()
+        self._send(request)
+
+    def _send(self, request: OwnRequest) -> None:
         extra = self._about(request.method) + request.extra
         sent = self._session.build(self.dialog, request.method, extra, request.body)
         request.transaction = self._session.core.layer.start_client(sent, request)
@@ -156,9 +172,19 @@ class OwnRequests:
         while self._waiting:
             self._report(self._waiting.popleft().method, None)
 
-    def acknowledge(self, cseq: int) -> bytes:
+    def send_again(self, request: OwnRequest, transaction: ClientTransaction, response: Response) -> bool:
+        """Whether the request has been sent again because of this refusal."""
+        if self._current is not request or request.transaction is not transaction:
+            return False
+        if not self._session.challenged(response, transaction.request, request.tries):
+            return False
+        self._send(request)
+        return True
+
+    def acknowledge(self, transaction: ClientTransaction) -> bytes:
         """The ACK for a 2xx to our re-INVITE (section 13.2.2.4)."""
-        return self._session.build(self.dialog, "ACK", "", cseq=cseq).data
+        sent = transaction.request
+        return self._session.build_ack(self.dialog, sent.cseq, sent.added).data
 
     def send(self, data: bytes) -> None:
         self._session.core.moment.send(data, self.dialog.destination)

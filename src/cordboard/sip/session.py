@@ -10,9 +10,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cordboard.sip.answer import Answer
+from cordboard.sip.auth_client import CHALLENGED, Authenticator, Tries
+from cordboard.sip.credentials import Credentials
 from cordboard.sip.dialog import Dialog
+from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.errand import Errand
 from cordboard.sip.events import AckReceived, EndCause, RequestDone, SessionEnded
-from cordboard.sip.message import Request
+from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
 from cordboard.sip.own_requests import OwnRequests
 from cordboard.sip.their_requests import TheirRequests
@@ -44,7 +48,18 @@ ESTABLISHED, ENDED = SessionState.ESTABLISHED, SessionState.ENDED
 class Session:
     """The common part; `ClientSession` and `ServerSession` add the INVITE."""
 
-    __slots__ = ("_own", "_their", "answers", "core", "dialog", "held_bye", "id", "state")
+    __slots__ = (
+        "_own",
+        "_their",
+        "answers",
+        "authenticator",
+        "core",
+        "credentials",
+        "dialog",
+        "held_bye",
+        "id",
+        "state",
+    )
 
     def __init__(self, core: UserAgentCore, session_id: str, state: SessionState) -> None:
         self.core = core
@@ -56,6 +71,9 @@ class Session:
         """Our 2xx that wait for their ACK, by CSeq number."""
         self.held_bye: str | None = None
         """Header lines of a BYE that must wait for the ACK (section 15)."""
+        self.credentials: Credentials | None = None
+        self.authenticator: Authenticator | None = None
+        """Once there was a challenge."""
         self._own: OwnRequests | None = None
         self._their: TheirRequests | None = None
         core.sessions[session_id] = self
@@ -91,16 +109,41 @@ class Session:
         identity = self.core.identity(dialog.destination)
         return identity.secure_offering if dialog.target[:5] == "sips:" else identity.offering
 
-    def build(
-        self, dialog: Dialog, method: str, extra: str, body: bytes = b"", cseq: int | None = None
-    ) -> OutgoingRequest:
-        """A request inside a dialog."""
+    def build(self, dialog: Dialog, method: str, extra: str, body: bytes = b"") -> OutgoingRequest:
+        """A request inside a dialog, with our credentials if they were asked for before."""
         branch = self.core.new_branch()
         via = self.core.via(branch, dialog.destination)
-        return dialog.request(method, via=via, branch=branch, extra=extra, body=body, cseq=cseq)
+        added = ""
+        if self.authenticator is not None:
+            added = self.authenticator.lines(method, dialog.target, body, dialog.destination)
+        return dialog.request(method, via=via, branch=branch, extra=extra, added=added, body=body)
+
+    def build_ack(self, dialog: Dialog, cseq: int, added: str) -> OutgoingRequest:
+        """The ACK for a 2xx to our INVITE of this number; `added`: the credentials of that INVITE (section
+        22.1)."""
+        branch = self.core.new_branch()
+        via = self.core.via(branch, dialog.destination)
+        return dialog.request("ACK", via=via, branch=branch, extra="", added=added, cseq=cseq)
 
     def send_bye(self, dialog: Dialog, extra: str = "") -> None:
-        self.core.layer.start_client(self.build(dialog, "BYE", extra + self.core.agent), NOBODY)
+        extra += self.core.agent
+        if self.credentials is None:
+            self.core.layer.start_client(self.build(dialog, "BYE", extra), NOBODY)
+        else:
+            Errand(self, dialog, "BYE", extra).send()
+
+    def challenged(self, response: Response, sent: OutgoingRequest, tries: Tries) -> bool:
+        """Whether to send this request again, with the credentials that its response asks for."""
+        if self.credentials is None or response.status not in CHALLENGED:
+            return False
+        if self.authenticator is None:
+            self.authenticator = Authenticator(self.credentials, self.host, self.core.token)
+        return self.authenticator.accept(response, sent, tries)
+
+    @property
+    def host(self) -> Endpoint:
+        """The only one that may get our credentials."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------ the end
 

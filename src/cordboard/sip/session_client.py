@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cordboard.sip.auth_client import Tries
+from cordboard.sip.credentials import Credentials
 from cordboard.sip.dialog import Dialog
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import Answered, EndCause, Provisional, Refused
@@ -32,11 +34,14 @@ class ClientSession(Session):
         "_ended_by",
         "_forks",
         "_progress",
+        "_tries",
         "transaction",
     )
 
-    def __init__(self, core: UserAgentCore, session_id: str) -> None:
+    def __init__(self, core: UserAgentCore, session_id: str, credentials: Credentials | None = None) -> None:
         super().__init__(core, session_id, INVITING)
+        self.credentials = credentials
+        self._tries: Tries | None = None
         self._forks: dict[str, Dialog] = {}
         """Early dialogs by To tag."""
         self._acks: dict[str, tuple[bytes, Endpoint]] = {}
@@ -51,6 +56,26 @@ class ClientSession(Session):
     def invite(self, request: OutgoingRequest) -> None:
         self.transaction = self.core.layer.start_client(request, self)
 
+    @property
+    def host(self) -> Endpoint:
+        assert self.transaction is not None
+        return self.transaction.request.destination
+
+    def _invite_again(self) -> None:
+        """As a new transaction, under the same Call-ID and From tag (section 22.2)."""
+        assert self.transaction is not None
+        sent = self.transaction.request
+        self._forget_forks()
+        branch = self.core.new_branch()
+        via = self.core.via(branch, sent.destination)
+        self.invite(sent.again(via=via, branch=branch, added=self._added(sent)))
+
+    def _added(self, sent: OutgoingRequest) -> str:
+        """The lines that a repeated INVITE has beside those of the first."""
+        if self.authenticator is None:
+            return ""
+        return self.authenticator.lines("INVITE", sent.uri, sent.body, sent.destination)
+
     # ------------------------------------------------------------ responses
 
     def received_response(self, transaction: ClientTransaction, response: Response) -> None:
@@ -58,8 +83,8 @@ class ClientSession(Session):
             self._progressed(transaction, response)
         elif response.status < 300:
             self._answered(transaction, response)
-        else:
-            self._refused(response)
+        elif transaction is self.transaction:
+            self._refused(transaction, response)
 
     def _progressed(self, transaction: ClientTransaction, response: Response) -> None:
         if self.state is CANCELLING:
@@ -96,7 +121,7 @@ class ClientSession(Session):
         if len(self._acks) >= MAX_FORKS:
             return
         dialog = self._dialog_of(transaction, tag, response)
-        ack = self.build(dialog, "ACK", "", cseq=transaction.request.cseq)
+        ack = self.build_ack(dialog, transaction.request.cseq, transaction.request.added)
         self._acks[tag] = (ack.data, ack.destination)
         self.core.moment.send(ack.data, ack.destination)
         if self.state is INVITING:
@@ -121,12 +146,22 @@ class ClientSession(Session):
         self.core.register(self, dialog)
         self.core.report(Answered(self.id, response, response.body))
 
-    def _refused(self, response: Response) -> None:
+    def _refused(self, transaction: ClientTransaction, response: Response) -> None:
         if self.state is CANCELLING:
             self._end_cancelled(response.status)
             return
+        if self._is_worth_another_try(transaction, response):
+            self._invite_again()
+            return
         self.core.report(Refused(self.id, response, response.status, response.reason, "response"))
         self.end("refused", response.status)
+
+    def _is_worth_another_try(self, transaction: ClientTransaction, response: Response) -> bool:
+        if self.credentials is None:
+            return False
+        if self._tries is None:
+            self._tries = Tries()
+        return self.challenged(response, transaction.request, self._tries)
 
     def failed(self, transaction: ClientTransaction, status: int) -> None:
         """Timer B, or the INVITE could not be sent."""

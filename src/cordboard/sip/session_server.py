@@ -26,6 +26,10 @@ class ServerSession(Session):
         self._source = source
         transaction.user = self
 
+    @property
+    def host(self) -> Endpoint:
+        return self._source
+
     # ------------------------------------------------------------ responses
 
     def ring(self, status: int, reason: str | None, extra: str, body: bytes) -> None:

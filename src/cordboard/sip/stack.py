@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from cordboard.sip.core import UserAgentCore
+from cordboard.sip.credentials import Credentials
 from cordboard.sip.dialog import Dialog
 from cordboard.sip.endpoint import SECURE_TRANSPORTS, Endpoint
 from cordboard.sip.events import EVENTS, Event, Output, SendMessage
 from cordboard.sip.headers.fields import check_sendable
 from cordboard.sip.headers.grammar import HeaderError, is_token
 from cordboard.sip.outgoing import OutgoingRequest, header_lines
+from cordboard.sip.outside import OutsideRequest
 from cordboard.sip.reception import Reception
 from cordboard.sip.session import Session
 from cordboard.sip.session_client import ClientSession
@@ -99,9 +101,14 @@ class SipStack:
         body: bytes,
         headers: Fields = (),
         call_id: str | None = None,
+        credentials: Credentials | None = None,
         now: float,
     ) -> tuple[str, list[Output]]:
-        """Call `uri`: returns the id of the new session.  `to` and `from_` are header values without tag."""
+        """Call `uri`: returns the id of the new session.  `to` and `from_` are header values without tag.
+
+        `credentials` answer challenges of the host at `destination`, in all requests of the session.
+        Raises UriError for a sips URI over a transport that is not secure.
+        """
         core = self._core
         outputs = core.moment.begin(now)
         session_id, branch = core.token(), core.new_branch()
@@ -118,7 +125,7 @@ class SipStack:
             extra=_offering(core, uri, destination) + header_lines(headers),
             body=body,
         )
-        ClientSession(core, session_id).invite(request)
+        ClientSession(core, session_id, credentials).invite(request)
         return session_id, outputs
 
     def cancel(self, session: str, *, headers: Fields = (), now: float) -> list[Output]:
@@ -218,6 +225,54 @@ class SipStack:
         if found is not None and isinstance(found.user, Session):
             found.user.their.respond(transaction, status, _checked(reason), header_lines(headers), body)
         return outputs
+
+    def find_dialog(self, call_id: str, to_tag: str, from_tag: str) -> str | None:
+        """The session that a Replaces header means (RFC 3891 section 3): `to_tag` is our tag in it."""
+        found = self._core.dialogs.get((call_id, to_tag, from_tag))
+        return None if found is None or found[0].over else found[0].id
+
+    # ------------------------------------------------------------ outside dialogs
+
+    def send(
+        self,
+        method: str,
+        *,
+        uri: str,
+        to: str,
+        from_: str,
+        destination: Endpoint,
+        headers: Fields = (),
+        body: bytes = b"",
+        credentials: Credentials | None = None,
+        call_id: str | None = None,
+        cseq: int | None = None,
+        now: float,
+    ) -> tuple[str, list[Output]]:
+        """A request such as OPTIONS or REGISTER: returns its id, which `ResponseReceived` will repeat.
+
+        `to` and `from_` are header values without tag.  After a challenge the CSeq is one higher than `cseq`
+        (1 by default); `response.cseq` says what it was.
+        """
+        if not is_token(method) or method in ("INVITE", "ACK", "CANCEL"):
+            raise HeaderError("a method must be a token, and one that needs no dialog")
+        core = self._core
+        outputs = core.moment.begin(now)
+        request_id, branch = core.token(), core.new_branch()
+        request = OutgoingRequest(
+            method,
+            check_sendable(uri),
+            via=core.via(branch, destination),
+            branch=branch,
+            from_=f"{check_sendable(from_)};tag={request_id}",
+            to=check_sendable(to),
+            call_id=check_sendable(call_id or core.token()),
+            cseq=1 if cseq is None else cseq,
+            destination=destination,
+            extra=core.agent + header_lines(headers),
+            body=body,
+        )
+        OutsideRequest(core, request_id, credentials).send(request)
+        return request_id, outputs
 
     # ------------------------------------------------------------ across a restart
 
