@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format cases bench soak clean
+.PHONY: help run test check format cases bench fuzz soak clean
 
 help:
 	@echo "make run     install, start the server, place a call between simulated phones, keep serving"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   linters, types, layers"
 	@echo "make cases   the behavioural cases by their ids: passed or not, and what was observed"
 	@echo "make bench   what a call and a relayed packet cost on this machine (needs SIPp)"
+	@echo "make fuzz    half an hour of coverage-guided fuzzing of all that reads what others write"
 	@echo "make soak    2,000 calls with failures, kills and a failing receiver"
 
 .venv/run.stamp: pyproject.toml constraints.txt
@@ -48,6 +49,10 @@ cases: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench
+
+fuzz: .venv/dev.stamp
+	@$(PIP) --editable '.[fuzz]'
+	$(BIN)/python -m fuzz
 
 soak: .venv/dev.stamp
 	$(BIN)/python -m pytest -m soak -s tests/e2e
