@@ -18,7 +18,7 @@ from fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
 _AT_ONCE = 2
-_SLOWEST = 10
+_SLOWEST = 30
 """Seconds that one input may take."""
 
 
