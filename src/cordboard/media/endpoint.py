@@ -23,6 +23,7 @@ from cordboard.media.relay import DATAGRAM, Incoming
 from cordboard.media.reports import Reports
 from cordboard.media.speaker import Speaker
 from cordboard.media.srtp import Protection, is_usable
+from cordboard.media.video import Video
 
 _MOST_EARLY = 64
 
@@ -57,6 +58,7 @@ class Endpoint:
         "report_slot",
         "reports",
         "speaker",
+        "video",
     )
 
     def __init__(
@@ -72,6 +74,7 @@ class Endpoint:
         policy: LatchingPolicy,
         ticking: set[Incoming],
         hearings: Hearings | None = None,
+        video: PortPair | None = None,
     ) -> None:
         self.endpoint_id = endpoint_id
         self.ports = ports
@@ -91,6 +94,10 @@ class Endpoint:
         self.speaker = Speaker(endpoint_id, self.outgoing, report)
         self.receiving = True
         self.reports = Reports(ports.rtcp, self.latch, f"{sender.ssrc:08x}@{address}", self._protection)
+        self.video = (
+            Video(video, clock=clock, readiness=readiness, policy=policy) if video is not None else None
+        )
+        """None = it was opened without."""
         readiness.hand_over(ports.rtp, self.receive)
         readiness.hand_over(ports.rtcp, self.receive_report)
 
@@ -132,9 +139,21 @@ class Endpoint:
             self._turn_to(None if command.latch else target)
         elif rekeyed:
             self._wire()
+        self._set_video(command)
+
+    def _set_video(self, command: SetRemote) -> None:
+        if self.video is None:
+            return
+        remote = command.video
+        if remote is not None and not is_usable(remote.srtp):
+            remote = None
+        address = reachable(remote.address or command.address) if remote is not None else None
+        self.video.set_remote(remote, address, follow=command.latch)
 
     def close(self) -> LegStatistics:
         """Stop; the ports are free to rest, and whoever takes them hands their sockets over."""
+        if self.video is not None:
+            self.video.close()
         self.speaker.end()
         self.incoming.feed(None)
         self.incoming.let_go()
@@ -161,6 +180,8 @@ class Endpoint:
             mos=self._mos(),
             packets_refused=self.latch.refused,
             packets_unauthentic=self._protection.refused,
+            video_packets_sent=self.video.packets_sent if self.video is not None else 0,
+            video_packets_received=self.video.packets_received if self.video is not None else 0,
             latched_to="" if latched in (None, signalled) else _spell(latched),
         )
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cordboard.media.outgoing import Outgoing
 from cordboard.media.relay import Incoming
+from cordboard.media.video import Video
 
 
 class Party(Protocol):
@@ -19,6 +20,11 @@ class Party(Protocol):
     @property
     def outgoing(self) -> Outgoing:
         """What it hears."""
+        ...
+
+    @property
+    def video(self) -> Video | None:
+        """Its video, if it has any."""
         ...
 
     @property
@@ -60,6 +66,8 @@ class Graph:
             del self._peers[peer]
             party.incoming.feed(None)
             peer.incoming.feed(None)
+            _show(party, None)
+            _show(peer, None)
         return peer
 
     def review(self, party: Party) -> None:
@@ -73,3 +81,9 @@ class Graph:
 def _aim(speaker: Party, listener: Party) -> None:
     open_ = speaker.may_be_heard and listener.may_be_told
     speaker.incoming.feed(listener.outgoing if open_ else None)
+    _show(speaker, listener)
+
+
+def _show(party: Party, viewer: Party | None) -> None:
+    if party.video is not None:
+        party.video.feed(viewer.video if viewer is not None else None)

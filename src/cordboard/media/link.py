@@ -89,6 +89,11 @@ class LinkEnd:
         self.outgoing.send_by(send)
 
     @property
+    def video(self) -> None:
+        """Legs that shall see each other are on one worker."""
+        return None
+
+    @property
     def may_be_heard(self) -> bool:
         """The other worker does not send what shall not be heard."""
         return True

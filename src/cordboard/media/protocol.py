@@ -51,6 +51,8 @@ class VideoRemote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     rtcp_port: int
     accepted: tuple[tuple[int, str], ...]
     """(payload type as negotiated here, name): types are translated where the legs differ."""
+    send: tuple[tuple[int, str], ...] = ()
+    """The same for what is sent, where the far end has other numbers than we."""
     address: str = ""
     """Empty = that of the audio."""
     sending: bool = True
@@ -302,6 +304,8 @@ class LegStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """From a source that the latching rule refused."""
     packets_unauthentic: int = 0
     """Of an SRTP stream: plain, replayed, changed on their way, or under another key."""
+    video_packets_sent: int = 0
+    video_packets_received: int = 0
     latched_to: str = ""
     """`address:port` that media really comes from, when it differs from the SDP."""
 

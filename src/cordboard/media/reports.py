@@ -13,19 +13,17 @@ from cordboard.media.srtp import Protection
 _DATAGRAM = 1500
 
 
-class Reports:
-    """One leg's.  Reports follow the media: to where RTCP comes from, if that is where RTP comes from too."""
+class ReportSocket:
+    """Reports follow the media: to where RTCP comes from, if that is where RTP comes from too."""
 
-    __slots__ = ("_heard_from", "_latch", "_protection", "_sent", "_signalled_port", "_socket", "reporting")
+    __slots__ = ("_heard_from", "_latch", "_protection", "_signalled_port", "_socket")
 
-    def __init__(self, rtcp: socket.socket, latch: Latch, cname: str, protection: Protection) -> None:
+    def __init__(self, rtcp: socket.socket, latch: Latch, protection: Protection) -> None:
         self._socket = rtcp
         self._latch = latch
         self._protection = protection
         self._signalled_port = 0
         self._heard_from: Address | None = None
-        self._sent = False
-        self.reporting = Reporting(cname=cname)
 
     def signal(self, port: int) -> None:
         """The SDP says where RTCP goes; 0 = nowhere."""
@@ -52,22 +50,52 @@ class Reports:
         # Behind NAT: the neighbour of the port that media comes from is the best guess (RFC 3550 section 11).
         return (media[0], media[1] + 1) if media[1] < 0xFFFF else None
 
-    def receive(self, ssrc: int, now: float) -> bool:
-        """The socket is readable; False if it was not.  Only the far end's own hosts are listened to."""
+    def receive(self) -> bytes | None:
+        """The socket is readable: a report of the far end's own hosts, unprotected; None if it is none."""
         try:
             data, source = self._socket.recvfrom(_DATAGRAM)
         except OSError:
-            return False
+            return None
         media, signalled = self._latch.target, self._latch.signalled
-        if media is not None and signalled is not None and source[0] in (media[0], signalled[0]):
-            self._take(data, source[:2], ssrc, now)
-        return True
-
-    def _take(self, data: bytes, source: Address, ssrc: int, now: float) -> None:
+        if media is None or signalled is None or source[0] not in (media[0], signalled[0]):
+            return None
         plain = self._protection.open_rtcp(data)
         if plain is not None:
-            self._heard_from = source
-            self.reporting.handle(plain, ssrc, now)
+            self._heard_from = source[:2]
+        return plain
+
+    def send(self, report: bytes, put: Transmit) -> None:
+        """To wherever reports go, protected; `put` sends from the port of the media."""
+        target = self.target
+        if target is None:
+            return
+        try:
+            packet = self._protection.protect_rtcp(report)
+            if self.is_multiplexed:
+                put(packet)
+            else:
+                self._socket.sendto(packet, target)
+        except OSError:
+            # The next report says the same and more.
+            return
+
+
+class Reports:
+    """One leg's reports about its audio."""
+
+    __slots__ = ("_sent", "_socket", "reporting", "signal")
+
+    def __init__(self, rtcp: socket.socket, latch: Latch, cname: str, protection: Protection) -> None:
+        self._socket = ReportSocket(rtcp, latch, protection)
+        self.signal = self._socket.signal
+        self._sent = False
+        self.reporting = Reporting(cname=cname)
+
+    def receive(self, ssrc: int, now: float) -> None:
+        """The socket is readable."""
+        data = self._socket.receive()
+        if data is not None:
+            self.reporting.handle(data, ssrc, now)
 
     def send(
         self,
@@ -82,18 +110,8 @@ class Reports:
 
         `goodbye`: the last one; only who has ever sent anything takes leave (RFC 3550 section 6.3.7).
         """
-        target = self.target
         said = sender.packets or (self._sent if goodbye else reception.received)
-        if target is None or not said:
+        if self._socket.target is None or not said:
             return
         self._sent = True
-        plain = self.reporting.report(sender, reception, now, goodbye=goodbye)
-        try:
-            packet = self._protection.protect_rtcp(plain)
-            if self.is_multiplexed:
-                put(packet)
-            else:
-                self._socket.sendto(packet, target)
-        except OSError:
-            # The next report says the same and more.
-            return
+        self._socket.send(self.reporting.report(sender, reception, now, goodbye=goodbye), put)

@@ -223,12 +223,18 @@ class Worker:
             policy=self._settings.latching,
             ticking=self._ticking,
             hearings=self._hearings,
+            video=self._pool.take(self._clock.now) if command.video else None,
         )
         self._await_report(endpoint, first=True)
         self._endpoints[command.endpoint_id] = endpoint
         address = self._settings.public_address or self._settings.address
         self._report(
-            protocol.EndpointOpened(endpoint_id=command.endpoint_id, address=address, port=ports.port)
+            protocol.EndpointOpened(
+                endpoint_id=command.endpoint_id,
+                address=address,
+                port=ports.port,
+                video_port=endpoint.video.ports.port if endpoint.video is not None else 0,
+            )
         )
 
     def _refuse(self, command: protocol.OpenEndpoint, sentence: str) -> None:
@@ -271,6 +277,9 @@ class Worker:
         self._reports_due[endpoint.report_slot].discard(endpoint)
         statistics = endpoint.close()
         self._pool.give_back(endpoint.ports, self._clock.now, heard=endpoint.was_heard)
+        video = endpoint.video
+        if video is not None:
+            self._pool.give_back(video.ports, self._clock.now, heard=video.was_heard)
         self._report(protocol.EndpointClosed(endpoint_id=command.endpoint_id, statistics=statistics))
 
     def _play(self, command: protocol.StartPlay) -> None:

@@ -53,6 +53,8 @@ class VideoParameters(msgspec.Struct, frozen=True, kw_only=True):
     """In common, under the far end's payload types and with its parameters."""
     accepted: tuple[tuple[int, str], ...]
     """(payload type, `video_section.label`) of what may arrive."""
+    send: tuple[tuple[int, str], ...] = ()
+    """The same of what the far end takes."""
     feedback: tuple[str, ...] = ()
     direction: str = "sendrecv"
     crypto: CryptoPair | None = None

@@ -78,6 +78,7 @@ def parameters(
         rtcp_port=rtcp_port(section) if reachable else 0,
         codecs=tuple(codecs),
         accepted=tuple(types.items()),
+        send=tuple((codec.payload_type, label(codec)) for codec in codecs),
         feedback=tuple(one for one in feedback if not wanted.feedback or one in wanted.feedback),
         direction=settle(wanted.direction, session.direction_of(section), reachable),
         crypto=crypto,
