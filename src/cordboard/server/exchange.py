@@ -22,10 +22,10 @@ from cordboard.legs.identity import is_sip_uri
 from cordboard.legs.sip_legs import SipLegs
 from cordboard.media import protocol as media_protocol
 from cordboard.server.asking import Asking
+from cordboard.server.call_media import CallMedia
 from cordboard.server.compiled_documents import CompiledDocuments
-from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
+from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.media_engine import MediaEngine
-from cordboard.server.playback import Playback
 from cordboard.server.recorder import Recorder
 from cordboard.server.refusals import Refusals
 from cordboard.server.routes import Routed
@@ -43,6 +43,16 @@ _LOOK_AGAIN = 0.02
 Route = Callable[[str], Routed | None]
 """What answers a dialled number or name."""
 
+MakeCallMedia = Callable[
+    [
+        MediaEngine,
+        Callable[[str, facts.Fact], None],
+        Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+    ],
+    CallMedia,
+]
+"""From the workers, the queue of facts, and what runs tasks for calls."""
+
 MessageTap = Callable[[str, bytes, Endpoint], None]
 """(`received` or `sent`, message, far end): for the ladder."""
 
@@ -57,7 +67,7 @@ class Exchange:
         targets: Targets,
         recorder: Recorder,
         documents: DocumentFetcher,
-        audio: AudioFetcher,
+        call_media: MakeCallMedia,
         route: Route,
         ready: Callable[[], bool],
         envs: dict[str, str],
@@ -76,14 +86,14 @@ class Exchange:
         self._asking = Asking(documents, envs, self.switchboard.post, self.spawn)
         self._compiled = CompiledDocuments()
         self._new_id = new_id
-        self._audio = audio
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
         self._send: Callable[[bytes, Endpoint], None] = _nowhere
         self.media: MediaEngine
-        self._playback: Playback
+        self._make_call_media = call_media
+        self._call_media: CallMedia
         self._refusals = Refusals()
         self.draining = False
         self._carriers: dict[type, Callable[[Any], None]] = {
@@ -111,15 +121,12 @@ class Exchange:
             fx.Dial: self._dial,
             fx.Join: self._join,
             fx.Unjoin: self._unjoin,
-            fx.PlayTo: self._play,
-            fx.StopPlay: self._stop_play,
             fx.CallOver: self._call_over,
         }
         self._media_handlers: dict[type, Callable[[Any], None]] = {
             media_protocol.EndpointOpened: self._media_opened,
             media_protocol.EndpointRefused: self._media_refused,
             media_protocol.EndpointClosed: self._media_closed,
-            media_protocol.PlayEnded: self._play_ended,
             media_protocol.DigitHeard: self._digit_heard,
             media_protocol.DigitsPlayed: self._digits_played,
             media_protocol.MediaSilent: self._media_silent,
@@ -129,7 +136,9 @@ class Exchange:
         """The socket and the workers, once they are open."""
         self._send = send
         self.media = media
-        self._playback = Playback(media, self._audio, self.switchboard.post, self.spawn)
+        self._call_media = self._make_call_media(media, self.switchboard.post, self.spawn)
+        self._performers.update(self._call_media.performers)
+        self._media_handlers.update(self._call_media.handlers)
 
     def spawn(self, work: Coroutine[Any, Any, None], call_id: str) -> asyncio.Task[None]:
         """Run something that a call waits for; it is cancelled with the exchange."""
@@ -146,7 +155,7 @@ class Exchange:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._documents.close()
-        await self._audio.close()
+        await self._call_media.close()
 
     def counts(self) -> dict[str, int]:
         """What is held for calls: all 0 at rest."""
@@ -155,7 +164,7 @@ class Exchange:
             "legs": len(self.legs),
             "tasks": len(self._tasks),
             "records": len(self.recorder),
-            "plays": len(self._playback),
+            **self._call_media.counts(),
             "endpoints": self.media.endpoints(),
             **self.legs.stack.counts(),
         }
@@ -164,8 +173,11 @@ class Exchange:
         """Wait until every far end has been seen off and every endpoint is closed."""
         await self.switchboard.empty()
         stack = self.legs.stack
-        while stack.unanswered() or stack.counts()["sessions"] or self.media.endpoints():  # noqa: ASYNC110
+        while stack.unanswered() or stack.counts()["sessions"] or self._is_at_work():  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
+
+    def _is_at_work(self) -> bool:
+        return bool(self.media.endpoints() or len(self._call_media.recordings))
 
     def hang_up_saved(self, saved: bytes) -> None:
         """BYE in a dialog that a server left behind when it died."""
@@ -230,9 +242,6 @@ class Exchange:
     def _media_closed(self, event: media_protocol.EndpointClosed) -> None:
         self.recorder.media_closed(event.endpoint_id, event.statistics)
 
-    def _play_ended(self, event: media_protocol.PlayEnded) -> None:
-        self._playback.ended(event)
-
     def _digit_heard(self, event: media_protocol.DigitHeard) -> None:
         fact = facts.DigitReceived(digit=event.digit, duration_ms=event.duration_ms)
         self.switchboard.post(event.endpoint_id, fact)
@@ -245,6 +254,7 @@ class Exchange:
 
     def worker_died(self, endpoint_ids: list[str], sentence: str) -> None:
         """Its calls end with the true reason; everybody else goes on."""
+        self._call_media.lost(endpoint_ids, sentence)
         for call_id in endpoint_ids:
             self.recorder.media_closed(call_id, None)
             end = ending("media_worker_died", who=self._name_of(call_id), detail=sentence)
@@ -270,6 +280,8 @@ class Exchange:
             tap("sent", order.data, order.destination)
 
     def _happened(self, order: out.Happened) -> None:
+        if type(order.fact) is facts.DigitReceived:
+            self._call_media.pressed(order.call_id, order.fact.digit)
         self.switchboard.post(order.call_id, order.fact)
 
     def _order_media(self, order: out.MediaOrder) -> None:
@@ -383,14 +395,8 @@ class Exchange:
     def _unjoin(self, call: Call, effect: fx.Unjoin) -> None:
         self.media.unjoin(effect.a, effect.b)
 
-    def _play(self, call: Call, effect: fx.PlayTo) -> None:
-        self._playback.play(call.info.call_id, effect)
-
-    def _stop_play(self, call: Call, effect: fx.StopPlay) -> None:
-        self._playback.stop(call.info.call_id, effect)
-
     def _call_over(self, call: Call, effect: fx.CallOver) -> None:
-        self._playback.forget(call.info.call_id)
+        self._call_media.forget(call.info.call_id)
         self.recorder.over(call)
         self.sip_log.over(call.info.call_id)
         self.switchboard.forget(call.info.call_id)

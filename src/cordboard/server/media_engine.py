@@ -112,6 +112,10 @@ class MediaEngine:
         """Open ones, and those of which the reply is under way."""
         return len(self._worker_of)
 
+    def is_open(self, endpoint_id: str) -> bool:
+        """It was opened, or is being opened, and neither closed nor lost."""
+        return endpoint_id in self._worker_of
+
     # -------------------------------------------------------------- commands
 
     def open(self, endpoint_id: str, *, near: str | None = None) -> None:

@@ -68,6 +68,10 @@ class Playback:
             if task is not None:
                 task.cancel()
 
+    async def close(self) -> None:
+        """Once no call prepares anything any more."""
+        await self._audio.close()
+
     async def _prepare(self, call_id: str, effect: PlayTo) -> None:
         sources: list[PlaySource] = []
         errors: list[str] = []

@@ -7,26 +7,36 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from cordboard.call.facts import Fact
 from cordboard.call.reasons import ending
 from cordboard.legs.sip_legs import Identity, SipLegs
 from cordboard.server.address_rules import source_filter
+from cordboard.server.call_media import CallMedia
 from cordboard.server.config import Config, Trunk, split_host
 from cordboard.server.exchange import Exchange
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
+from cordboard.server.http_server import HttpServer, RecordingDownloads
 from cordboard.server.javascript import evaluate
 from cordboard.server.leg_rules import leg_rules
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.outbound_policy import OutboundPolicy
+from cordboard.server.playback import Playback
 from cordboard.server.random_ids import new_id, new_token
 from cordboard.server.recorder import Recorder
+from cordboard.server.recording_files import RecordingFiles
+from cordboard.server.recording_links import RecordingLinks
+from cordboard.server.recordings import Recordings
 from cordboard.server.recovery import recover
 from cordboard.server.routes import RouteTable
 from cordboard.server.sip_sockets import UdpSocket
 from cordboard.server.sqlite_store import SqliteStore
+from cordboard.server.taps import Taps
 from cordboard.server.targets import Targets
 from cordboard.server.webhook_sender import WebhookSender
 from cordboard.sip.endpoint import Endpoint
@@ -61,6 +71,8 @@ class Server:
         self.sender: WebhookSender
         self.media: MediaEngine
         self.exchange: Exchange
+        self.http: HttpServer
+        self.recordings: Recordings
         self.recorder: Recorder
         self.socket: UdpSocket
         self._is_running = False
@@ -104,18 +116,22 @@ class Server:
             self.config.sip.address, self.config.sip.port, self._received, self._unreachable
         )
         closing.callback(self.socket.close)
+        await self._start_http()
         self.exchange = self._make_exchange(policy, ports)
         self.media = self._make_media()
         closing.push_async_callback(self.media.stop)
+        self.exchange.attach(self.socket.send, self.media)
         closing.push_async_callback(self.exchange.stop)
         await self.media.start()
         evaluate("1", {})  # the first evaluation in a thread makes its context
-        self.exchange.attach(self.socket.send, self.media)
         await recover(self.store, self.sender, self.exchange.hang_up_saved)
         await self.sender.start()
+        left_behind = await asyncio.to_thread(self._recording_files.orphans)
         # Only now: a call that came earlier would find no media, and recovery would close it.
         self.socket.listen()
         closing.callback(self.socket.close)  # and first of all when it stops
+        finishing = asyncio.create_task(self.recordings.finish(left_behind))
+        closing.push_async_callback(_cancelled, finishing)
         housekeeping = asyncio.create_task(self._keep_house())
         closing.push_async_callback(_cancelled, housekeeping)
 
@@ -173,12 +189,45 @@ class Server:
             targets=Targets(policy, self._trunks(), ports, local_address=local.address),
             recorder=self.recorder,
             documents=DocumentFetcher(policy, signing_key=config.server.signing_key),
-            audio=AudioFetcher(policy, self.data_directory / "audio", self._media_directory()),
+            call_media=partial(self._make_call_media, policy),
             route=self.routes.find,
             ready=lambda: self.store.is_healthy,
             envs=config.envs,
             new_id=new_id,
         )
+
+    def _make_call_media(
+        self,
+        policy: OutboundPolicy,
+        media: MediaEngine,
+        post: Callable[[str, Fact], None],
+        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+    ) -> CallMedia:
+        audio = AudioFetcher(policy, self.data_directory / "audio", self._media_directory())
+        self.recordings = Recordings(self._recording_files, self._links, media, post, spawn, new_id)
+        return CallMedia(
+            Playback(media, audio, post, spawn),
+            self.recordings,
+            Taps(policy, media, post, spawn, insecure=self.config.is_development),
+        )
+
+    async def _start_http(self) -> None:
+        """Development: where nobody asked for the port, any other will do."""
+        section, recordings = self.config.http, self.config.recordings
+        self._recording_files = RecordingFiles(
+            self._directory / recordings.directory
+            if recordings.directory
+            else self.data_directory / "recordings"
+        )
+        await asyncio.to_thread(self._recording_files.prepare)
+        self._links = RecordingLinks(self.config.server.signing_key, recordings.url_lifetime)
+        spare = self.config.is_development and "port" not in section.model_fields_set
+        self.http = HttpServer(section.address, section.port, spare=spare)
+        RecordingDownloads(self._recording_files, self._links).add_to(self.http)
+        await self.http.start()
+        self._closing.push_async_callback(self.http.stop)
+        host = f"[{section.told}]" if ":" in section.told else section.told
+        self._links.base_url = (section.public_url or f"http://{host}:{self.http.port}").rstrip("/")
 
     def _media_directory(self) -> Path | None:
         named = self.config.media.directory
@@ -221,6 +270,7 @@ class Server:
                 if time.time() >= next_prune:
                     next_prune = time.time() + _PRUNE_EVERY
                     await self.store.prune(time.time() - _KEEP_RECORDS)
+                    await self.recordings.prune(self.config.recordings.keep_days)
             except Exception:
                 _log.exception("housekeeping failed; it is tried again")
 

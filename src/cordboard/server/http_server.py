@@ -1,0 +1,122 @@
+"""The HTTP listener: signed links to recordings, and nothing else; errors are JSON, `{"error": "…"}`.
+
+A further route is one `add` before `start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from cordboard.server.recording_files import RecordingFiles
+from cordboard.server.recording_links import Judgement, RecordingLinks, is_name
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "mp4": "audio/mp4"}
+_LAST_ANSWERS = 1.0
+"""Seconds for downloads that are under way when the server stops."""
+_MOST_OF_A_REQUEST = 1 << 20
+_HEADERS = {
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""With every answer: a link is a secret."""
+
+
+class HttpServer:
+    """`port` 0 takes a free one; `spare`: so does one that is taken."""
+
+    def __init__(self, address: str, port: int, *, spare: bool = False) -> None:
+        self.port = port
+        self._address = address
+        self._spare = spare
+        self._app = web.Application(middlewares=[_answer_in_json], client_max_size=_MOST_OF_A_REQUEST)
+        self._runner: web.AppRunner | None = None
+
+    def add(self, method: str, path: str, handler: Handler) -> None:
+        """Before `start`."""
+        self._app.router.add_route(method, path, handler)
+
+    async def start(self) -> None:
+        """Listen.  Raises OSError."""
+        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=_LAST_ANSWERS)
+        await runner.setup()
+        self._runner = runner
+        try:
+            await web.TCPSite(runner, self._address, self.port).start()
+        except OSError:
+            if not self._spare or not self.port:
+                await self.stop()
+                raise
+            _log.info("HTTP: port %d is taken; another one is used", self.port)
+            await web.TCPSite(runner, self._address, 0).start()
+        self.port = runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """A second call does nothing."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+
+class RecordingDownloads:
+    """`GET /recordings/{name}?expires=…&signature=…`, with ranges."""
+
+    def __init__(self, files: RecordingFiles, links: RecordingLinks) -> None:
+        self._files = files
+        self._links = links
+
+    def add_to(self, server: HttpServer) -> None:
+        """Serve them there."""
+        for method in ("GET", "HEAD"):
+            server.add(method, "/recordings/{name}", self.answer)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        name, query = request.match_info["name"], request.query
+        expires, signature = query.get("expires", ""), query.get("signature", "")
+        judgement = self._links.judge(name, expires, signature, time.time())
+        if judgement is Judgement.FORGED or not is_name(name):
+            return refusal(403, "The link is not one that this server has signed.")
+        if judgement is Judgement.EXPIRED:
+            return refusal(410, "The link has expired.")
+        path = await asyncio.to_thread(self._files.find, name)
+        if path is None:
+            return await self._missing(name)
+        kind = _TYPES[name.rpartition(".")[2]]
+        disposition = f'inline; filename="{name}"'
+        return web.FileResponse(path, headers={"Content-Type": kind, "Content-Disposition": disposition})
+
+    async def _missing(self, name: str) -> web.StreamResponse:
+        if await asyncio.to_thread(self._files.is_unfinished, name):
+            return refusal(404, "The recording is not finished yet.")
+        return refusal(410, "The recording is not kept any more.")
+
+
+def refusal(status: int, sentence: str) -> web.Response:
+    """An error as this server tells it."""
+    return web.json_response({"error": sentence}, status=status)
+
+
+@web.middleware
+async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        response = refusal(error.status, f"{error.reason}.")
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+    except (OSError, asyncio.CancelledError):
+        raise
+    except Exception:
+        _log.exception("internal error in an HTTP request for %s", request.path)
+        response = refusal(500, "Internal error.")
+    response.headers.update(_HEADERS)
+    return response
