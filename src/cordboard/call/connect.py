@@ -35,6 +35,9 @@ from cordboard.call.reasons import Ending, callback_word, caller_code, ending
 from cordboard.call.ringback import Ringback
 from cordboard.call.running import earliest
 
+MAX_TRANSFERS = 32
+"""Of one connect: two phones that send it to and fro are stopped there."""
+
 
 class ConnectMachine:
     """One connect of one call."""
@@ -50,6 +53,7 @@ class ConnectMachine:
         "_state",
         "_stays",
         "_transferor",
+        "_transfers",
         "failure",
         "result",
     )
@@ -65,6 +69,7 @@ class ConnectMachine:
         self._bridge: Bridge | None = None
         self._transferor: str | None = None
         """The peer that has asked for a transfer, while it goes on."""
+        self._transfers = 0
         self._stays = False
         self._state = "fresh"
         self.result: Result | None = None
@@ -257,6 +262,9 @@ class ConnectMachine:
             return self._tell_transferor(fact.transferor, 481, "Call/Transaction Does Not Exist")
         if self._transferor is not None:
             return self._tell_transferor(fact.transferor, 491, "Request Pending")
+        if self._transfers >= MAX_TRANSFERS:
+            return self._tell_transferor(fact.transferor, 482, "Loop Detected")
+        self._transfers += 1
         effects = [self._report("connecting")] if self._stays else []
         if fact.join is not None:
             return [*effects, *self._join_other(bridge, fact.join)]

@@ -273,9 +273,10 @@ class DialledLeg(SimulatedLeg):
 
     def _answer_arrives(self) -> None:
         self._answered = True
+        crossed = self._ending is not None
         self.seen("> ACK")
         self.tell(LegAnswered())
-        if self._ending is not None:
+        if crossed:
             self._bye()
 
     def _refusal_arrives(self, status: int) -> None:
