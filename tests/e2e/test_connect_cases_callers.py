@@ -427,10 +427,3 @@ async def test_unanswered_and_out_of_steps_is_busy(case: Case) -> None:
     """4.1: the end of the script ends the call, here before any answer"""
     caller = await case.call({"set": {"a": 1}})
     assert (await caller.ended()).status in (480, 486)
-
-
-async def test_say_is_refused_by_name(case: Case) -> None:
-    """Refused by name, never skipped"""
-    await case.call({"answer": {}}, {"play": "say:hello"}, case.tail)
-    assert await played(case) == "failed relay_script_method_execute_failed"
-    assert any("`say:`" in warning for warning in case.warnings())
