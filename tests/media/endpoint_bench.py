@@ -57,12 +57,16 @@ class ByHand:
 class Leg:
     """An endpoint and its phone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, video: bool = False) -> None:
         pair = some_ports()
+        pictures = some_ports() if video else None
         self.clock = Clock(50.0)
         self.loop = ByHand()
         self.loop.watch(pair.rtp, pair.discard_rtp)
         self.loop.watch(pair.rtcp, pair.discard_rtcp)
+        if pictures is not None:
+            self.loop.watch(pictures.rtp, pictures.discard_rtp)
+            self.loop.watch(pictures.rtcp, pictures.discard_rtcp)
         self.events: list[Event] = []
         self.ticking: set[Incoming] = set()
         self.endpoint = Endpoint(
@@ -75,6 +79,7 @@ class Leg:
             report=self.events.append,
             policy=DEFAULT_POLICY,
             ticking=self.ticking,
+            video=pictures,
         )
         self.server = ("127.0.0.1", pair.port)
         self.phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -109,6 +114,8 @@ class Leg:
     def close(self) -> None:
         self.endpoint.close()
         self.endpoint.ports.close()
+        if self.endpoint.video is not None:
+            self.endpoint.video.ports.close()
         self.phone.close()
 
 
