@@ -114,6 +114,9 @@ class ServerSection(_Section):
 class SipSection(_Reachable):
     """The SIP listeners: UDP, TCP on the same port, TLS."""
 
+    address_v6: Address | None = None
+    """A second address, where `address` is an IPv4 address and calls go over IPv6 too."""
+    public_address_v6: Address | None = None
     port: int = Field(default=5060, ge=0, le=65535)
     """0 takes a free port."""
     public_port: int | None = Field(default=None, ge=1, le=65535)

@@ -159,6 +159,8 @@ def _bind(address: str, port: int) -> socket.socket:
     sock.setblocking(False)
     try:
         if family == socket.AF_INET6:
+            # `::` is every IPv6 address and no IPv4 one: those have a socket of their own.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
         else:
             sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
