@@ -268,4 +268,4 @@ def test_warnings_inside_it_have_their_place() -> None:
           - play: {url: 'ring:us', volum: 3}
 """
     (warning,) = load(text, source="a").warnings
-    assert (warning.line, warning.path) == (6, "sections.main[0].connect.confirm[0].play")
+    assert (warning.line, warning.path) == (6, "sections.main[0].connect.confirm[0].play.volum")

@@ -144,7 +144,7 @@ def test_unknown_properties_are_warned_of_with_the_nearest_key_and_their_place()
     )
     (warning,) = document.warnings
     assert warning.code == "relay_script_method_parameter_undefined"
-    assert (warning.line, warning.column, warning.path) == (5, 9, "sections.main[0].connect")
+    assert (warning.line, warning.column, warning.path) == (5, 9, "sections.main[0].connect.timout")
     assert "`timout`" in warning.message
     assert "`timeout`" in warning.message
 

@@ -7,7 +7,9 @@ import typer
 from cordboard.cli.check import check
 from cordboard.cli.deliveries import deliveries
 from cordboard.cli.explain import explain
+from cordboard.cli.lint import lint
 from cordboard.cli.run import run
+from cordboard.cli.schema import schema
 from cordboard.cli.serve import serve
 
 app = typer.Typer(
@@ -20,6 +22,8 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(run)
 app.command()(check)
+app.command()(lint)
+app.command()(schema)
 app.command()(deliveries)
 app.command()(explain)
 

@@ -277,7 +277,10 @@ class Compiler:
         if isinstance(node, Sequence):
             block = self.block(node, msgspec.structs.replace(place, labels=frozenset(), shorthand=False))
             document = Document(source=self.source, sections={"main": block})
-            return Inline(document=document, fault=fault_of(block, path))
+            fault = fault_of(block, path)
+            if self._thorough and fault is not None:
+                self._warn(fault.code, fault.message, node.position, place.path, severity="error")
+            return Inline(document=document, fault=fault)
         try:
             return Inline(document=self._load_inline(str(node.value)))
         except DocumentError as error:
@@ -294,7 +297,9 @@ class Compiler:
             position = (key_position if is_unknown else _value_position)(node, error.path)
             more = {"found": error.found, "allowed": error.allowed}
             severity = "warning" if is_unknown else "error"
-            self._warn(error.code, error.message, position, place.path, severity=severity, **more)
+            self._warn(
+                error.code, error.message, position, _joined(place, error.path), severity=severity, **more
+            )
 
     def _structure(
         self,
@@ -399,7 +404,9 @@ class Compiler:
 
     def _report(self, node: Node, place: Place, notes: list[Note], fault: MethodError | None) -> None:
         for note in notes:
-            self._warn(note.code, note.message, key_position(node, note.path), place.path)
+            position = (_value_position if note.is_error else key_position)(node, note.path)
+            severity = "error" if note.is_error else "warning"
+            self._warn(note.code, note.message, position, _joined(place, note.path), severity=severity)
         if fault is not None:
             position = below(node, fault.path).position
             finding = Finding(
@@ -408,7 +415,8 @@ class Compiler:
                 source=self.source,
                 line=position.line,
                 column=position.column,
-                path=place.path,
+                path=_joined(place, fault.path),
+                found=fault.found,
                 allowed=fault.allowed,
                 severity="error",
             )
@@ -477,6 +485,13 @@ def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> 
         f"; nearest: `{near}`" if near else ""
     )
     return MethodError(codes.PARAMETER_INVALID, message, path=("label",), found=shown(label))
+
+
+def _joined(place: Place, path: Path) -> str:
+    """The path of a property below the argument of a step."""
+    if not path:
+        return place.path
+    return place.path + ("" if isinstance(path[0], int) else ".") + dotted(path)
 
 
 def _value_position(node: Node, path: Path) -> Position:

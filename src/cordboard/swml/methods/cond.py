@@ -11,7 +11,14 @@ from cordboard.swml.properties import Kind, Shape, of_kind
 if TYPE_CHECKING:
     from cordboard.swml.interpreter import Interpreter
 
-SHAPE = Shape(method="cond", main_list="branches", properties=(of_kind("branches", Kind.BRANCHES),))
+SHAPE = Shape(
+    method="cond",
+    about="Runs the first branch whose condition is true.",
+    main_list="branches",
+    properties=(
+        of_kind("branches", Kind.BRANCHES, about="Branches of `when` and `then`; `else` for the rest."),
+    ),
+)
 
 
 def _run(step: Step, interpreter: Interpreter) -> Steps:

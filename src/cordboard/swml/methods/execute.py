@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 SHAPE = Shape(
     method="execute",
+    about="Runs a section or another document, and comes back.",
     main="dest",
     properties=(
-        text("dest", required=True),
-        of_kind("params", Kind.MAP),
-        of_kind("meta", Kind.MAP),
-        of_kind("on_return", Kind.STEPS),
-        of_kind("result", Kind.RESULT, default="return_value"),
+        text("dest", required=True, about="A section, an http(s) URL or an inline document."),
+        of_kind("params", Kind.MAP, about="What it sees as `params`; values become text."),
+        of_kind("meta", Kind.MAP, about="Accepted, and without effect."),
+        of_kind("on_return", Kind.STEPS, about="Steps that run when it has come back."),
+        of_kind("result", Kind.RESULT, default="return_value", about="What to do with the value returned."),
     ),
 )
 

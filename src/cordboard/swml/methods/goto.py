@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 SHAPE = Shape(
     method="goto",
+    about="Goes on after a label of the same section.",
     main="label",
     properties=(
-        text("label", required=True),
-        of_kind("when", Kind.CONDITION),
-        integer("max", minimum=1, maximum=100, default=100),
+        text("label", required=True, about="Name of the label."),
+        of_kind("when", Kind.CONDITION, about="Only if this JavaScript condition holds."),
+        integer("max", minimum=1, maximum=100, default=100, about="Most jumps."),
     ),
 )
 

@@ -14,7 +14,12 @@ from cordboard.swml.properties import Shape, choice
 if TYPE_CHECKING:
     from cordboard.swml.interpreter import Interpreter
 
-SHAPE = Shape(method="hangup", main="reason", properties=(choice("reason", "hangup", "busy", "decline"),))
+SHAPE = Shape(
+    method="hangup",
+    about="Ends the call.",
+    main="reason",
+    properties=(choice("reason", "hangup", "busy", "decline", about="Why; decides what a caller gets."),),
+)
 
 
 def _prepare(values: dict[str, Any], _: list[Note]) -> Hangup:

@@ -11,7 +11,12 @@ from cordboard.swml.properties import Shape, text
 if TYPE_CHECKING:
     from cordboard.swml.interpreter import Interpreter
 
-SHAPE = Shape(method="label", main="label", properties=(text("label", required=True),))
+SHAPE = Shape(
+    method="label",
+    about="A place that `goto` can go to.",
+    main="label",
+    properties=(text("label", required=True, about="Its name."),),
+)
 
 
 def _run(step: Step, interpreter: Interpreter) -> Steps:

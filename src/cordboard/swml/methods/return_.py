@@ -22,4 +22,9 @@ def _run(step: Step, interpreter: Interpreter) -> Steps:
     return Returned((yield from interpreter.prepared(step)))
 
 
-METHOD = Method(shape=Shape(method="return"), prepare=_prepare, run=_run, whole=True)
+METHOD = Method(
+    shape=Shape(method="return", about="Ends the section with a value."),
+    prepare=_prepare,
+    run=_run,
+    whole=True,
+)

@@ -42,4 +42,4 @@ def _items(step: Step, interpreter: Interpreter) -> tuple[tuple[str, Any], ...]:
     raise MethodError(codes.WRONG_TYPE, "set: a mapping of names to values is required")
 
 
-METHOD = Method(shape=Shape(method="set"), prepare=_prepare, run=_run, whole=True)
+METHOD = Method(shape=Shape(method="set", about="Sets variables."), prepare=_prepare, run=_run, whole=True)

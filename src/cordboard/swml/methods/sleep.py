@@ -15,8 +15,10 @@ from cordboard.swml.properties import Shape, integer
 if TYPE_CHECKING:
     from cordboard.swml.interpreter import Interpreter
 
-_DURATION = integer("duration", minimum=-1, maximum=86_400_000, required=True)
-SHAPE = Shape(method="sleep", main="duration", properties=(_DURATION,))
+_DURATION = integer(
+    "duration", minimum=-1, maximum=86_400_000, required=True, about="Milliseconds; -1 = until the call ends."
+)
+SHAPE = Shape(method="sleep", about="Waits.", main="duration", properties=(_DURATION,))
 
 
 def _prepare(values: dict[str, Any], _: list[Note]) -> Sleep:

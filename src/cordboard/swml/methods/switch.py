@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 SHAPE = Shape(
     method="switch",
+    about="Runs the steps for the value of a variable.",
     properties=(
-        text("variable", required=True),
-        of_kind("case", Kind.CASES),
-        of_kind("default", Kind.STEPS),
+        text("variable", required=True, about="Name of the variable."),
+        of_kind("case", Kind.CASES, about="Steps for each value."),
+        of_kind("default", Kind.STEPS, about="Steps for all other values."),
     ),
 )
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 SHAPE = Shape(
     method="transfer",
+    about="Goes to a section or another document, and never comes back.",
     main="dest",
     properties=(
-        text("dest", required=True),
-        of_kind("params", Kind.MAP),
-        of_kind("meta", Kind.MAP),
+        text("dest", required=True, about="A section, an http(s) URL or an inline document."),
+        of_kind("params", Kind.MAP, about="What it sees as `params`; values become text."),
+        of_kind("meta", Kind.MAP, about="Accepted, and without effect."),
     ),
 )
 

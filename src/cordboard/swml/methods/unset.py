@@ -29,4 +29,6 @@ def _run(step: Step, interpreter: Interpreter) -> Steps:
     return None
 
 
-METHOD = Method(shape=Shape(method="unset"), prepare=_prepare, run=_run, whole=True)
+METHOD = Method(
+    shape=Shape(method="unset", about="Removes variables."), prepare=_prepare, run=_run, whole=True
+)
