@@ -43,7 +43,7 @@ class DialogLeg(SipLeg):
         return self._respond(event.transaction, 200, now, self._awaited)
 
     def _updated(self, event: RequestReceived, now: float) -> list[FromLeg]:
-        """UPDATE: a refresh, or an offer (RFC 3311)."""
+        """UPDATE: a refresh, or an offer (RFC 3311); a PRACK may bring one too (RFC 3262 section 5)."""
         if not event.request.body:
             return self._respond(event.transaction, 200, now)
         return self._offered(event, now)
@@ -80,7 +80,7 @@ class DialogLeg(SipLeg):
 
     def requested(self, event: RequestReceived, now: float) -> list[FromLeg]:
         method = event.request.method
-        if method == "UPDATE":
+        if method in ("UPDATE", "PRACK"):
             return self._updated(event, now)
         if method == "INFO":
             return self._informed(event, now)
@@ -151,8 +151,7 @@ class DialogLeg(SipLeg):
     def _call_of(self, replaces: Replaced | None) -> str | None:
         if replaces is None:
             return None
-        find = getattr(self.stack, "find_dialog", None)
-        session = find(replaces.call_id, replaces.to_tag, replaces.from_tag) if find else None
+        session = self.stack.find_dialog(replaces.call_id, replaces.to_tag, replaces.from_tag)
         return None if session is None else self.around.call_of_session(session)
 
     def report_transfer(self, effect: ReportTransfer, now: float) -> list[FromLeg]:

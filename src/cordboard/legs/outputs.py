@@ -12,7 +12,7 @@ from cordboard.call.reasons import Ending
 from cordboard.media.protocol import SendDigits, SetRemote, WatchSilence
 from cordboard.sip.credentials import Credentials
 from cordboard.sip.endpoint import Endpoint
-from cordboard.sip.events import Event, SendMessage
+from cordboard.sip.events import Event, ResponseReceived, SendMessage
 
 
 class CallOffered(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +139,7 @@ Output = (
     | MediaCommand
     | CloseMedia
     | DialogSaved
+    | ResponseReceived
 )
 
 FromLeg = Output | Event

@@ -233,6 +233,8 @@ class SipLegs:
     def _happened(self, event: events.Event, now: float) -> list[Output]:
         if isinstance(event, events.InviteReceived):
             return self._offered(event, now)
+        if isinstance(event, events.ResponseReceived):
+            return [event]
         leg = self._by_session.get(event.session)
         if leg is None:
             return self._without_leg(event, now)
@@ -307,8 +309,7 @@ class SipLegs:
         found = read_replaces(named[0]) if len(named) == 1 else None
         if found is None:
             return 400
-        find = getattr(self.stack, "find_dialog", None)
-        known = find(found.call_id, found.to_tag, found.from_tag) if find else None
+        known = self.stack.find_dialog(found.call_id, found.to_tag, found.from_tag)
         return 481 if known is None else 486
 
     def _mismatch(self, event: events.InviteReceived, error: NoCommonCodec, now: float) -> list[Output]:
@@ -361,6 +362,8 @@ def _inform(leg: DialogLeg, event: events.Event, now: float) -> list[FromLeg]:
         return leg.acknowledged(event.body, now)
     if isinstance(event, events.RequestDone):
         return leg.request_done(event, now)
+    if isinstance(event, events.RefreshDue):
+        return leg.refresh_due(now)
     return _inform_outbound(leg, event, now) if isinstance(leg, OutboundLeg) else []
 
 
