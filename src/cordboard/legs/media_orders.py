@@ -65,6 +65,8 @@ def _video(video: VideoParameters) -> VideoRemote:
         port=video.port,
         rtcp_port=video.rtcp_port,
         accepted=video.accepted,
+        send=video.send,
+        address=video.address,
         sending=video.sending,
         receiving=video.receiving,
         srtp=_srtp(video.crypto),

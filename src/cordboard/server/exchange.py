@@ -291,7 +291,7 @@ class Exchange:
         self.media.send(order.command)
 
     def _open_media(self, order: out.OpenMedia) -> None:
-        self.media.open(order.call_id, near=order.near)
+        self.media.open(order.call_id, near=order.near, video=order.video)
 
     def _close_media(self, order: out.CloseMedia) -> None:
         self.media.close(order.call_id)

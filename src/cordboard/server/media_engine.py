@@ -118,7 +118,7 @@ class MediaEngine:
 
     # -------------------------------------------------------------- commands
 
-    def open(self, endpoint_id: str, *, near: str | None = None) -> None:
+    def open(self, endpoint_id: str, *, near: str | None = None, video: bool = False) -> None:
         """`EndpointOpened` or `EndpointRefused` follows.  `near`: on the same worker as this endpoint."""
         if endpoint_id in self._worker_of:
             self._refuse(endpoint_id, "the id is taken")
@@ -129,7 +129,7 @@ class MediaEngine:
             return
         self._worker_of[endpoint_id] = worker
         worker.endpoints.add(endpoint_id)
-        worker.send(OpenEndpoint(endpoint_id=endpoint_id))
+        worker.send(OpenEndpoint(endpoint_id=endpoint_id, video=video))
 
     def _place(self, near: str | None) -> WorkerProcess | None:
         wanted = self._worker_of.get(near) if near is not None else None
