@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cordboard.sip.events import Event, Output, ReinviteReceived, RequestDone, RequestReceived, SessionEnded
+from cordboard.sip.stack import SipStack
 from cordboard.testing.raw_peer import RawPeer
 from cordboard.testing.stack_pair import ALICE, ANSWER, BOB, OFFER, StackPair
 
@@ -165,16 +166,100 @@ def test_a_far_end_that_does_not_know_the_dialog_ends_it() -> None:
 # ------------------------------------------------------------------ glare
 
 
-def test_two_reinvites_that_cross_both_get_491() -> None:
-    pair = StackPair()
+def both_answering() -> StackPair:
+    pair: StackPair
+
+    def on_alice(event: Event, now: float) -> list[Output]:
+        return answer(pair.alice, event, now)
+
+    def on_bob(event: Event, now: float) -> list[Output]:
+        return answer(pair.bob, event, now)
+
+    def answer(stack: SipStack, event: Event, now: float) -> list[Output]:
+        if isinstance(event, ReinviteReceived | RequestReceived):
+            return stack.respond(event.transaction, 200, body=ANSWER, now=now)
+        return []
+
+    pair = StackPair(on_alice=on_alice, on_bob=on_bob)
+    return pair
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_19_two_reinvites_that_cross_are_both_tried_again_the_callees_first(seed: int) -> None:
+    pair = both_answering()
+    for _ in range(seed):
+        pair.token()
     calling, called = pair.connect()
     pair.wire.put(ALICE, pair.alice.reinvite(calling, OFFER, 0))
     pair.wire.put(BOB, pair.bob.reinvite(called, OFFER, 0))
     pair.wire.run(60)
-    assert statuses(pair, ALICE) == [("INVITE", 491)]
-    assert statuses(pair, BOB) == [("INVITE", 491)]
-    assert "ReinviteReceived" not in pair.names(ALICE) + pair.names(BOB)
+    assert statuses(pair, ALICE) == [("INVITE", 200)]
+    assert statuses(pair, BOB) == [("INVITE", 200)]
+    invites = [(d.sent_at, d.source) for d in pair.wire.sent if d.data.startswith(b"INVITE")][3:]
+    assert [source for _, source in invites] == [BOB, ALICE]
+    assert invites[0][0] <= 2.0
+    assert 2.1 <= invites[1][0] <= 4.0
     assert pair.alice.counts()["sessions"] == pair.bob.counts()["sessions"] == 1
+
+
+def test_19_a_far_end_that_always_says_491_is_believed_in_the_end() -> None:
+    pair = answering(491)
+    calling, _ = pair.connect()
+    pair.wire.put(ALICE, pair.alice.reinvite(calling, OFFER, 0))
+    pair.wire.run(60)
+    assert statuses(pair) == [("INVITE", 491)]
+    assert pair.first_lines(ALICE).count("INVITE") == 10
+    pair.wire.put(ALICE, pair.alice.bye(calling, now=pair.now))
+    pair.wire.run_until_quiet()
+    assert pair.at_rest()
+
+
+def test_19_bye_while_a_reinvite_waits_to_be_tried_again_ends_both() -> None:
+    pair = answering(491)
+    calling, _ = pair.connect()
+    pair.wire.put(ALICE, pair.alice.reinvite(calling, OFFER, 0))
+    pair.wire.run(0.1)
+    pair.wire.put(ALICE, pair.alice.bye(calling, now=pair.now))
+    pair.wire.run_until_quiet()
+    assert statuses(pair) == [("INVITE", None)]
+    assert pair.first_lines(ALICE).count("INVITE") == 2
+    assert pair.at_rest()
+
+
+def test_19_other_requests_do_not_wait_for_a_reinvite_that_rests() -> None:
+    pair = StackPair()
+    calling, _ = pair.connect()
+    pair.wire.put(ALICE, pair.alice.reinvite(calling, OFFER, 0))
+    pair.wire.run(0)
+    pair.wire.put(BOB, pair.bob.respond(asked(pair)[0], 491, now=0))
+    pair.wire.put(ALICE, pair.alice.reinvite(calling, OFFER, 0))
+    pair.wire.put(ALICE, pair.alice.request(calling, "INFO", now=0))
+    pair.wire.run(0.1)
+    assert pair.first_lines(ALICE) == ["INVITE", "ACK", "INVITE", "ACK", "INFO"]
+
+
+def test_an_update_that_is_to_come_later_comes_later() -> None:
+    pair = StackPair()
+    calling, _ = pair.connect()
+    pair.wire.put(ALICE, pair.alice.request(calling, "UPDATE", body=OFFER, now=0))
+    pair.wire.run(0)
+    retry = [("Retry-After", "7")]
+    pair.wire.put(BOB, pair.bob.respond(asked(pair)[0], 500, headers=retry, now=0))
+    pair.wire.run(6.9)
+    assert pair.first_lines(ALICE).count("UPDATE") == 1
+    pair.wire.run(0.2)
+    assert pair.first_lines(ALICE).count("UPDATE") == 2
+
+
+@pytest.mark.parametrize("method", ["NOTIFY", "REFER"])
+@pytest.mark.parametrize("status", [481, 408])
+def test_21_a_refused_notify_or_refer_does_not_end_the_call(method: str, status: int) -> None:
+    pair = answering(status)
+    calling, _ = pair.connect()
+    pair.wire.put(ALICE, pair.alice.request(calling, method, now=0))
+    pair.wire.run(1)
+    assert statuses(pair) == [(method, status)]
+    assert pair.alice.counts()["sessions"] == 1
 
 
 def test_an_update_with_an_offer_that_meets_our_reinvite_gets_491() -> None:
@@ -183,7 +268,8 @@ def test_an_update_with_an_offer_that_meets_our_reinvite_gets_491() -> None:
     pair.wire.put(ALICE, pair.alice.reinvite(calling, OFFER, 0))
     pair.wire.put(BOB, pair.bob.request(called, "UPDATE", body=OFFER, now=0))
     pair.wire.run(0)
-    assert statuses(pair, BOB) == [("UPDATE", 491)]
+    assert "491" in pair.first_lines(ALICE)
+    assert statuses(pair, BOB) == []
 
 
 def test_an_update_without_an_offer_is_no_glare() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from cordboard.sip.dialog import Dialog, DialogKey
 from cordboard.sip.endpoint import Endpoint
@@ -64,6 +65,10 @@ class UserAgentCore:
 
     def report(self, event: Event) -> None:
         self.moment.outputs.append(event)
+
+    def chance(self) -> float:
+        """A random number of 0 up to 1."""
+        return crc32(self.token().encode()) / 2**32
 
     def new_branch(self) -> str:
         return MAGIC_COOKIE + self.token()

@@ -152,7 +152,7 @@ class Dialog:
         self._route_lines = "".join([f"Route: {route}\r\n" for route in routes]) if routes else ""
         self.destination = next_hop(hop, self.peer)
         self.alternative: Endpoint | None = None
-        if self.peer.reliable:
+        if self.peer.transport != "UDP":
             self._keep_connection(bool(routes))
 
     def _keep_connection(self, is_routed: bool) -> None:

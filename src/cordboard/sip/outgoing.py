@@ -117,8 +117,9 @@ class OutgoingRequest:
             body,
         )
 
-    def again(self, *, via: str, branch: str, added: str) -> OutgoingRequest:
-        """The same outside a dialog once more, as a new transaction (RFC 3261 section 22.2)."""
+    def again(self, *, via: str, branch: str, added: str, extra: str | None = None) -> OutgoingRequest:
+        """The same outside a dialog once more, as a new transaction (RFC 3261 section 22.2); with other
+        `extra` lines if given."""
         return OutgoingRequest(
             self.method,
             self.uri,
@@ -131,7 +132,7 @@ class OutgoingRequest:
             destination=self.destination,
             alternative=self.alternative,
             routes=self.routes,
-            extra=self.extra,
+            extra=self.extra if extra is None else extra,
             added=added,
             body=self.body,
         )

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from cordboard.sip.auth_client import Tries
 from cordboard.sip.dialog import Dialog
 from cordboard.sip.events import RequestDone
+from cordboard.sip.headers.grammar import HeaderError
+from cordboard.sip.headers.retry_after import RetryAfter
 from cordboard.sip.message import Response
+from cordboard.sip.session_timer import agree_as_client, min_se
 from cordboard.sip.timers import REINVITE_PATIENCE, Started, Timer
 from cordboard.sip.transaction.table import State
 from cordboard.sip.transaction.transaction import ClientTransaction
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
     from cordboard.sip.session import Session
 
 MAX_WAITING = 32
+MAX_RESTS = 8
+_LONGEST_PAUSE = 10
+"""Seconds: what a user agent whose answer is not out yet may ask for (RFC 3261 section 14.2)."""
+_APART = frozenset({"NOTIFY", "REFER"})
+"""What becomes of these says nothing about the INVITE's usage of the dialog (RFC 5057)."""
 
 
 class OwnRequest:
@@ -26,6 +34,8 @@ class OwnRequest:
         "_acknowledgement",
         "_owner",
         "_patience",
+        "_rest",
+        "_rests",
         "body",
         "extra",
         "method",
@@ -42,6 +52,22 @@ class OwnRequest:
         self.tries = Tries()
         self._acknowledgement = b""
         self._patience: Started | None = None
+        self._rest: Started | None = None
+        self._rests = 0
+
+    @property
+    def is_resting(self) -> bool:
+        """It met a request of the other side, and waits before it is sent again."""
+        return self._rest is not None
+
+    def rest(self, seconds: float) -> bool:
+        """False: it has done so too often."""
+        self._rests += 1
+        if self._rests > MAX_RESTS or self.transaction is None:
+            return False
+        layer = self.transaction.layer
+        self._rest = layer.queue.start_apart(layer.moment.now, seconds, self, Timer.RETRY)
+        return True
 
     @property
     def is_offer(self) -> bool:
@@ -73,6 +99,10 @@ class OwnRequest:
 
     def fire(self, timer: Timer) -> None:
         """An INVITE that only gets provisional responses is given up: nothing may pend for ever."""
+        if timer is Timer.RETRY:
+            self._rest = None
+            self._owner.pump()
+            return
         self._patience = None
         if self.transaction is not None:
             self.transaction.terminate()
@@ -80,6 +110,9 @@ class OwnRequest:
 
     def abandon(self) -> None:
         """The session is over.  The transaction may end by itself, but not later than 64*T1."""
+        if self._rest is not None and self.transaction is not None:
+            self.transaction.layer.queue.stop(self._rest)
+            self._rest = None
         if self.transaction is not None and self.transaction.state is State.PROCEEDING:
             self._stop_waiting()
             self._wait(self._owner.patience)
@@ -129,12 +162,23 @@ class OwnRequests:
 
     def pump(self) -> None:
         """Send the next one, if its turn has come."""
-        if self._current is not None or not self._waiting:
+        if self._current is not None:
             return
-        if self._waiting[0].is_offer and self._their_offer_pends():
-            return
-        self._current = request = self._waiting.popleft()
-        self._send(request)
+        request = self._next()
+        if request is not None:
+            self._waiting.remove(request)
+            self._current = request
+            self._send(request)
+
+    def _next(self) -> OwnRequest | None:
+        """The first that may go.  Offers keep their order; what is none does not wait for them."""
+        held = False
+        for request in self._waiting:
+            if request.is_resting or (request.is_offer and (held or self._their_offer_pends(request))):
+                held = held or request.is_offer
+            else:
+                return request
+        return None
 
     def _send(self, request: OwnRequest) -> None:
         extra = self._about(request.method) + request.extra
@@ -144,24 +188,40 @@ class OwnRequests:
     def _about(self, method: str) -> str:
         """Who we are, and what we can do where that may change."""
         if method in ("INVITE", "UPDATE"):
-            return self._session.offering(self.dialog)
+            timer = self._session.timer
+            return self._session.offering(self.dialog) + ("" if timer is None else timer.lines())
         return self._session.core.agent
 
-    def _their_offer_pends(self) -> bool:
+    def _their_offer_pends(self, request: OwnRequest) -> bool:
         """Section 14.1: no INVITE while another, in either direction, is in progress."""
         session = self._session
-        return session.invite_pending or bool(session.answers) or session.their.offering
+        settled = request.method == "UPDATE" and session.is_settled(self.dialog)
+        pending = session.invite_pending and not settled
+        return pending or bool(session.answers) or session.their.offering
 
     def done(self, request: OwnRequest, response: Response | None, status: int) -> None:
         """A final response, or none.  Retransmitted ones, and those after the session's end, are not told."""
         if self._current is not request:
             return
         self._current = None
+        if response is not None and request.method in ("INVITE", "UPDATE"):
+            self._settle_timer(request.method, response)
         self._report(request.method, response)
-        if response is None or status in (408, 481):
+        if request.method in _APART:
+            self.pump()
+        elif response is None or status in (408, 481):
             self._session.lost(status)
         else:
             self.pump()
+
+    def _settle_timer(self, method: str, response: Response) -> None:
+        """Each INVITE and UPDATE inside the dialog is a refresh, if it succeeds (RFC 4028 section 7.2)."""
+        session = self._session
+        if response.status >= 300:
+            if session.timer is not None:
+                session.timer.refused(method, response.status)
+        elif session.timer is not None or response.headers.get("Session-Expires") is not None:
+            agree_as_client(session, response, None if session.timer is None else session.timer.interval)
 
     def abandon(self) -> None:
         """The session is over."""
@@ -170,16 +230,48 @@ class OwnRequests:
             self._report(pending.method, None)
             pending.abandon()
         while self._waiting:
-            self._report(self._waiting.popleft().method, None)
+            request = self._waiting.popleft()
+            self._report(request.method, None)
+            request.abandon()
 
     def send_again(self, request: OwnRequest, transaction: ClientTransaction, response: Response) -> bool:
         """Whether the request has been sent again because of this refusal."""
         if self._current is not request or request.transaction is not transaction:
             return False
-        if not self._session.challenged(response, transaction.request, request.tries):
+        if response.status == 422 and self._wish_for_more(request, response):
+            self._send(request)
+            return True
+        if self._session.challenged(response, transaction.request, request.tries):
+            self._send(request)
+            return True
+        return self._retry_later(request, response)
+
+    def _wish_for_more(self, request: OwnRequest, response: Response) -> bool:
+        """422 to a refresh: once more with their minimum."""
+        timer = self._session.timer
+        if timer is None or request.method not in ("INVITE", "UPDATE") or min_se(response) <= timer.interval:
             return False
-        self._send(request)
+        timer.raise_minimum(response)
         return True
+
+    def _retry_later(self, request: OwnRequest, response: Response) -> bool:
+        """Glare (section 14.1): who made the Call-ID waits longer, so that the two do not meet again."""
+        pause = self._pause(response)
+        if pause is None or request.method not in ("INVITE", "UPDATE") or not request.rest(pause):
+            return False
+        self._current = None
+        self._waiting.appendleft(request)
+        self.pump()
+        return True
+
+    def _pause(self, response: Response) -> float | None:
+        """Seconds, in steps of 10 ms; None if it is final."""
+        if response.status == 491:
+            share = self._session.core.chance()
+            return round(2.1 + 1.9 * share if self._session.owns_call_id else 2.0 * share, 2)
+        if response.status == 500 and response.headers.get("Retry-After") is not None:
+            return _retry_after(response)
+        return None
 
     def acknowledge(self, transaction: ClientTransaction) -> bytes:
         """The ACK for a 2xx to our re-INVITE (section 13.2.2.4)."""
@@ -191,3 +283,11 @@ class OwnRequests:
 
     def _report(self, method: str, response: Response | None) -> None:
         self._session.core.report(RequestDone(self._session.id, method, response))
+
+
+def _retry_after(response: Response) -> float | None:
+    try:
+        seconds = RetryAfter.parse(response.headers.get("Retry-After") or "").seconds
+    except HeaderError:
+        return None
+    return float(seconds) if seconds <= _LONGEST_PAUSE else None

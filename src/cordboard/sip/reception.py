@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from cordboard.sip.core import ACCEPT, ALLOW, UserAgentCore
+from cordboard.sip.core import ACCEPT, ALLOW, SUPPORTED, UserAgentCore
 from cordboard.sip.dialog import Dialog
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import InviteReceived
@@ -122,7 +122,7 @@ class Reception:
         if request.method == "ACK":
             self.ignored += 1
         elif request.method == "OPTIONS":
-            self._refuse(request, source, Refusal(200, None, ALLOW + ACCEPT))
+            self._refuse(request, source, Refusal(200, None, ALLOW + SUPPORTED + ACCEPT))
         else:
             self._refuse(request, source, NO_DIALOG if refuse_method(request) is None else NOT_ALLOWED)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cordboard.sip.core import ACCEPT, ALLOW, ALLOWED_METHODS
+from cordboard.sip.core import ACCEPT, ALLOW, ALLOWED_METHODS, EXTENSIONS
 from cordboard.sip.dialog import contact_uri
 from cordboard.sip.headers.grammar import HeaderError
-from cordboard.sip.headers.lists import split_list
 from cordboard.sip.message import Request
+from cordboard.sip.session_timer import TOO_SMALL, is_too_small
 
 SDP = "application/sdp"
 _OPTIONAL_BODY = "handling=optional"
@@ -44,18 +44,23 @@ def refuse_invite(request: Request) -> Refusal | None:
         return TOO_MANY_HOPS
     if contact_uri(request) is None:
         return Refusal(400, "Missing Contact")
-    return refuse_extensions(request) or refuse_body(request)
+    return refuse_extensions(request) or refuse_interval(request) or refuse_body(request)
+
+
+def refuse_interval(request: Request) -> Refusal | None:
+    """422 for a session timer that is too short (RFC 4028 section 9)."""
+    return Refusal(422, None, TOO_SMALL) if is_too_small(request) else None
 
 
 def refuse_extensions(request: Request) -> Refusal | None:
-    """420 with the option tags that we do not know, which are all (section 8.2.2.3)."""
+    """420 with the option tags that we do not know (section 8.2.2.3)."""
     if request.headers.get("Require") is None:
         return None
     try:
-        wanted = [tag for line in request.headers.get_all("Require") for tag in split_list(line)]
+        unknown = [tag for tag in request.elements("Require") if tag.lower() not in EXTENSIONS]
     except HeaderError:
         return Refusal(400, "Malformed Require")
-    return Refusal(420, None, f"Unsupported: {', '.join(wanted)}\r\n")
+    return Refusal(420, None, f"Unsupported: {', '.join(unknown)}\r\n") if unknown else None
 
 
 def refuse_body(request: Request) -> Refusal | None:

@@ -19,6 +19,7 @@ from cordboard.sip.events import AckReceived, EndCause, RequestDone, SessionEnde
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
 from cordboard.sip.own_requests import OwnRequests
+from cordboard.sip.session_timer import SessionTimer
 from cordboard.sip.their_requests import TheirRequests
 from cordboard.sip.transaction.transaction import NOBODY, ServerTransaction
 
@@ -45,6 +46,9 @@ INVITED, INVITING, CANCELLING = SessionState.INVITED, SessionState.INVITING, Ses
 ESTABLISHED, ENDED = SessionState.ESTABLISHED, SessionState.ENDED
 
 
+_EXPIRED = 'Reason: SIP;cause=408;text="Session timer expired"\r\n'
+
+
 class Session:
     """The common part; `ClientSession` and `ServerSession` add the INVITE."""
 
@@ -59,6 +63,7 @@ class Session:
         "held_bye",
         "id",
         "state",
+        "timer",
     )
 
     def __init__(self, core: UserAgentCore, session_id: str, state: SessionState) -> None:
@@ -74,6 +79,8 @@ class Session:
         self.credentials: Credentials | None = None
         self.authenticator: Authenticator | None = None
         """Once there was a challenge."""
+        self.timer: SessionTimer | None = None
+        """From the 2xx on, if there is one."""
         self._own: OwnRequests | None = None
         self._their: TheirRequests | None = None
         core.sessions[session_id] = self
@@ -170,6 +177,8 @@ class Session:
         self.core.sessions.pop(self.id, None)
         if self.held_bye is None:
             self.forget_dialog()
+        if self.timer is not None:
+            self.timer.stop()
         if self._own is not None:
             self._own.abandon()
         if self._their is not None:
@@ -191,6 +200,12 @@ class Session:
         self.send_bye(self.dialog)
         causes: dict[int, EndCause] = {408: "timeout", 503: "transport"}
         self.end(causes.get(status, "bye_sent"), status)
+
+    def expire(self) -> None:
+        """Nobody has refreshed the session (RFC 4028 section 10)."""
+        if self.state is ESTABLISHED and self.dialog is not None:
+            self.send_bye(self.dialog, _EXPIRED)
+            self.end("timer_expired")
 
     # ------------------------------------------------------------ answers and their ACKs
 
@@ -237,6 +252,27 @@ class Session:
     def offer_sent(self) -> bool:
         """An offer of ours in the first INVITE, or in its 2xx, waits for its answer."""
         return self.state in (INVITING, CANCELLING)
+
+    @property
+    def owns_call_id(self) -> bool:
+        """We made it (section 14.1)."""
+        return False
+
+    def is_settled(self, dialog: Dialog) -> bool:
+        """Before the final response: offer and answer of the INVITE are complete in this early dialog, so
+        that an UPDATE may bring another offer (RFC 3311 section 5.1)."""
+        return False
+
+    def pracked(self, transaction: ServerTransaction) -> None:
+        """PRACK, from whoever called."""
+        transaction.respond(481)
+
+    def refresh(self, extra: str, offer: bytes) -> None:
+        """UPDATE without a body where the far end takes it, else re-INVITE with this offer."""
+        if self.timer is not None and self.timer.updates:
+            self.request("UPDATE", extra, b"")
+        else:
+            self.request("INVITE", extra, offer)
 
     def request(self, method: str, extra: str, body: bytes) -> None:
         """Send a request inside the dialog, in its turn."""

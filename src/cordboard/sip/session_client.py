@@ -8,10 +8,14 @@ from cordboard.sip.auth_client import Tries
 from cordboard.sip.credentials import Credentials
 from cordboard.sip.dialog import Dialog
 from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.errand import Errand
 from cordboard.sip.events import Answered, EndCause, Provisional, Refused
+from cordboard.sip.headers.grammar import HeaderError
+from cordboard.sip.headers.rack import RAck, parse_rseq
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
 from cordboard.sip.session import CANCELLING, ESTABLISHED, INVITING, Session
+from cordboard.sip.session_timer import MIN_SE, agree_as_client, min_se, names, wish_lines
 from cordboard.sip.timers import Started, Timer
 from cordboard.sip.transaction.table import State
 from cordboard.sip.transaction.transaction import NOBODY, ClientTransaction
@@ -34,7 +38,10 @@ class ClientSession(Session):
         "_ended_by",
         "_forks",
         "_progress",
+        "_rseqs",
+        "_settled",
         "_tries",
+        "_wish",
         "transaction",
     )
 
@@ -42,6 +49,12 @@ class ClientSession(Session):
         super().__init__(core, session_id, INVITING)
         self.credentials = credentials
         self._tries: Tries | None = None
+        self._wish: int | None = None
+        """The session interval that we ask for, in seconds."""
+        self._rseqs: dict[str, int] | None = None
+        """The RSeq of the last reliable provisional response by To tag."""
+        self._settled: frozenset[str] = frozenset()
+        """The To tags of early dialogs whose answer has come reliably."""
         self._forks: dict[str, Dialog] = {}
         """Early dialogs by To tag."""
         self._acks: dict[str, tuple[bytes, Endpoint]] = {}
@@ -53,22 +66,27 @@ class ClientSession(Session):
         self._ended_by: tuple[EndCause, Request | None] = ("cancelled", None)
         self.transaction: ClientTransaction | None = None
 
-    def invite(self, request: OutgoingRequest) -> None:
+    def invite(self, request: OutgoingRequest, session_expires: int | None = None) -> None:
+        """`session_expires`: seconds; the header lines that say so are in the request."""
+        self._wish = session_expires
         self.transaction = self.core.layer.start_client(request, self)
+
+    @property
+    def owns_call_id(self) -> bool:
+        return True
 
     @property
     def host(self) -> Endpoint:
         assert self.transaction is not None
         return self.transaction.request.destination
 
-    def _invite_again(self) -> None:
+    def _invite_again(self, sent: OutgoingRequest, extra: str | None = None) -> None:
         """As a new transaction, under the same Call-ID and From tag (section 22.2)."""
-        assert self.transaction is not None
-        sent = self.transaction.request
         self._forget_forks()
         branch = self.core.new_branch()
         via = self.core.via(branch, sent.destination)
-        self.invite(sent.again(via=via, branch=branch, added=self._added(sent)))
+        again = sent.again(via=via, branch=branch, added=self._added(sent), extra=extra)
+        self.transaction = self.core.layer.start_client(again, self)
 
     def _added(self, sent: OutgoingRequest) -> str:
         """The lines that a repeated INVITE has beside those of the first."""
@@ -89,17 +107,42 @@ class ClientSession(Session):
     def _progressed(self, transaction: ClientTransaction, response: Response) -> None:
         if self.state is CANCELLING:
             self._send_cancel()
+            self._acknowledge(transaction, response.to.tag or "", response)
             return
         if response.status == 100 or self.state is not INVITING:
             return
         tag = response.to.tag or ""
         if tag and not self._know_fork(transaction, tag, response):
             return
+        if response.headers.get("RSeq") is not None and not self._acknowledge(transaction, tag, response):
+            return
         seen = (response.status, response.body)
         if self._progress.get(tag) == seen:
             return
         self._progress[tag] = seen
         self.core.report(Provisional(self.id, response.status, response.reason, response, response.body, tag))
+
+    def _acknowledge(self, transaction: ClientTransaction, tag: str, response: Response) -> bool:
+        """PRACK for a reliable provisional response; False if it is no news, or out of order (RFC 3262
+        section 4)."""
+        if response.status == 100 or not names(response, "Require", "100rel"):
+            return True
+        number = _rseq(response)
+        dialog = self._forks.get(tag)
+        if self._rseqs is None:
+            self._rseqs = {}
+        before = self._rseqs.get(tag)
+        if dialog is None or number is None or (before is not None and number != before + 1):
+            return False
+        self._rseqs[tag] = number
+        if response.body:
+            self._settled |= {tag}
+        rack = RAck(number, transaction.request.cseq, "INVITE")
+        Errand(self, dialog, "PRACK", f"RAck: {rack}\r\n{self.core.agent}").send()
+        return True
+
+    def is_settled(self, dialog: Dialog) -> bool:
+        return dialog.remote_tag in self._settled
 
     def _know_fork(self, transaction: ClientTransaction, tag: str, response: Response) -> bool:
         """Keep an early dialog for this To tag; False if there are too many."""
@@ -144,24 +187,43 @@ class ClientSession(Session):
         self.state = ESTABLISHED
         self.dialog = dialog
         self.core.register(self, dialog)
+        if self._wish is not None or response.headers.get("Session-Expires") is not None:
+            agree_as_client(self, response, self._wish)
         self.core.report(Answered(self.id, response, response.body))
 
     def _refused(self, transaction: ClientTransaction, response: Response) -> None:
         if self.state is CANCELLING:
             self._end_cancelled(response.status)
             return
-        if self._is_worth_another_try(transaction, response):
-            self._invite_again()
+        if self._try_again(transaction.request, response):
             return
         self.core.report(Refused(self.id, response, response.status, response.reason, "response"))
         self.end("refused", response.status)
 
-    def _is_worth_another_try(self, transaction: ClientTransaction, response: Response) -> bool:
+    def _try_again(self, sent: OutgoingRequest, response: Response) -> bool:
+        """Whether the INVITE has been sent again, with what this refusal asks for."""
+        if response.status == 422 and self._wish is not None:
+            return self._wish_for_more(sent, response, self._wish)
         if self.credentials is None:
             return False
         if self._tries is None:
             self._tries = Tries()
-        return self.challenged(response, transaction.request, self._tries)
+        if not self.challenged(response, sent, self._tries):
+            return False
+        self._invite_again(sent)
+        return True
+
+    def _wish_for_more(self, sent: OutgoingRequest, response: Response, wish: int) -> bool:
+        """422: once more with their minimum (RFC 4028 section 7.3), but not for ever."""
+        least = min_se(response)
+        if least <= wish:
+            return False
+        before = wish_lines(wish, MIN_SE, "uac")
+        if before not in sent.extra:
+            return False
+        self._wish = least
+        self._invite_again(sent, sent.extra.replace(before, wish_lines(least, least, "uac"), 1))
+        return True
 
     def failed(self, transaction: ClientTransaction, status: int) -> None:
         """Timer B, or the INVITE could not be sent."""
@@ -234,3 +296,12 @@ class ClientSession(Session):
             self.core.unregister(dialog)
         self._forks.clear()
         self._progress.clear()
+        self._rseqs = None
+        self._settled = frozenset()
+
+
+def _rseq(response: Response) -> int | None:
+    try:
+        return parse_rseq(response.headers.get("RSeq") or "")
+    except HeaderError:
+        return None

@@ -19,6 +19,7 @@ from cordboard.sip.reception import Reception
 from cordboard.sip.session import Session
 from cordboard.sip.session_client import ClientSession
 from cordboard.sip.session_server import ServerSession
+from cordboard.sip.session_timer import MIN_SE, wish_lines
 from cordboard.sip.timers import Timers
 from cordboard.sip.transaction.table import State
 from cordboard.sip.transaction.transaction import NOBODY
@@ -102,13 +103,17 @@ class SipStack:
         headers: Fields = (),
         call_id: str | None = None,
         credentials: Credentials | None = None,
+        session_expires: int | None = None,
         now: float,
     ) -> tuple[str, list[Output]]:
         """Call `uri`: returns the id of the new session.  `to` and `from_` are header values without tag.
 
         `credentials` answer challenges of the host at `destination`, in all requests of the session.
+        `session_expires`: seconds between refreshes (RFC 4028), at least 90; `RefreshDue` asks for ours.
         Raises UriError for a sips URI over a transport that is not secure.
         """
+        if session_expires is not None:
+            session_expires = max(session_expires, MIN_SE)
         core = self._core
         outputs = core.moment.begin(now)
         session_id, branch = core.token(), core.new_branch()
@@ -122,10 +127,10 @@ class SipStack:
             call_id=check_sendable(call_id or core.token()),
             cseq=1,
             destination=destination,
-            extra=_offering(core, uri, destination) + header_lines(headers),
+            extra=_offering(core, uri, destination) + _wish(session_expires) + header_lines(headers),
             body=body,
         )
-        ClientSession(core, session_id, credentials).invite(request)
+        ClientSession(core, session_id, credentials).invite(request, session_expires)
         return session_id, outputs
 
     def cancel(self, session: str, *, headers: Fields = (), now: float) -> list[Output]:
@@ -151,18 +156,31 @@ class SipStack:
         headers: Fields = (),
         now: float,
     ) -> list[Output]:
-        """A provisional response, 101 to 199."""
+        """A provisional response, 101 to 199.  It is sent reliably (RFC 3262) where the caller requires that,
+        or can do so and there is a body: then until its PRACK, or the end of the session after 64*T1."""
         _check_status(status, 101, 199)
         outputs, found = self._begin(session, now)
         if isinstance(found, ServerSession):
             found.ring(status, _checked(reason), header_lines(headers), body)
         return outputs
 
-    def accept(self, session: str, *, body: bytes, headers: Fields = (), now: float) -> list[Output]:
-        """200, sent again until the ACK comes.  Without one for 64*T1, BYE and `SessionEnded("no_ack")`."""
+    def accept(
+        self,
+        session: str,
+        *,
+        body: bytes,
+        headers: Fields = (),
+        session_expires: int | None = None,
+        now: float,
+    ) -> list[Output]:
+        """200, sent again until the ACK comes.  Without one for 64*T1, BYE and `SessionEnded("no_ack")`.
+
+        It waits for the PRACK of a reliable description.  `session_expires`: seconds between refreshes that
+        we ask of a caller who knows timers and names none, and the most that one may name.
+        """
         outputs, found = self._begin(session, now)
         if isinstance(found, ServerSession):
-            found.accept(header_lines(headers), body)
+            found.accept(header_lines(headers), body, session_expires)
         return outputs
 
     def reject(
@@ -206,6 +224,14 @@ class SipStack:
         outputs, found = self._begin(session, now)
         if found is not None:
             found.request("INVITE", header_lines(headers), body)
+        return outputs
+
+    def refresh(self, session: str, offer: bytes, now: float) -> list[Output]:
+        """What `RefreshDue` asks for: UPDATE without a body if the far end takes it, else a re-INVITE with
+        this offer of what holds.  `RequestDone` tells the outcome."""
+        outputs, found = self._begin(session, now)
+        if found is not None:
+            found.refresh("", offer)
         return outputs
 
     def respond(
@@ -343,6 +369,10 @@ def _offering(core: UserAgentCore, uri: str, destination: Endpoint) -> str:
     if destination.transport not in SECURE_TRANSPORTS:
         raise UriError("a sips URI may only be called over TLS")
     return identity.secure_offering
+
+
+def _wish(session_expires: int | None) -> str:
+    return "" if session_expires is None else wish_lines(session_expires, MIN_SE, "uac")
 
 
 def _check_status(status: int, lowest: int, highest: int) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cordboard.sip.core import ACCEPT, ALLOW
+from cordboard.sip.core import ACCEPT, ALLOW, SUPPORTED
 from cordboard.sip.dialog import Dialog
 from cordboard.sip.events import ReinviteReceived, RequestReceived
 from cordboard.sip.message import Request
-from cordboard.sip.refusal import Refusal, refuse_body, refuse_extensions, refuse_method
+from cordboard.sip.refusal import (
+    Refusal,
+    refuse_body,
+    refuse_extensions,
+    refuse_interval,
+    refuse_method,
+)
+from cordboard.sip.session_timer import agree_as_server
 from cordboard.sip.transaction.transaction import ServerTransaction
 
 if TYPE_CHECKING:
@@ -45,28 +52,33 @@ class TheirRequests:
         self._alive += 1
         transaction.user = self._session
         request = transaction.request
-        refusal = self._refuse(request)
+        refusal = self._refuse(request, dialog)
         if refusal is not None:
             transaction.respond(refusal.status, refusal.reason, refusal.extra)
         elif request.method == "OPTIONS":
-            transaction.respond(200, None, ALLOW + ACCEPT)
+            transaction.respond(200, None, ALLOW + SUPPORTED + ACCEPT)
+        elif request.method == "PRACK":
+            self._session.pracked(transaction)
+            if not transaction.answered:
+                self._hand_up(dialog, transaction)
         else:
             self._hand_up(dialog, transaction)
 
-    def _refuse(self, request: Request) -> Refusal | None:
+    def _refuse(self, request: Request, dialog: Dialog) -> Refusal | None:
         refusal = refuse_method(request) or refuse_extensions(request)
         if refusal is None and request.method in ("INVITE", "UPDATE"):
-            refusal = refuse_body(request) or self._refuse_offer(request)
+            refusal = refuse_interval(request) or refuse_body(request) or self._refuse_offer(request, dialog)
         return refusal
 
-    def _refuse_offer(self, request: Request) -> Refusal | None:
+    def _refuse_offer(self, request: Request, dialog: Dialog) -> Refusal | None:
         """Glare: an offer meets one of ours (491), or one of theirs that is not answered yet (500)."""
         if not _is_offer(request):
             return None
         session = self._session
-        if session.own.offering or session.offer_sent:
+        settled = request.method == "UPDATE" and session.is_settled(dialog)
+        if session.own.offering or (session.offer_sent and not settled):
             return Refusal(491)
-        if session.invite_pending or self.offering:
+        if (session.invite_pending and not settled) or self.offering:
             return Refusal(500, None, f"Retry-After: {self._retry_after()}\r\n")
         return None
 
@@ -85,10 +97,19 @@ class TheirRequests:
         if transaction is None:
             return
         if status < 300 and transaction.request.method in ("INVITE", "UPDATE"):
-            extra = self._session.offering(self._dialogs[key]) + extra
+            extra = self._session.offering(self._dialogs[key]) + self._refreshed(transaction, status) + extra
         transaction.respond(status, reason, extra, body)
         if status >= 200:
             self._answered(transaction, status)
+
+    def _refreshed(self, transaction: ServerTransaction, status: int) -> str:
+        """A 2xx settles the session timer anew: its header lines."""
+        session, request = self._session, transaction.request
+        if status < 200 or session.invite_pending:
+            return ""
+        if session.timer is None and request.headers.get("Session-Expires") is None:
+            return ""
+        return agree_as_server(session, request, None if session.timer is None else session.timer.interval)
 
     def _answered(self, transaction: ServerTransaction, status: int) -> None:
         del self.pending[transaction.key]

@@ -6,13 +6,14 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from enum import StrEnum
+from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
 import msgspec
 
 
 class Timer(StrEnum):
-    """Each timer under the name that the RFC gives it; the last four are ours."""
+    """Each timer under the name that the RFC gives it; those in words are ours."""
 
     A = "A"
     """INVITE request is sent again."""
@@ -50,6 +51,16 @@ class Timer(StrEnum):
     """A cancelled INVITE never got its final response (RFC 3261 section 9.1)."""
     PATIENCE = "patience"
     """A re-INVITE got provisional responses only."""
+    RETRY = "retry"
+    """A request that met one of the other side (491) is sent again (RFC 3261 section 14.1)."""
+    RELIABLE = "reliable"
+    """A reliable provisional response is sent again (RFC 3262)."""
+    NO_PRACK = "no_prack"
+    """The PRACK to it never came."""
+    REFRESH = "refresh"
+    """The session is to be refreshed (RFC 4028)."""
+    EXPIRY = "expiry"
+    """Nobody has refreshed the session."""
 
 
 REMINDER_INTERVAL = 60.0
@@ -109,14 +120,16 @@ class TimerQueue:
     """All timers, in one lane for each duration.
 
     Time goes on, so in a lane each timer is due after those before it, and starting one is an append.  There
-    are about a dozen durations, hence lanes.  A timer that is stopped is only marked; it goes when its turn
-    comes, or when more than half of all are marked.
+    are about a dozen durations, hence lanes.  Durations that peers or chance decide wait apart, in a heap.
+    A timer that is stopped is only marked; it goes when its turn comes, or when more than half of all are
+    marked.
     """
 
-    __slots__ = ("_first", "_held", "_lanes", "_running", "_serial")
+    __slots__ = ("_apart", "_first", "_held", "_lanes", "_running", "_serial")
 
     def __init__(self) -> None:
         self._lanes: dict[float, deque[Started]] = {}
+        self._apart: list[Started] = []
         self._serial = 0
         self._running = 0
         self._held = 0
@@ -141,6 +154,17 @@ class TimerQueue:
             self._first = started
         return started
 
+    def start_apart(self, now: float, seconds: float, target: Waiting, timer: Timer) -> Started:
+        """The same for a duration that may be any."""
+        self._serial += 1
+        self._running += 1
+        self._held += 1
+        started: Started = [now + seconds, self._serial, target, timer]
+        heappush(self._apart, started)
+        if started[0] < self._first[0]:
+            self._first = started
+        return started
+
     def stop(self, started: Started) -> None:
         """Forget a timer; harmless if it has fired already."""
         if started[2] is None:
@@ -153,7 +177,9 @@ class TimerQueue:
     def _sweep(self) -> None:
         for seconds, lane in self._lanes.items():
             self._lanes[seconds] = deque([started for started in lane if started[2] is not None])
-        self._held = sum(map(len, self._lanes.values()))
+        self._apart = [started for started in self._apart if started[2] is not None]
+        heapify(self._apart)
+        self._held = sum(map(len, self._lanes.values())) + len(self._apart)
 
     def next_timeout(self) -> float | None:
         """When the first running timer is due."""
@@ -170,7 +196,11 @@ class TimerQueue:
                 self._held -= 1
             if lane and lane[0] < first:
                 first = lane[0]
-        return first
+        apart = self._apart
+        while apart and apart[0][2] is None:
+            heappop(apart)
+            self._held -= 1
+        return min(apart[0], first) if apart else first
 
     def take_due(self, now: float) -> Iterator[tuple[Waiting, Timer]]:
         """Take out the timers that are due at `now`, in the order of their time.
@@ -182,6 +212,9 @@ class TimerQueue:
             while lane and lane[0][0] <= now:
                 due.append(lane.popleft())
                 self._held -= 1
+        while self._apart and self._apart[0][0] <= now:
+            due.append(heappop(self._apart))
+            self._held -= 1
         due.sort()
         for started in due:
             _, _, target, timer = started
