@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import wave
 from collections.abc import Coroutine
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,10 +15,14 @@ from cordboard.call.actions import PlayItem
 from cordboard.call.effects import PlayTo, StopPlay
 from cordboard.call.facts import PlayFinished
 from cordboard.media.protocol import PlayEnded, PlaySource, StartPlay, StopPlaying
+from cordboard.media.recording_file import header
+from cordboard.media.tones import level
 from cordboard.server.audio_fetcher import Audio
 from cordboard.server.fetcher import AudioFetcher
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.playback import Playback
+from cordboard.server.sounds import HoldMusic, Sounds
+from cordboard.server.speech import Speech, Spoken
 
 RING = PlayItem(kind="ring", country="de")
 SILENCE = PlayItem(kind="silence", duration=1.5)
@@ -54,14 +61,27 @@ class FakeMedia:
         self.told.append(command)
 
 
+class FakeSpeech:
+    """Speaks English; other languages are a warning, no text an error."""
+
+    async def synthesise(self, text: str, voice: str, language: str, gender: str) -> Spoken:
+        if not text:
+            return Spoken(None, "There is nothing to say.")
+        warning = "" if language == "en-US" else f"Nobody speaks {language}."
+        return Spoken(f"/spoken/{text}", warning=warning)
+
+
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, hold: HoldMusic) -> None:
         self.media = FakeMedia()
         self.audio = FakeAudio()
         self.finished: list[tuple[str, PlayFinished]] = []
         self.tasks: dict[asyncio.Task[None], str] = {}
         self.playback = Playback(
-            cast(MediaEngine, self.media), cast(AudioFetcher, self.audio), self._finished, self._spawn
+            cast(MediaEngine, self.media),
+            Sounds(cast(AudioFetcher, self.audio), cast(Speech, FakeSpeech()), hold),
+            self._finished,
+            self._spawn,
         )
 
     def _finished(self, call_id: str, fact: PlayFinished) -> None:
@@ -80,12 +100,12 @@ class Bench:
 
     def at_rest(self) -> bool:
         inside = self.playback
-        return not len(inside) and not inside._errors and not inside._preparing
+        return not (len(inside) or inside._errors or inside._warnings or inside._preparing)
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench()
+async def bench(tmp_path: Path) -> Bench:
+    return Bench(HoldMusic("generated", tmp_path / "music", tmp_path))
 
 
 async def test_what_needs_no_fetching_is_played_at_once(bench: Bench) -> None:
@@ -181,3 +201,72 @@ async def test_a_defect_in_fetching_belongs_to_the_call(bench: Bench) -> None:
     assert isinstance(task.exception(), ZeroDivisionError)
     bench.playback.forget("c")
     assert bench.at_rest()
+
+
+# ---------------------------------------------------------------- speech, and music on hold
+
+
+async def test_what_is_said_is_spoken_first(bench: Bench) -> None:
+    bench.play(RING, PlayItem(kind="say", text="hello"), volume=-3.0, loop=2)
+    await bench.settle()
+    [told] = bench.media.told
+    sources = (PlaySource(kind="ring", country="de"), PlaySource(kind="audio", path="/spoken/hello"))
+    assert told == StartPlay(endpoint_id="c", play_id="p", sources=sources, volume_db=-3.0, loop=2)
+
+
+async def test_another_voice_than_wanted_is_a_warning_and_no_error(bench: Bench) -> None:
+    bench.play(PlayItem(kind="say", text="hallo", language="de-DE"))
+    await bench.settle()
+    bench.playback.ended(PlayEnded(endpoint_id="c", play_id="p"))
+    [(_, fact)] = bench.finished
+    assert (fact.errors, fact.warnings) == ((), ("Nobody speaks de-DE.",))
+    assert bench.at_rest()
+
+
+async def test_items_fail_one_by_one(bench: Bench) -> None:
+    bench.play(PlayItem(kind="say"), audio("bad"), PlayItem(kind="say", text="x"), SILENCE)
+    await bench.settle()
+    [told] = bench.media.told
+    assert isinstance(told, StartPlay)
+    assert [source.path or source.kind for source in told.sources] == ["/spoken/x", "silence"]
+    bench.playback.ended(PlayEnded(endpoint_id="c", play_id="p"))
+    assert bench.finished[0][1].errors == ("There is nothing to say.", "http://127.0.0.1/bad cannot be had.")
+
+
+async def test_music_on_hold_is_made_once_and_loops_without_a_seam(bench: Bench) -> None:
+    for control_id in "pq":
+        bench.play(PlayItem(kind="hold"), control_id=control_id, loop=0)
+        await bench.settle()
+    paths = {told.sources[0].path for told in bench.media.told if isinstance(told, StartPlay)}
+    assert len(paths) == 1
+    with wave.open(paths.pop()) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (1, 8000, 2)
+        pcm = file.readframes(file.getnframes())
+    assert 20 < len(pcm) / 16_000 < 40
+    assert level(pcm) == pytest.approx(-28.0, abs=0.5)
+    seconds = [level(pcm[at : at + 16_000]) for at in range(0, len(pcm) - 16_000, 16_000)]
+    assert min(seconds) > -38.0
+    steps = [abs(b - a) for a, b in pairwise(memoryview(pcm).cast("h"))]
+    assert abs(memoryview(pcm).cast("h")[0] - memoryview(pcm).cast("h")[-1]) <= max(steps)
+
+
+async def test_without_music_on_hold_nothing_is_played_and_nothing_failed(tmp_path: Path) -> None:
+    bench = Bench(HoldMusic("none", tmp_path, tmp_path))
+    bench.play(PlayItem(kind="hold"), loop=0)
+    await bench.settle()
+    assert bench.media.told == []
+    assert bench.finished == [("c", PlayFinished(control_id="p"))]
+
+
+async def test_a_file_may_be_the_music_on_hold(tmp_path: Path) -> None:
+    (tmp_path / "own.wav").write_bytes(header(320, 1) + bytes(320))
+    found = await HoldMusic("own.wav", tmp_path / "music", tmp_path).find()
+    assert found.source == PlaySource(kind="audio", path=str(tmp_path / "own.wav"))
+
+
+async def test_where_that_file_is_missing_generated_music_is_played(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = await HoldMusic("missing.mp3", tmp_path / "music", tmp_path).find()
+    assert found.source == PlaySource(kind="audio", path=str(tmp_path / "music" / "hold-music.wav"))
+    assert "missing.mp3 could not be worked on: No such file or directory" in caplog.text

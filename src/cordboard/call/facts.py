@@ -69,6 +69,8 @@ class PlayFinished(msgspec.Struct, frozen=True, kw_only=True):
 
     control_id: str
     errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What was played otherwise than asked for: another voice, another language."""
 
 
 class DigitsSent(msgspec.Struct, frozen=True, kw_only=True):

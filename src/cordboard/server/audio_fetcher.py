@@ -1,4 +1,8 @@
-"""Gets the audio of `play` as a local WAV file: from the web, or from the configured media directory."""
+"""Gets the audio of `play` as a local WAV file: from the web, or from the configured media directory.
+
+What a file is, its content says.  A WAV file that the worker can read is taken as it is; everything else is
+decoded once, in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,15 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 import aiohttp
 import msgspec
 
+from cordboard.media.wav import WavError, WavReader
+from cordboard.server.audio_process import AudioProcess
 from cordboard.server.http_client import FAILURES, failure, follow, open_session
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.webhooks.payloads import HttpRequest
@@ -23,6 +30,9 @@ from cordboard.webhooks.target import Target, parse_target, shown
 CONNECT_TIMEOUT = 5.0
 TOTAL_TIMEOUT = 30.0
 MAX_AUDIO = 20 << 20
+MAX_SECONDS = 1800.0
+"""Of what is decoded."""
+DECODING_PATIENCE = 20.0
 FRESH_FOR = 60.0
 """Seconds for which a file is used again without asking, where its server says nothing else."""
 LONGEST_FRESH = 3600.0
@@ -63,6 +73,7 @@ class AudioFetcher:
         media: Path | None,
         *,
         max_bytes: int = MAX_AUDIO,
+        max_seconds: float = MAX_SECONDS,
         total_timeout: float = TOTAL_TIMEOUT,
         max_cache: int = MAX_CACHE,
         kept_at_least: float = KEPT_AT_LEAST,
@@ -71,6 +82,9 @@ class AudioFetcher:
         self._cache = cache
         self._media = media
         self._max_bytes = max_bytes
+        self._max_seconds = max_seconds
+        self._decoder = AudioProcess()
+        self._prepared: asyncio.Task[None] | None = None
         self._max_cache = max_cache
         self._kept_at_least = kept_at_least
         self._total = total_timeout
@@ -82,7 +96,11 @@ class AudioFetcher:
     async def fetch(self, url: str) -> Audio:
         """Never raises but on cancellation.  Fetches of one URL at the same time share one request."""
         if url[:5].lower() == "file:":
-            return await asyncio.to_thread(local_audio, url, self._media)
+            audio = await asyncio.to_thread(local_audio, url, self._media)
+            try:
+                return await self._local(audio, url)
+            except OSError as error:
+                return Audio(None, f"{shown(url)} cannot be read: {error.strerror}.")
         entry = self._entries.get(url)
         if entry is not None and entry.fresh_until > time.monotonic():
             return _use(entry)
@@ -98,6 +116,7 @@ class AudioFetcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._decoder.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -110,9 +129,9 @@ class AudioFetcher:
             return Audio(None, failure(error, url))
 
     async def _get(self, url: str) -> Audio:
+        await self._prepare()
         if self._session is None:
-            await asyncio.to_thread(_empty, self._cache)
-            self._session = self._session or open_session(self._policy)
+            self._session = open_session(self._policy)
         entry = self._entries.get(url)
 
         def make(method: str, target: Target, body: bytes) -> HttpRequest:
@@ -125,10 +144,39 @@ class AudioFetcher:
                 return _use(entry)
             return await self._keep(url, response)
 
+    async def _prepare(self) -> None:
+        """The directory is emptied once, before anything is put into it."""
+        if self._prepared is None or (self._prepared.done() and self._prepared.exception()):
+            self._prepared = asyncio.create_task(asyncio.to_thread(_empty, self._cache))
+        await asyncio.shield(self._prepared)
+
+    async def _local(self, audio: Audio, url: str) -> Audio:
+        """A file of the media directory; one that the worker cannot read is decoded into the cache."""
+        if audio.path is None or await asyncio.to_thread(is_playable, audio.path):
+            return audio
+        source = Path(audio.path)
+        facts = await asyncio.to_thread(source.stat)
+        key = f"{source}\n{facts.st_mtime_ns}\n{facts.st_size}"
+        entry = self._entries.get(key)
+        if entry is not None:
+            return _use(entry)
+        await self._prepare()
+        path = self._place(key)
+        problem = await self._decode(source, path)
+        if problem:
+            return Audio(None, f"{shown(url)} {problem}.")
+        size = (await asyncio.to_thread(path.stat)).st_size
+        self._entries[key] = entry = _Entry(path, size, 0.0, time.monotonic(), None, None)
+        await self._make_room()
+        return _use(entry)
+
+    def _place(self, key: str) -> Path:
+        return self._cache / (hashlib.sha256(key.encode("utf-8", "replace")).hexdigest() + ".wav")
+
     async def _keep(self, url: str, response: aiohttp.ClientResponse) -> Audio:
         if not 200 <= response.status < 300:
             return Audio(None, f"{shown(url)} answered {response.status}.")
-        path = self._cache / (hashlib.sha256(url.encode("utf-8", "replace")).hexdigest() + ".wav")
+        path = self._place(url)
         size, problem = await self._write(response, path)
         if problem:
             response.close()
@@ -152,9 +200,13 @@ class AudioFetcher:
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
                 size, problem = await self._copy(response, file.write)
-            if not problem:
+            if problem:
+                return size, problem
+            if await asyncio.to_thread(is_playable, part):
                 await asyncio.to_thread(os.replace, part, path)
-            return size, problem
+                return size, ""
+            problem = await self._decode(Path(part), path)
+            return (0, problem) if problem else ((await asyncio.to_thread(path.stat)).st_size, "")
         finally:
             _discard(part)
 
@@ -166,15 +218,26 @@ class AudioFetcher:
             size += len(piece)
             if size > self._max_bytes:
                 return size, self._too_long()
-            if size >= 12 and size - len(piece) < 12 and (problem := _not_wav(bytes(waiting[:12]))):
-                return size, problem
             if len(waiting) >= _PIECE:
                 await asyncio.to_thread(write, bytes(waiting))
                 waiting.clear()
-        if size < 12:
-            return size, _not_wav(b"")
+        if not size:
+            return 0, "is empty"
         await asyncio.to_thread(write, bytes(waiting))
         return size, ""
+
+    async def _decode(self, source: Path, path: Path) -> str:
+        """What is wrong; empty if `path` is there.  Who plays the old file goes on with it."""
+        handle, part = await asyncio.to_thread(tempfile.mkstemp, dir=self._cache, suffix=".part")
+        os.close(handle)
+        try:
+            job = {"do": "decode", "source": str(source), "target": part, "most_seconds": self._max_seconds}
+            outcome = await self._decoder.run(job, patience=DECODING_PATIENCE)
+            if not outcome.problem:
+                await asyncio.to_thread(os.replace, part, path)
+            return outcome.problem
+        finally:
+            _discard(part)
 
     def _too_long(self) -> str:
         return f"is longer than {self._max_bytes / (1 << 20):g} MiB"
@@ -219,22 +282,19 @@ def _path_of(url: str) -> str:
 def _checked(path: Path, url: str) -> Audio:
     if not path.is_file():
         return Audio(None, f"{shown(url)} is not a file.")
-    with path.open("rb") as file:
-        problem = _not_wav(file.read(12))
-    return Audio(None, f"{shown(url)} {problem}.") if problem else Audio(str(path))
+    with path.open("rb"):
+        return Audio(str(path))
 
 
-def _not_wav(head: bytes) -> str:
-    """What is wrong with the first 12 bytes of a file; empty if nothing is."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        return ""
-    if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        return "is an MP3 file; only WAV files can be played"
-    return "is not a WAV file"
+def is_playable(path: str) -> bool:
+    """A WAV file that the worker reads as it is.  Blocks."""
+    with suppress(WavError, OSError, ValueError, RuntimeError), open(path, "rb") as file:
+        return WavReader(file).next_frame() is not None
+    return False
 
 
 def _headers(target: Target, entry: _Entry | None) -> dict[str, str]:
-    headers = {"Accept": "audio/wav, audio/x-wav, */*;q=0.5"}
+    headers = {"Accept": "audio/wav, audio/x-wav, audio/*;q=0.8, */*;q=0.5"}
     if target.authorization is not None:
         headers["Authorization"] = target.authorization
     if entry is not None and entry.etag is not None:

@@ -1,4 +1,4 @@
-"""From a call's `PlayTo` to the worker: audio is fetched first, the worker gets local files only."""
+"""From a call's `PlayTo` to the worker: it gets local files, so what is fetched or spoken comes first."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from cordboard.call.actions import PlayItem
 from cordboard.call.effects import PlayTo, StopPlay
 from cordboard.call.facts import PlayFinished
 from cordboard.media.protocol import PlayEnded, PlaySource, StartPlay, StopPlaying
-from cordboard.server.fetcher import AudioFetcher
 from cordboard.server.media_engine import MediaEngine
+from cordboard.server.sounds import Sounds, at_once
 
 
 class Playback:
@@ -20,16 +19,17 @@ class Playback:
     def __init__(
         self,
         media: MediaEngine,
-        audio: AudioFetcher,
+        sounds: Sounds,
         finished: Callable[[str, PlayFinished], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
     ) -> None:
         self._media = media
-        self._audio = audio
+        self._sounds = sounds
         self._finished = finished
         self._spawn = spawn
         self._preparing: dict[str, asyncio.Task[None]] = {}
         self._errors: dict[str, tuple[str, ...]] = {}
+        self._warnings: dict[str, tuple[str, ...]] = {}
         self._of_call: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
@@ -37,10 +37,11 @@ class Playback:
 
     def play(self, call_id: str, effect: PlayTo) -> None:
         self._of_call.setdefault(call_id, set()).add(effect.control_id)
-        if any(item.kind == "audio" for item in effect.items):
+        sources = [source for item in effect.items if (source := at_once(item)) is not None]
+        if len(sources) < len(effect.items):
             self._preparing[effect.control_id] = self._spawn(self._prepare(call_id, effect), call_id)
-            return
-        self._start(call_id, effect, [_source(item) for item in effect.items])
+        else:
+            self._start(call_id, effect, sources)
 
     def stop(self, call_id: str, effect: StopPlay) -> None:
         task = self._preparing.pop(effect.control_id, None)
@@ -58,39 +59,37 @@ class Playback:
         if not plays:
             del self._of_call[event.endpoint_id]
         errors = self._errors.pop(event.play_id, ()) + event.errors
-        self._finished(event.endpoint_id, PlayFinished(control_id=event.play_id, errors=errors))
+        warnings = self._warnings.pop(event.play_id, ())
+        fact = PlayFinished(control_id=event.play_id, errors=errors, warnings=warnings)
+        self._finished(event.endpoint_id, fact)
 
     def forget(self, call_id: str) -> None:
         """The call is over: nothing is prepared or remembered for it any more."""
         for control_id in self._of_call.pop(call_id, ()):
             self._errors.pop(control_id, None)
+            self._warnings.pop(control_id, None)
             task = self._preparing.pop(control_id, None)
             if task is not None:
                 task.cancel()
 
     async def close(self) -> None:
         """Once no call prepares anything any more."""
-        await self._audio.close()
+        await self._sounds.close()
 
     async def _prepare(self, call_id: str, effect: PlayTo) -> None:
-        sources: list[PlaySource] = []
-        errors: list[str] = []
-        for item in effect.items:
-            if item.kind != "audio":
-                sources.append(_source(item))
-                continue
-            audio = await self._audio.fetch(item.url)
-            if audio.path is None:
-                errors.append(audio.sentence)
-            else:
-                sources.append(PlaySource(kind="audio", path=audio.path))
-        self._preparing.pop(effect.control_id, None)
-        if errors:
-            self._errors[effect.control_id] = tuple(errors)
+        """All at the same time; each that fails is named, the others are played."""
+        sounds = await asyncio.gather(*(self._sounds.find(item) for item in effect.items))
+        control_id = effect.control_id
+        self._preparing.pop(control_id, None)
+        if errors := tuple(sound.sentence for sound in sounds if sound.sentence):
+            self._errors[control_id] = errors
+        if warnings := tuple(sound.warning for sound in sounds if sound.warning):
+            self._warnings[control_id] = warnings
+        sources = [sound.source for sound in sounds if sound.source is not None]
         if sources:
             self._start(call_id, effect, sources)
         else:
-            self.ended(PlayEnded(endpoint_id=call_id, play_id=effect.control_id))
+            self.ended(PlayEnded(endpoint_id=call_id, play_id=control_id))
 
     def _start(self, call_id: str, effect: PlayTo, sources: list[PlaySource]) -> None:
         self._media.play(
@@ -102,7 +101,3 @@ class Playback:
                 loop=effect.loop,
             )
         )
-
-
-def _source(item: PlayItem) -> PlaySource:
-    return PlaySource(kind=item.kind, duration_ms=round(item.duration * 1000), country=item.country)

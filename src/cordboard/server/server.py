@@ -35,6 +35,8 @@ from cordboard.server.recordings import Recordings
 from cordboard.server.recovery import recover
 from cordboard.server.routes import RouteTable
 from cordboard.server.sip_sockets import UdpSocket
+from cordboard.server.sounds import HoldMusic, Sounds
+from cordboard.server.speech import Speech
 from cordboard.server.sqlite_store import SqliteStore
 from cordboard.server.taps import Taps
 from cordboard.server.targets import Targets
@@ -206,10 +208,22 @@ class Server:
         audio = AudioFetcher(policy, self.data_directory / "audio", self._media_directory())
         self.recordings = Recordings(self._recording_files, self._links, media, post, spawn, new_id)
         return CallMedia(
-            Playback(media, audio, post, spawn),
+            Playback(media, Sounds(audio, self._speech(), self._hold_music()), post, spawn),
             self.recordings,
             Taps(policy, media, post, spawn, insecure=self.config.is_development),
         )
+
+    def _speech(self) -> Speech:
+        section = self.config.speech
+        return Speech(
+            self.data_directory / "speech",
+            engine=section.engine,
+            voice=section.voice,
+            language=section.language,
+        )
+
+    def _hold_music(self) -> HoldMusic:
+        return HoldMusic(self.config.media.hold_music, self.data_directory / "music", self._directory)
 
     async def _start_http(self) -> None:
         """Development: where nobody asked for the port, any other will do."""
