@@ -29,7 +29,8 @@ from cordboard.call.actions import (
     Sleep,
     Turn,
 )
-from cordboard.call.call import MAX_IDLE_TURNS, Call
+from cordboard.call.call import Call
+from cordboard.call.driving import MAX_IDLE_TURNS
 from cordboard.call.effects import (
     AnswerLeg,
     AskShell,

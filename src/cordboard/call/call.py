@@ -17,22 +17,15 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from cordboard.call.actions import (
-    Answer,
     CallInfo,
-    DocumentFailed,
     Driver,
-    Evaluate,
-    FetchDocument,
     Finished,
     Hangup,
-    Result,
-    SendRequest,
-    Turn,
 )
 from cordboard.call.background import Background
 from cordboard.call.bridge import ending_for_peer
-from cordboard.call.connect import ConnectMachine
-from cordboard.call.effects import AskShell, CallOver, Effect, EndLeg, Report, ScriptWarned, TellCall
+from cordboard.call.driving import Driving
+from cordboard.call.effects import CallOver, Effect, EndLeg, TellCall
 from cordboard.call.facts import (
     Bridged,
     DigitReceived,
@@ -69,37 +62,25 @@ from cordboard.call.running import Running, earliest
 from cordboard.call.side import Side
 from cordboard.call.workshop import Workshop
 
-MAX_IDLE_TURNS = 10_000
-"""Turns in a row that wait for nothing; a script that takes more goes in circles."""
-
-MAX_DURATION = 14_400.0
-"""Seconds that an answered call with a driver may last, unless its `Answer` says otherwise."""
-
 HANGUP_CAUSES = {"busy": "script_busy", "decline": "script_declined", "hangup": "hangup_script"}
 
 
 class Call:
     """One leg's life and its driver's actions; the same for all kinds of far end.
 
-    `new_id` gives call ids and control ids.  `info` is kept current: its state and peer change in place.
-    `destination` is what was dialled, for an outbound call.  With `confirm_timeout` (seconds from the answer)
-    the driver of a dialled call is its confirm script.
+    `new_id` gives call and control ids.  `info` is kept current: its state and peer change in place.
+    `destination` is what was dialled.  With `confirm_timeout` (seconds) the driver is a confirm script.
     """
 
     __slots__ = (
         "_background",
         "_confirm_timeout",
         "_deadline",
-        "_document_missing",
-        "_driver",
-        "_last_failure",
+        "_driving",
         "_leg",
-        "_max_duration",
         "_over",
         "_parent",
-        "_running",
         "_side",
-        "_ticket",
         "_variables",
         "_workshop",
         "destination",
@@ -120,7 +101,6 @@ class Call:
     ) -> None:
         self.info = info
         self.destination = destination
-        self._driver = driver
         self._parent = parent
         self._confirm_timeout = confirm_timeout if driver is not None else None
         """None: there is nothing to confirm, or it is confirmed."""
@@ -128,13 +108,9 @@ class Call:
         self._background = Background()
         self._side = Side(info, new_id)
         self._workshop = Workshop(info, self._leg, self._background, new_id)
-        self._running: Running | None = None
-        self._ticket = 0
-        self._document_missing = False
+        self._driving = Driving(driver, self._workshop)
         self._variables: dict[str, Any] = {}
-        self._max_duration = MAX_DURATION
         self._deadline: float | None = None
-        self._last_failure: Ending | None = None
         self._over = False
 
     @property
@@ -144,16 +120,16 @@ class Call:
 
     def variables(self) -> dict[str, Any]:
         """The driver's variables, for the call record; empty without a driver."""
-        return self._driver.variables() if self._driver is not None else self._variables
+        return self._driving.variables() or self._variables
 
     # -------------------------------------------------- inputs
 
     def start(self, now: float) -> list[Effect]:
         """Report `created`, and set the driver going.  Outbound: its leg is already on its way."""
         effects = self._leg.created()
-        if self._driver is not None and self.info.direction == "inbound":
-            effects += self._take_turns(self._driver.start(), now)
-        return effects
+        if self.info.direction == "inbound":
+            effects += self._driving.start(now)
+        return effects + self._fulfil(now)
 
     def handle(self, fact: Fact, now: float) -> list[Effect]:
         """Take one fact.  One that comes too late, or for another, has no effect."""
@@ -162,19 +138,20 @@ class Call:
         take = _TAKE.get(type(fact))
         effects = take(self, fact, now) if take is not None else []
         effects += self._background.handle(fact)
-        if self._running is not None:
-            effects += self._running.handle(fact, now)
+        effects += self._driving.handle(fact, now)
         return effects + self._go_on(now)
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is due, in the seconds of `now`."""
         if self._over:
             return None
-        running = self._running.next_timeout() if self._running is not None else None
-        return earliest((self._deadline, running, self._side.next_timeout(), self._background.next_timeout()))
+        machines = (self._driving, self._side, self._background)
+        return earliest((self._deadline, *[machine.next_timeout() for machine in machines]))
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """Do what is due at `now`."""
+        if self._over:
+            return []
         effects: list[Effect] = []
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
@@ -182,8 +159,7 @@ class Call:
             effects += self._end(self._ending(late), now)
         effects += self._side.handle_timeout(now)
         effects += self._background.handle_timeout(now)
-        if self._running is not None:
-            effects += self._running.handle_timeout(now)
+        effects += self._driving.handle_timeout(now)
         return effects + self._go_on(now)
 
     # -------------------------------------------------- facts about the own leg
@@ -201,16 +177,14 @@ class Call:
         if not self._leg.is_unanswered:
             return self._leg.answered()
         effects = self._leg.answered()
-        if self._driver is None:
+        if not self._driving.has_driver:
             return [*effects, *self._tell_parent(PeerAnswered(call_id=self.info.call_id))]
-        self._deadline = now + (self._confirm_timeout or self._max_duration)
+        self._deadline = now + (self._confirm_timeout or self._workshop.max_duration)
         return effects if self.info.direction == "inbound" else [*effects, *self._begin_script(now)]
 
     def _begin_script(self, now: float) -> list[Effect]:
         """The script of a call that was dialled runs when that is answered."""
-        assert self._driver is not None
-        told = self._tell_parent(PeerConfirming(call_id=self.info.call_id))
-        return [*told, *self._take_turns(self._driver.start(), now)]
+        return [*self._tell_parent(PeerConfirming(call_id=self.info.call_id)), *self._driving.start(now)]
 
     def _leg_ended(self, fact: LegEnded, now: float) -> list[Effect]:
         if self._leg.is_ended:
@@ -219,7 +193,11 @@ class Call:
         why = fact.ending
         if self._is_confirming and why.reason is EndReason.HANGUP:
             why = self._ending("confirm_hung_up")
-        abandoned = [*self._abandon(why, now), *self._background.leg_ended(now), *self._side.silence()]
+        abandoned = [
+            *self._driving.abandon(why, now),
+            *self._background.leg_ended(now),
+            *self._side.silence(),
+        ]
         gone = PeerEnded(call_id=self.info.call_id, ending=why)
         return [*abandoned, *self._leg.ended(why), *self._tell_others(gone)]
 
@@ -229,11 +207,8 @@ class Call:
     def _digit_received(self, fact: DigitReceived, now: float) -> list[Effect]:
         return self._side.digit_received(fact)
 
-    def _leg_held(self, fact: LegHeld, now: float) -> list[Effect]:
-        return self._side.hold_changed(held=True)
-
-    def _leg_resumed(self, fact: LegResumed, now: float) -> list[Effect]:
-        return self._side.hold_changed(held=False)
+    def _hold_changed(self, fact: LegHeld | LegResumed, now: float) -> list[Effect]:
+        return self._side.hold_changed(held=isinstance(fact, LegHeld))
 
     def _transfer_requested(self, fact: TransferRequested, now: float) -> list[Effect]:
         return self._side.transfer_requested(fact, now) if self._leg.is_up else []
@@ -287,14 +262,15 @@ class Call:
         """A connect of its own takes it from here; a dialled call without one gets one."""
         if self._leads:
             return []
-        if self._running is None and self._leg.is_answered and fact.transferor == self.info.peer_call_id:
+        idle = self._driving.running is None and self._leg.is_answered
+        if idle and fact.transferor == self.info.peer_call_id:
             peer = Peer(
                 call_id=fact.transferor,
                 device_type=self.info.parent_device_type or self.info.type,
                 from_=self.info.from_,
                 to=self.info.to,
             )
-            self._running = self._workshop.staying(peer)
+            self._driving.running = self._workshop.staying(peer)
             return []
         refused = TransferProgress(status=481, reason="Call/Transaction Does Not Exist")
         return [TellCall(call_id=fact.transferor, fact=refused)]
@@ -303,11 +279,9 @@ class Call:
         return self._side.replace_requested(fact)
 
     def _join_requested(self, fact: JoinRequested, now: float) -> list[Effect]:
-        running = self._running
-        busy = not self._leg.is_answered or (
-            running is not None and not (isinstance(running, ConnectMachine) and running.may_move)
-        )
-        return self._side.join_requested(fact, busy=busy)
+        connect = self._driving.connect
+        free = self._driving.running is None if connect is None else connect.may_move
+        return self._side.join_requested(fact, busy=not (free and self._leg.is_answered))
 
     def _transfer_progress(self, fact: TransferProgress, now: float) -> list[Effect]:
         """The far end that asked for a transfer has no one to talk to when it has succeeded."""
@@ -320,14 +294,14 @@ class Call:
         return [*effects, *self._transferred(gone, now)]
 
     def _transferred(self, fact: Unbridged, now: float) -> list[Effect]:
-        effects = self._running.handle(fact, now) if self._running is not None else []
+        effects = self._driving.handle(fact, now)
         self.info.peer_call_id = None
         return [*effects, *self._side.follow(), *self._end(self._ending("transferred"), now)]
 
     @property
     def _leads(self) -> bool:
         """It has a connect of its own, which goes on from its bridge."""
-        return isinstance(self._running, ConnectMachine)
+        return self._driving.connect is not None
 
     def _tell_parent(self, fact: Fact) -> list[Effect]:
         return [] if self._parent is None else [TellCall(call_id=self._parent, fact=fact)]
@@ -345,73 +319,34 @@ class Call:
         return self._confirm_timeout is not None and self._leg.is_answered
 
     def _driver_replied(self, fact: DriverReply, now: float) -> list[Effect]:
-        if fact.ticket != self._ticket or self._driver is None or not self._leg.is_up:
-            return []
-        self._ticket += 1
-        self._document_missing = isinstance(fact.result, DocumentFailed)
-        return self._take_turns(self._driver.resume(fact.result), now)
+        return self._driving.reply(fact, now) if self._leg.is_up else []
 
     def _go_on(self, now: float) -> list[Effect]:
         """Resume the driver when the action is done; close when all is."""
         effects: list[Effect] = []
-        running = self._running
-        if running is not None and running.is_over:
-            self._running = None
-            effects = self._take_result(running, now)
+        done = self._driving.finished()
+        if done is not None:
+            effects = self._take_result(done, now)
+        effects += self._fulfil(now)
         effects += self._side.follow()
-        if self._leg.is_ended and self._running is None and self._background.is_over and not self._over:
+        if self._leg.is_ended and self._driving.running is None and self._background.is_over:
             self._over = True
             effects.append(CallOver())
         return effects
 
-    def _take_result(self, running: Running, now: float) -> list[Effect]:
-        self._note_failure(running)
-        if running.result is None or not self._leg.is_up:
+    def _take_result(self, done: Running, now: float) -> list[Effect]:
+        if done.result is None or not self._leg.is_up:
             return []
-        if self._driver is not None:
-            return self._take_turns(self._driver.resume(running.result), now)
-        return self._end(self._last_failure or self._ending("hangup_peer"), now)
+        if self._driving.has_driver:
+            return self._driving.resume(done.result, now)
+        return self._end(self._driving.last_failure or self._ending("hangup_peer"), now)
 
-    def _note_failure(self, running: Running) -> None:
-        if isinstance(running, ConnectMachine):
-            self._last_failure = running.failure
-
-    def _take_turns(self, turn: Turn, now: float) -> list[Effect]:
-        """Carry turns out until one of them takes time."""
-        effects: list[Effect] = []
-        driver = self._driver
-        for _ in range(MAX_IDLE_TURNS):
-            result = self._take(turn, now, effects)
-            if result is None or driver is None:
-                return effects
-            turn = driver.resume(result)
-        endless = self._ending("script_failed", "it goes in circles without ever waiting for anything.")
-        return effects + self._end(endless, now)
-
-    def _take(self, turn: Turn, now: float, effects: list[Effect]) -> Result | None:
-        """Carry one turn out; the result if it is there at once."""
-        effects += [Report(happening=ScriptWarned(warning=warning)) for warning in turn.warnings]
-        wanted = turn.next
-        if isinstance(wanted, Evaluate | FetchDocument | SendRequest):
-            self._ticket += 1
-            effects.append(AskShell(ticket=self._ticket, request=wanted))
-        elif isinstance(wanted, Finished):
-            effects += self._finish(wanted, now)
-        elif isinstance(wanted, Hangup):
-            effects += self._hang_up(wanted, now)
-        else:
-            if isinstance(wanted, Answer) and self._leg.is_unanswered:
-                self._max_duration = wanted.max_duration
-            return self._run(self._workshop.machine(wanted), now, effects)
-        return None
-
-    def _run(self, running: Running, now: float, effects: list[Effect]) -> Result | None:
-        effects += running.start(now)
-        if running.is_over:
-            self._note_failure(running)
-            return running.result
-        self._running = running
-        return None
+    def _fulfil(self, now: float) -> list[Effect]:
+        """What the driver wishes that only the call can do."""
+        wish, self._driving.wish = self._driving.wish, None
+        if wish is None:
+            return []
+        return self._hang_up(wish, now) if isinstance(wish, Hangup) else self._finish(wish, now)
 
     # -------------------------------------------------- the end
 
@@ -429,19 +364,18 @@ class Call:
         if self._is_confirming:
             return self._accept()
         if self._leg.is_unanswered:
-            return self._end(self._last_failure or self._ending("script_busy"), now)
+            return self._end(self._driving.last_failure or self._ending("script_busy"), now)
         return self._end(self._ending("script_ended"), now)
 
     def _failure(self) -> str:
         if self._is_confirming:
             return "confirm_failed"
-        return "document_failed" if self._document_missing else "script_failed"
+        return "document_failed" if self._driving.document_missing else "script_failed"
 
     def _accept(self) -> list[Effect]:
         """The confirm script has ended with the leg up: it has done its work."""
-        assert self._driver is not None
-        self._variables = self._driver.variables()
-        self._driver = self._confirm_timeout = self._deadline = None
+        self._variables = self._driving.dismiss()
+        self._confirm_timeout = self._deadline = None
         return self._tell_parent(PeerAnswered(call_id=self.info.call_id))
 
     def _end(self, why: Ending, now: float) -> list[Effect]:
@@ -453,11 +387,8 @@ class Call:
             answered_elsewhere=why.cause == "lost_race",
         )
         self._deadline = None
-        abandoned = [*self._abandon(why, now), *self._background.stop_all(), *self._side.silence()]
+        abandoned = [*self._driving.abandon(why, now), *self._background.stop_all(), *self._side.silence()]
         return [*abandoned, *self._leg.end(command)]
-
-    def _abandon(self, why: Ending, now: float) -> list[Effect]:
-        return [] if self._running is None else self._running.abandon(why, now)
 
     def _ending(self, cause: str, detail: str = "") -> Ending:
         return ending(cause, who=self._name(), detail=detail)
@@ -472,8 +403,8 @@ _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
     LegRinging: Call._leg_rings,
     LegAnswered: Call._leg_answered,
     LegEnded: Call._leg_ended,
-    LegHeld: Call._leg_held,
-    LegResumed: Call._leg_resumed,
+    LegHeld: Call._hold_changed,
+    LegResumed: Call._hold_changed,
     DigitReceived: Call._digit_received,
     PlayFinished: Call._play_finished,
     MediaFailed: Call._media_failed,

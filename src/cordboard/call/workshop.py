@@ -38,19 +38,24 @@ from cordboard.call.prompting import Prompting
 from cordboard.call.running import Running
 from cordboard.call.sleeping import Sleeping
 
+MAX_DURATION = 14_400.0
+"""Seconds that an answered call with a driver may last, unless its `Answer` says otherwise."""
+
 NO_DENOISER = "This server has no noise suppression built in: remove `denoise` from the document."
 
 
 class Workshop:
     """Makes the machines of one call; they share its leg and its background."""
 
-    __slots__ = ("_background", "_info", "_leg", "_new_id")
+    __slots__ = ("_background", "_info", "_leg", "_new_id", "max_duration")
 
     def __init__(self, info: CallInfo, leg: Leg, background: Background, new_id: Callable[[], str]) -> None:
         self._info = info
         self._leg = leg
         self._background = background
         self._new_id = new_id
+        self.max_duration = MAX_DURATION
+        """Seconds that the call may last once it is answered; an `Answer` may say otherwise."""
 
     def machine(self, action: Any) -> Running:
         """The machine of one action, not started yet."""
@@ -61,6 +66,8 @@ class Workshop:
         return ConnectMachine.staying(peer, self._info, self._leg, self._new_id)
 
     def _answer(self, action: Answer) -> Running:
+        if self._leg.is_unanswered:
+            self.max_duration = action.max_duration
         return Answering(self._leg, action.codecs)
 
     def _play(self, action: Play) -> Running:
