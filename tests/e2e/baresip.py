@@ -34,7 +34,7 @@ module g711.so
 module aufile.so
 module aubridge.so
 module sndfile.so
-module_app account.so
+{more}module_app account.so
 module_app menu.so
 module_app ctrl_tcp.so
 """
@@ -54,12 +54,13 @@ _LASTS_S = 90
 class Baresip:
     """One running baresip; it takes every call at once."""
 
-    def __init__(self, name: str, tone_hz: float, directory: Path) -> None:
+    def __init__(self, name: str, tone_hz: float, directory: Path, encryption: str = "") -> None:
         self.name = name
         self.tone_hz = tone_hz
         self.port = free_ports(16)
         self.events: list[dict[str, Any]] = []
         self._directory = directory
+        self._encryption = encryption
         self._came = asyncio.Event()
         self._process: Process
         self._writer: asyncio.StreamWriter
@@ -106,10 +107,13 @@ class Baresip:
             "rtp_end": self.port + 15,
             "directory": self._directory,
             "modules": _modules(),
+            "more": "module srtp.so\n" if self._encryption else "",
         }
         (self._directory / "config").write_text(_CONFIG.format(**settings))
-        account = f"<sip:{self.name}@127.0.0.1:{self.port}>;regint=0;answermode=auto\n"
-        (self._directory / "accounts").write_text(account)
+        account = f"<sip:{self.name}@127.0.0.1:{self.port}>;regint=0;answermode=auto"
+        if self._encryption:
+            account += f";mediaenc={self._encryption}"
+        (self._directory / "accounts").write_text(f"{account}\n")
         (self._directory / "contacts").write_text("")
         with wave.open(str(self._directory / "says.wav"), "wb") as file:
             file.setnchannels(1)
@@ -193,8 +197,9 @@ class Baresips:
         self._directory = directory
         self._running: list[Baresip] = []
 
-    async def phone(self, name: str, tone_hz: float) -> Baresip:
-        phone = Baresip(name, tone_hz, self._directory / f"baresip-{name}")
+    async def phone(self, name: str, tone_hz: float, encryption: str = "") -> Baresip:
+        """`encryption`: `srtp` (RTP/AVP with keys), `srtp-mand` (RTP/SAVP), or none."""
+        phone = Baresip(name, tone_hz, self._directory / f"baresip-{name}", encryption)
         self._running.append(phone)
         await phone.start()
         return phone
