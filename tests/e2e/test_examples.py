@@ -28,7 +28,16 @@ WINNERS = {
     "sub-script": ("alice", ALICE_TONE),
     "from-web-service": ("bob", BOB_TONE),
     "with-callbacks": ("alice", ALICE_TONE),
+    "confirm": ("dtmf", A_TONE),
+    "find-me": ("alice", ALICE_TONE),
+    "recording": ("alice", ALICE_TONE),
+    "trunk-failover": ("bob", BOB_TONE),
+    "encryption": ("alice", ALICE_TONE),
+    "transfer-after-bridge": ("alice", ALICE_TONE),
+    "codecs": ("bob", BOB_TONE),
+    "request": ("alice", ALICE_TONE),
 }
+WITH_A_WEB_SERVICE = ("from-web-service", "request")
 
 
 def test_every_example_is_tested() -> None:
@@ -38,7 +47,7 @@ def test_every_example_is_tested() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in WINNERS if name not in ("from-web-service", "with-callbacks")]
+    "name", [name for name in WINNERS if name not in (*WITH_A_WEB_SERVICE, "with-callbacks")]
 )
 async def test_an_example_connects_the_right_phone_with_audio_both_ways(
     name: str, start_server: StartServer
@@ -47,10 +56,11 @@ async def test_an_example_connects_the_right_phone_with_audio_both_ways(
     await expect_conversation(server, *WINNERS[name])
 
 
-async def test_the_document_from_a_web_service_decides(start_server: StartServer) -> None:
+@pytest.mark.parametrize("name", WITH_A_WEB_SERVICE)
+async def test_a_web_service_decides(name: str, start_server: StartServer) -> None:
     async with serving(web_service().application()) as url:
-        server = await start_server(EXAMPLES / "from-web-service.yaml", envs={"WEB_SERVICE": url})
-        await expect_conversation(server, *WINNERS["from-web-service"])
+        server = await start_server(EXAMPLES / f"{name}.yaml", envs={"WEB_SERVICE": url})
+        await expect_conversation(server, *WINNERS[name])
 
 
 async def test_callbacks_tell_the_whole_story(start_server: StartServer, receiver: Receiver) -> None:
