@@ -130,6 +130,8 @@ class Packet(msgspec.Struct, kw_only=True):
         """`> INVITE`: sent by the server; `< 180`: received by it."""
         message = self.message
         what = message.method if isinstance(message, Request) else str(message.status)
+        if isinstance(message, Response) and message.cseq.method not in ("INVITE", "BYE", "CANCEL", "ACK"):
+            what += f" ({message.cseq.method})"
         return ("> " if self.sent else "< ") + what
 
     @property
