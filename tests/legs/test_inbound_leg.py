@@ -12,8 +12,9 @@ from cordboard.media.protocol import EndpointRefused
 from cordboard.sdp import PCMA, parse
 from cordboard.sip.events import Answered, Provisional, Refused, SessionEnded
 from cordboard.sip.message import Response
+from cordboard.sip.message import parse as parse_message
 
-from .leg_bench import FAR, G729, LegBench, far_answer, far_offer
+from .leg_bench import FAR, G729, OURS, LegBench, far_answer, far_offer
 
 
 @pytest.fixture
@@ -56,6 +57,12 @@ def test_the_callers_order_of_codecs_is_kept(bench: LegBench) -> None:
     assert order.command.send.name == "PCMA"
 
 
+def to_the_invite(bench: LegBench) -> list[str]:
+    """Our responses to the INVITE: a reliable 183 brings a PRACK, which has a 200 of its own."""
+    ours = [parse_message(d.data) for d in bench.wire.sent if d.source == OURS]
+    return [str(m.status) for m in ours if isinstance(m, Response) and m.cseq.method == "INVITE"]
+
+
 @pytest.mark.parametrize("order", list(permutations(["media", "early", "answer", "ring"])))
 def test_whatever_comes_first_the_answer_is_sent_once_with_the_sdp_of_the_183(
     bench: LegBench, order: tuple[str, ...]
@@ -70,11 +77,12 @@ def test_whatever_comes_first_the_answer_is_sent_once_with_the_sdp_of_the_183(
         else:
             bench.ring(call_id, early_media=what == "early")
         bench.run()
-    assert bench.sent().count("200") == 1
+    sent = to_the_invite(bench)
+    assert sent[-1] == "200"
+    assert sent.count("200") == 1
     assert bench.fact_names(call_id) == ["LegAnswered"]
-    bodies = {bench.last_sent(status).body for status in ("183", "200") if status in bench.sent()}
+    bodies = {bench.last_sent(status).body for status in ("183", "200") if status in sent}
     assert len(bodies) == 1
-    assert bench.sent().index("200") == len(bench.sent()) - 1
 
 
 def test_early_media_waits_for_the_endpoint(bench: LegBench) -> None:
@@ -84,7 +92,7 @@ def test_early_media_waits_for_the_endpoint(bench: LegBench) -> None:
     assert "183" not in bench.sent()
     bench.open_media(call_id)
     bench.run()
-    assert bench.sent() == ["100", "183"]
+    assert to_the_invite(bench) == ["100", "183"]
     assert bench.received(Provisional).body
     assert len(bench.media_orders(call_id)) == 1
 

@@ -173,8 +173,7 @@ class DialogLeg(SipLeg):
         """Half of the session's time is over (RFC 4028): the same description again."""
         if self.session is None or self.over:
             return []
-        refresh = getattr(self.stack, "refresh", None)
-        return list(refresh(self.session, self.media.refresh(), now)) if refresh else []
+        return list(self.stack.refresh(self.session, self.media.refresh(), now))
 
     def request_done(self, event: RequestDone, now: float) -> list[FromLeg]:
         """A far end may answer a refresh with other media than before."""

@@ -111,7 +111,8 @@ class InboundLeg(DialogLeg):
         if not self._offer:
             self._awaited = self.media.described
         body = self.media.described
-        outputs = self.stack.accept(self.session, body=body, now=now)
+        expires = self.around.rules.session_timeout or None
+        outputs = self.stack.accept(self.session, body=body, session_expires=expires, now=now)
         told = [] if self._early_sent else self.media.remote()
         return [*told, *outputs, *self.established()]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cordboard.call import facts
 from cordboard.call.codec_wish import CodecWish, read_codecs
 from cordboard.call.effects import Dial, EndLeg
@@ -124,9 +122,6 @@ class OutboundLeg(DialogLeg):
     def _send(self, target: Target, presented: Presented, now: float) -> list[FromLeg]:
         headers = [*self._headers(target), *presented.headers]
         credentials = self._credentials(target)
-        extras: dict[str, Any] = {}
-        if self._session_expires() is not None:
-            extras["session_expires"] = self._session_expires()
         self.session, outputs = self.stack.invite(
             uri=target.request_uri,
             to=f"<{target.request_uri}>",
@@ -136,8 +131,8 @@ class OutboundLeg(DialogLeg):
             body=self._offer_body,
             headers=headers,
             credentials=credentials,
+            session_expires=self._session_expires(),
             now=now,
-            **extras,
         )
         return list(outputs)
 

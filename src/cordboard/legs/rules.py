@@ -9,8 +9,6 @@ import msgspec
 from cordboard.call.codec_wish import CodecWish
 
 PCMU_PCMA = (CodecWish(name="PCMU"), CodecWish(name="PCMA"))
-LEAST_SESSION_TIMEOUT = 90
-"""Seconds: the floor of RFC 4028 section 5."""
 
 
 def no_keys(length: int) -> bytes:

@@ -18,7 +18,7 @@ def leg_rules(config: Config) -> LegRules:
     return LegRules(
         codecs=read_codecs(media.codecs).wishes,
         encryption=media.encryption,
-        session_timeout=0,
+        session_timeout=sip.session_timeout,
         asserted_identity=sip.asserted_identity,
         rtp_timeout=media.rtp_timeout,
         trusts=source_filter(tuple(trusted)),
