@@ -134,7 +134,7 @@ def test_a_place_that_is_kept_for_another_peer_reports_its_end_once() -> None:
     ("own", "bridged", "theirs"),
     [
         ("hangup_far_end", True, "hangup_peer"),
-        ("hangup_operator", True, "hangup_peer"),
+        ("hangup_script", True, "hangup_peer"),
         ("max_duration", True, "max_duration"),
         ("media_worker_died", True, "media_worker_died"),
         ("no_ack", True, "no_ack"),

@@ -226,7 +226,7 @@ def test_a_reply_that_comes_twice_does_not_wake_a_sleeper() -> None:
 def test_a_reply_after_the_caller_has_left_is_ignored() -> None:
     call, driver = inbound(FETCH, Answer())
     ask = only(AskShell, call.start(0.0))
-    call.handle(HangupRequested(ending=ending("hangup_operator")), 0.1)
+    call.handle(HangupRequested(ending=ending("server_stopping")), 0.1)
     assert call.handle(DriverReply(ticket=ask.ticket, result=Evaluated()), 0.2) == []
     assert driver.results == []
 
@@ -367,9 +367,9 @@ def test_a_call_knows_its_peer_while_they_are_bridged_and_no_longer() -> None:
 
 def test_an_operator_ends_a_bridged_call_and_its_peer() -> None:
     shell, peer = connected_pair()
-    shell.deliver("a", HangupRequested(ending=ending("hangup_operator", who="+1")))
+    shell.deliver("a", HangupRequested(ending=ending("server_stopping", who="+1")))
     shell.time.run()
-    assert _endings(shell)["a"].cause == "hangup_operator"
+    assert _endings(shell)["a"].cause == "server_stopping"
     assert _endings(shell)[peer].cause == "hangup_peer"
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from cordboard.call.reasons import (
@@ -83,7 +86,6 @@ OTHER_ROWS = [
     ("hangup_far_end", "hangup", "hangup", 480),
     ("hangup_peer", "hangup", "hangup", 480),
     ("hangup_script", "hangup", "hangup", 480),
-    ("hangup_operator", "hangup", "hangup", 480),
     ("script_busy", "busy", "busy", 486),
     ("script_declined", "declined", "decline", 603),
     ("script_ended", "hangup", "hangup", 480),
@@ -92,7 +94,8 @@ OTHER_ROWS = [
     ("invite_timeout", "error", "error", 503),
     ("transport_failed", "error", "error", 503),
     ("dns_failed", "error", "error", 502),
-    ("not_registered", "error", "not_found", 480),
+    ("price_too_high", "error", "error", 403),
+    ("trunk_unavailable", "error", "error", 503),
     ("policy_refused", "error", "error", 403),
     ("prefix_not_allowed", "error", "error", 403),
     ("from_not_allowed", "error", "error", 403),
@@ -144,6 +147,15 @@ def test_a_cause_has_its_words_and_code(cause: str, word: str, relay: str, code:
 
 def test_every_cause_of_the_table_has_a_row_here() -> None:
     assert set(CAUSES) == {row[1] for row in STATUS_ROWS} | {row[0] for row in OTHER_ROWS}
+
+
+def test_every_cause_that_the_server_names_is_in_the_table_and_every_row_is_named() -> None:
+    source = Path(__file__).resolve().parents[2] / "src" / "cordboard"
+    texts = [path.read_text() for path in source.rglob("*.py") if path.name != "causes.py"]
+    named = {cause for text in texts for cause in re.findall(r"\bending\(\s*\"(\w+)\"", text)}
+    assert named <= set(CAUSES)
+    others = [cause for cause, row in CAUSES.items() if not row.statuses]
+    assert [cause for cause in others if not any(f'"{cause}"' in text for text in texts)] == []
 
 
 def test_no_final_status_is_without_a_cause_or_a_sane_code() -> None:

@@ -17,7 +17,7 @@ from cordboard.call.reasons import ending
 from cordboard.server.switchboard import Switchboard
 from cordboard.testing.virtual import ListDriver
 
-END = ending("hangup_operator")
+END = ending("server_stopping")
 STATE_URL = "http://127.0.0.1/state"
 
 

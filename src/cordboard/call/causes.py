@@ -275,7 +275,6 @@ _ORDINARY = (
     Cause("hangup_peer", HANGUP, 480, "{who} was hung up because the other side of the bridge left."),
     Cause("transferred", HANGUP, 480, "{who} was hung up because it transferred the call to somebody else."),
     Cause("hangup_script", HANGUP, 480, "The script hung up on {who}."),
-    Cause("hangup_operator", HANGUP, 480, "An operator of this server ended the call of {who}."),
     Cause("script_busy", BUSY, 486, "The script turned {who} away as busy."),
     Cause("script_declined", DECLINED, 603, "The script declined the call of {who}."),
     Cause("script_ended", HANGUP, 480, "The script came to its end and {who} was hung up."),
@@ -309,13 +308,6 @@ _FAILURES = (
         "The host name of {who} could not be resolved{detail}: check its spelling and the name server.",
     ),
     Cause(
-        "not_registered",
-        ERROR,
-        480,
-        "{who} has no registered phone: check that the phone is on and registers here.",
-        relay_word="not_found",
-    ),
-    Cause(
         "policy_refused",
         ERROR,
         403,
@@ -347,6 +339,20 @@ _FAILURES = (
         ERROR,
         503,
         "{who} was not dialled because no trunk serves that number{detail}: configure a SIP trunk for it.",
+    ),
+    Cause(
+        "price_too_high",
+        ERROR,
+        403,
+        "{who} was not dialled because it costs more than the price limit allows{detail}: "
+        "raise the limit, or add a rate for that prefix to the trunk.",
+    ),
+    Cause(
+        "trunk_unavailable",
+        ERROR,
+        503,
+        "{who} was not dialled because no trunk for it can take a call now{detail}: "
+        "look at the state and the limits of its trunks.",
     ),
     Cause(
         "no_port",

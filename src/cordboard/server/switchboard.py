@@ -134,8 +134,9 @@ class Switchboard:
 
     def _tell_relatives(self, call: Call, end: Ending) -> None:
         call_id = call.info.call_id
-        if call.info.parent_call_id is not None:
-            self._queue.append((call.info.parent_call_id, PeerEnded(call_id=call_id, ending=end)))
+        for relative in dict.fromkeys((call.info.parent_call_id, call.info.peer_call_id)):
+            if relative is not None:
+                self._queue.append((relative, PeerEnded(call_id=call_id, ending=end)))
         for other in self.calls():
             if other.info.parent_call_id == call_id:
                 self._queue.append((other.info.call_id, HangupRequested(ending=end)))
