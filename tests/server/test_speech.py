@@ -27,12 +27,11 @@ FABLE = Voice("hibari", "fable", "en-GB", "male")
 GERMAN = Voice("espeak", "de", "de", "male")
 FRENCH = Voice("espeak", "fr-fr", "fr-fr", "male")
 ENGLISH = Voice("espeak", "en-gb", "en-gb", "male")
+Chosen = tuple[str, str, str]
 ALL = [ENGLISH, GERMAN, FRENCH, HEART, FABLE]
 
 
-def chosen(
-    voices: list[Voice], voice: str = "", language: str = "", gender: str = ""
-) -> tuple[str, str, str]:
+def chosen(voices: list[Voice], voice: str = "", language: str = "", gender: str = "") -> Chosen:
     """(voice, accent, warning)"""
     found = choose(voices, voice=voice, language=language, gender=gender, default_language="en-US")
     assert found is not None
@@ -45,7 +44,7 @@ def chosen(
         ({}, "heart", "en-US"),
         ({"language": "en-US"}, "heart", "en-US"),
         ({"language": "en-GB"}, "fable", "en-GB"),
-        ({"language": "EN_gb"}, "fable", "EN_gb"),
+        ({"language": "EN_gb"}, "fable", "EN-gb"),
         ({"language": "en-AU"}, "heart", "en-AU"),
         ({"language": "en-US", "gender": "male"}, "fable", "en-US"),
         ({"voice": "HEART", "language": "en-GB"}, "heart", "en-GB"),
@@ -91,7 +90,12 @@ def audio_of(spoken: Spoken) -> bytes:
     assert spoken.path is not None, spoken.sentence
     with wave.open(spoken.path) as file:
         assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (1, 8000, 2)
-        return file.readframes(file.getnframes())
+        return bytes(file.readframes(file.getnframes()))
+
+
+def content_of(spoken: Spoken) -> bytes:
+    assert spoken.path is not None, spoken.sentence
+    return Path(spoken.path).read_bytes()
 
 
 async def test_a_text_becomes_sound_once(tmp_path: Path) -> None:
@@ -144,7 +148,6 @@ async def test_the_longest_text_is_spoken_even_without_a_full_stop(tmp_path: Pat
         ("", "text is empty"),
         (" \n", "text is empty"),
         ("x" * 5001, "5001 characters"),
-        ("...", "can be spoken"),
     ],
 )
 async def test_what_cannot_be_spoken_is_told(tmp_path: Path, text: str, words: str) -> None:
@@ -194,7 +197,7 @@ async def test_what_was_just_spoken_stays(tmp_path: Path) -> None:
         assert all(len(audio_of(each)) > 1000 for each in spoken)
 
 
-# ---------------------------------------------------------------- espeak-ng, as a program that stands in for it
+# ---------------------------------------------------------------- a program that stands in for espeak-ng
 
 PROGRAM = f"""#!{sys.executable}
 import sys, wave, time
@@ -225,12 +228,10 @@ def espeak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_espeak_speaks_other_languages(tmp_path: Path) -> None:
     async with speech(tmp_path) as one:
         german = await one.synthesise("Guten Tag", "", "de-DE", "female")
-        assert german.path is not None
-        assert b"de+f3" in Path(german.path).read_bytes()
+        assert b"de+f3" in content_of(german)
         assert german.warning == ""
         english = await one.synthesise("Hello", "", "en-GB", "")
-        assert english.path is not None
-        assert b"en-gb" not in Path(english.path).read_bytes()
+        assert b"en-gb" not in content_of(english)
         failed = await one.synthesise("fail", "", "de", "")
         assert failed.sentence == "The text could not be spoken by espeak-ng: Error: it failed."
 
@@ -239,5 +240,4 @@ async def test_espeak_speaks_other_languages(tmp_path: Path) -> None:
 async def test_espeak_alone_speaks_english_too(tmp_path: Path) -> None:
     async with speech(tmp_path, engine="espeak") as one:
         spoken = await one.synthesise("Hello", "", "en-US", "")
-        assert spoken.path is not None
-        assert b"en-gb" in Path(spoken.path).read_bytes()
+        assert b"en-gb" in content_of(spoken)
