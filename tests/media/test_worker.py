@@ -112,3 +112,21 @@ def test_a_parent_that_does_not_read_does_not_block_it(worker: Process) -> None:
     worker.socket.settimeout(20)
     worker.socket.sendall(pings)
     assert [event.serial for event in worker.events(20_000) if isinstance(event, Pong)] == list(range(20_000))
+
+
+def test_a_leg_with_video_takes_two_pairs_of_ports_and_gives_both_back(worker: Process) -> None:
+    worker.socket.sendall(
+        frame(Ping(serial=1))
+        + frame(OpenEndpoint(endpoint_id="a", video=True))
+        + frame(OpenEndpoint(endpoint_id="b"))
+        + frame(Ping(serial=2))
+    )
+    before, a, b, during = worker.events(4)
+    assert isinstance(a, EndpointOpened)
+    assert isinstance(b, EndpointOpened)
+    assert isinstance(before, Pong)
+    assert isinstance(during, Pong)
+    assert a.video_port % 2 == 0
+    assert len({a.port, a.video_port, b.port}) == 3
+    assert b.video_port == 0
+    assert before.free_ports - during.free_ports == 3
