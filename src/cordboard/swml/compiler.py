@@ -19,34 +19,13 @@ from cordboard.swml.limits import MAX_NESTING
 from cordboard.swml.literals import mistakes
 from cordboard.swml.methods import METHODS, UNBUILT
 from cordboard.swml.methods.method import Method
-from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, below, key_position, plain
-from cordboard.swml.problems import DocumentError, Finding, MethodError, Note, dotted, nearest, shown
+from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, key_position, plain
+from cordboard.swml.problems import DocumentError, MethodError, Note, dotted, nearest, shown
 from cordboard.swml.program import Argument, Block, Branches, Document, Inline, Step, Switch
 from cordboard.swml.properties import STRUCTURE, Kind, Property, Shape
 from cordboard.swml.remarks import remarks
+from cordboard.swml.reporter import Place, Reporter, joined, value_position
 from cordboard.swml.shorthand import as_mapping, labels_of, text_of
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where in the document the compiler is."""
-
-    path: str
-    section: str
-    index: int | None = None
-    depth: int = 0
-    labels: frozenset[str] = frozenset()
-
-    shorthand: bool = False
-    """The next property is not written in the document."""
-
-    def shortened(self) -> Place:
-        return msgspec.structs.replace(self, shorthand=True)
-
-    def at(self, suffix: str) -> Place:
-        if self.shorthand:
-            return msgspec.structs.replace(self, shorthand=False)
-        return msgspec.structs.replace(self, path=self.path + suffix)
-
 
 LoadInline = Callable[[str], Document]
 """Reads a document that stands inside another.  Raises `DocumentError`."""
@@ -54,12 +33,11 @@ LoadInline = Callable[[str], Document]
 _TOP_KEYS = ("version", "sections")
 
 
-class Compiler:
+class Compiler(Reporter):
     """Compiles one document."""
 
     def __init__(self, source: str, load_inline: LoadInline, *, thorough: bool = False) -> None:
-        self.source = source
-        self.warnings: list[Finding] = []
+        super().__init__(source)
         self._load_inline = load_inline
         self._thorough = thorough
 
@@ -70,7 +48,7 @@ class Compiler:
             self._not_a_document(root)
         for key, position in root.keys.items():
             if key not in _TOP_KEYS:
-                self._refuse(
+                self.refuse(
                     codes.ELEMENT_UNDEFINED,
                     "unknown element",
                     position,
@@ -86,13 +64,13 @@ class Compiler:
 
     def _look_around(self, sections: dict[str, Block]) -> None:
         for step, note in remarks(sections):
-            self._warn(note.code, note.message, Position(step.line, step.column), step.path)
+            self.warn(note.code, note.message, Position(step.line, step.column), step.path)
 
     def _not_a_document(self, root: Node | None) -> NoReturn:
         position = root.position if root is not None else Position(1, 1)
         code = codes.WRONG_TYPE if isinstance(root, Sequence) else codes.PARSE_ERROR
         found = "an empty text" if root is None else shown(plain(root))
-        self._refuse(
+        self.refuse(
             code, "not a SWML document", position, "", found=found, allowed="a mapping with `sections`"
         )
 
@@ -100,19 +78,19 @@ class Compiler:
         if node is None or (isinstance(node, Scalar) and (node.text or node.value) == "1.0.0"):
             return
         found = shown(plain(node))
-        self._refuse(
+        self.refuse(
             codes.VERSION_INVALID, "unknown version", node.position, "version", found=found, allowed='"1.0.0"'
         )
 
     def _sections(self, root: Mapping) -> dict[str, Block]:
         node = root.entries.get("sections")
         if node is None:
-            self._refuse(codes.SECTIONS_MISSING, "`sections` is missing", root.position, "")
+            self.refuse(codes.SECTIONS_MISSING, "`sections` is missing", root.position, "")
         if not isinstance(node, Mapping):
-            self._wrong(node, "sections", "a mapping of section names to lists of steps")
+            self.wrong(node, "sections", "a mapping of section names to lists of steps")
         if "main" not in node.entries:
             found = ", ".join(node.entries) if node.entries else "no section"
-            self._refuse(
+            self.refuse(
                 codes.MAIN_MISSING, "`sections.main` is missing", node.position, "sections", found=found[:80]
             )
         blocks = {
@@ -120,7 +98,7 @@ class Compiler:
         }
         if not blocks["main"].steps:
             at = node.entries["main"].position
-            self._refuse(codes.SECTION_EMPTY, "there is no step to run", at, "sections.main")
+            self.refuse(codes.SECTION_EMPTY, "there is no step to run", at, "sections.main")
         return blocks
 
     # ------------------------------------------------ steps
@@ -130,10 +108,10 @@ class Compiler:
         if isinstance(node, Scalar) and node.value is None:
             return Block((), {})
         if not isinstance(node, Sequence):
-            self._wrong(node, place.path, "a list of steps (each line begins with `-`)")
+            self.wrong(node, place.path, "a list of steps (each line begins with `-`)")
         if place.depth > MAX_NESTING:
             message = f"steps are nested deeper than {MAX_NESTING} levels"
-            self._refuse(codes.NESTED_TOO_DEEP, message, node.position, place.path)
+            self.refuse(codes.NESTED_TOO_DEEP, message, node.position, place.path)
         labels = labels_of(node)
         inner = msgspec.structs.replace(place, labels=place.labels | labels.keys(), depth=place.depth + 1)
         if self._thorough:
@@ -173,25 +151,25 @@ class Compiler:
         if isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
             return node.value, Scalar(None, node.position)
         if not isinstance(node, Mapping):
-            self._wrong(node, path, "a step: a mapping with one key, the name of a method")
+            self.wrong(node, path, "a step: a mapping with one key, the name of a method")
         if not node.entries:
-            self._refuse(codes.METHOD_NAME_MISSING, "the step has no method", node.position, path)
+            self.refuse(codes.METHOD_NAME_MISSING, "the step has no method", node.position, path)
         if len(node.entries) > 1:
             found = ", ".join(list(node.entries)[:6])
             message = "a step has exactly one method (is the indentation right?)"
             second = list(node.keys.values())[1]
-            self._refuse(codes.ELEMENT_INVALID, message, second, path, found=found[:120])
+            self.refuse(codes.ELEMENT_INVALID, message, second, path, found=found[:120])
         return next(iter(node.entries.items()))
 
     def _unbuilt(self, name: str, position: Position, place: Place) -> Method:
         if name not in UNBUILT:
             known = (*METHODS, *UNBUILT)
             parent = place.path.removesuffix(f".{name}")
-            self._refuse(
+            self.refuse(
                 codes.METHOD_UNDEFINED, "unknown method", position, parent, found=shown(name), known=known
             )
         message = f"`{name}` is not supported by this server yet: the script will stop here"
-        self._warn(codes.EXECUTE_FAILED, message, position, place.path, severity="error")
+        self.warn(codes.EXECUTE_FAILED, message, position, place.path, severity="error")
         return UNBUILT[name]
 
     # ------------------------------------------------ arguments
@@ -224,7 +202,7 @@ class Compiler:
         values, parts, notes, fault = made
         template = expressions.compile_value(values)
         constant = not isinstance(template, expressions.TEMPLATES)
-        self._check_closed(values, node, place)
+        self.check_closed(values, node, place)
         fault = fault or _unreachable_label(method, values, place)
         prepared = None
         if constant and fault is None:
@@ -234,7 +212,7 @@ class Compiler:
                 fault = error
         if self._thorough and method.advise is not None:
             notes = [*notes, *method.advise(values)]
-        self._report(node, place, notes, fault)
+        self.report(node, place, notes, fault)
         notes = [note for note in notes if not note.lint_only]
         return Argument(
             template=template,
@@ -279,7 +257,7 @@ class Compiler:
             document = Document(source=self.source, sections={"main": block})
             fault = fault_of(block, path)
             if self._thorough and fault is not None:
-                self._warn(fault.code, fault.message, node.position, place.path, severity="error")
+                self.warn(fault.code, fault.message, node.position, place.path, severity="error")
             return Inline(document=document, fault=fault)
         try:
             return Inline(document=self._load_inline(str(node.value)))
@@ -294,11 +272,11 @@ class Compiler:
             return
         for error in mistakes(full, shape) if full is not None else ():
             is_unknown = error.code == codes.PARAMETER_UNDEFINED
-            position = (key_position if is_unknown else _value_position)(node, error.path)
+            position = (key_position if is_unknown else value_position)(node, error.path)
             more = {"found": error.found, "allowed": error.allowed}
             severity = "warning" if is_unknown else "error"
-            self._warn(
-                error.code, error.message, position, _joined(place, error.path), severity=severity, **more
+            self.warn(
+                error.code, error.message, position, joined(place, error.path), severity=severity, **more
             )
 
     def _structure(
@@ -328,18 +306,18 @@ class Compiler:
 
     def cases(self, node: Node, place: Place) -> dict[str, Block]:
         if not isinstance(node, Mapping):
-            self._wrong(node, place.path, Kind.CASES.value)
+            self.wrong(node, place.path, Kind.CASES.value)
         return {key: self.block(item, place.at(f".{key}")) for key, item in node.entries.items()}
 
     def branches(self, node: Node, place: Place) -> Branches:
         if not isinstance(node, Sequence):
-            self._wrong(node, place.path, Kind.BRANCHES.value)
+            self.wrong(node, place.path, Kind.BRANCHES.value)
         found: list[tuple[Condition, Block]] = []
         otherwise: Block | None = None
         for index, item in enumerate(node.items):
             here = place.at(f"[{index}]")
             if not isinstance(item, Mapping):
-                self._wrong(item, here.path, "a mapping with `when` and `then`, or with `else`")
+                self.wrong(item, here.path, "a mapping with `when` and `then`, or with `else`")
             self._check_branch(item, here)
             if "when" in item.entries:
                 found.append(self._branch(item, here, index))
@@ -352,7 +330,7 @@ class Compiler:
             if key not in ("when", "then", "else"):
                 message = f"unknown property `{key[:80]}` of a branch is ignored"
                 near = nearest(key, ("when", "then", "else"))
-                self._warn(codes.PARAMETER_UNDEFINED, message, position, place.path, near)
+                self.warn(codes.PARAMETER_UNDEFINED, message, position, place.path, near)
         if "when" not in item.entries and "else" not in item.entries:
             raise MethodError(codes.PARAMETER_MISSING, "cond: a branch has neither `when` nor `else`")
 
@@ -400,80 +378,6 @@ class Compiler:
             None if default is None else self.block(default, place.at(".default")),
         )
 
-    # ------------------------------------------------ what is wrong
-
-    def _report(self, node: Node, place: Place, notes: list[Note], fault: MethodError | None) -> None:
-        for note in notes:
-            position = (_value_position if note.is_error else key_position)(node, note.path)
-            severity = "error" if note.is_error else "warning"
-            self._warn(note.code, note.message, position, _joined(place, note.path), severity=severity)
-        if fault is not None:
-            position = below(node, fault.path).position
-            finding = Finding(
-                code=fault.code,
-                message=fault.message,
-                source=self.source,
-                line=position.line,
-                column=position.column,
-                path=_joined(place, fault.path),
-                found=fault.found,
-                allowed=fault.allowed,
-                severity="error",
-            )
-            self.warnings.append(finding)
-
-    def _check_closed(self, values: dict[str, Any], node: Node, place: Place) -> None:
-        if any(isinstance(value, str) and expressions.unclosed(value) for value in values.values()):
-            message = "a placeholder is opened and never closed: the text is used as it stands"
-            self._warn(codes.PARAMETER_INVALID, message, node.position, place.path)
-
-    def _warn(
-        self, code: str, message: str, position: Position, path: str, near: str = "", **more: str
-    ) -> None:
-        self.warnings.append(self._finding(code, message, position, path, nearest=near, **more))
-
-    def _finding(self, code: str, message: str, position: Position, path: str, **more: str) -> Finding:
-        return Finding(
-            code=code,
-            message=message,
-            source=self.source,
-            line=position.line,
-            column=position.column,
-            path=path,
-            **more,
-        )
-
-    def _wrong(self, node: Node, path: str, allowed: str) -> NoReturn:
-        found = shown(plain(node))
-        self._refuse(codes.WRONG_TYPE, "wrong type", node.position, path, found=found, allowed=allowed)
-
-    def _refuse(
-        self,
-        code: str,
-        message: str,
-        position: Position,
-        path: str,
-        *,
-        found: str = "",
-        allowed: str = "",
-        known: tuple[str, ...] = (),
-    ) -> NoReturn:
-        near = nearest(found.strip('"'), known)
-        if known and not allowed and len(known) < 10:
-            allowed = ", ".join(known)
-        raise DocumentError(
-            self._finding(
-                code,
-                message,
-                position,
-                path,
-                found=found,
-                allowed=allowed,
-                nearest=near,
-                severity="error",
-            )
-        )
-
 
 def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> MethodError | None:
     """A `goto` whose label is not in its own block or one around it, inside the same section."""
@@ -485,17 +389,6 @@ def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> 
         f"; nearest: `{near}`" if near else ""
     )
     return MethodError(codes.PARAMETER_INVALID, message, path=("label",), found=shown(label))
-
-
-def _joined(place: Place, path: Path) -> str:
-    """The path of a property below the argument of a step."""
-    if not path:
-        return place.path
-    return place.path + ("" if isinstance(path[0], int) else ".") + dotted(path)
-
-
-def _value_position(node: Node, path: Path) -> Position:
-    return below(node, path).position
 
 
 def _undefined(name: str, method: str, known: tuple[str, ...]) -> Note:
