@@ -22,6 +22,7 @@ from cordboard.call.actions import (
 from cordboard.swml import codes
 from cordboard.swml.conditions import Condition, Hole, fill
 from cordboard.swml.expressions import Expression, ListTemplate, Lookup, MapTemplate, Template
+from cordboard.swml.frame import Frame
 from cordboard.swml.limits import (
     EVALUATION_COST,
     MAX_EVALUATION_SECONDS,
@@ -51,20 +52,6 @@ T = TypeVar("T")
 Parse = Callable[[bytes, str], Document]
 Asking = Generator[Request, Result | None, T]
 """A piece that only asks the shell, and makes a value."""
-
-
-class Frame:
-    """One invocation of a section."""
-
-    __slots__ = ("blocks", "document", "jumps", "params")
-
-    def __init__(self, document: Document, params: dict[str, Any]) -> None:
-        self.document = document
-        self.params = params
-        self.blocks: list[Block] = []
-        """The blocks being run, outermost first: where a `goto` finds its label."""
-        self.jumps: dict[str, int] = {}
-        """Jumps made, by the path of the `goto` step."""
 
 
 class Interpreter:
