@@ -8,8 +8,9 @@ import pytest
 
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
+from cordboard.media.codecs.catalogue import codec as codec_of
 from cordboard.media.hearing import Hearings
-from cordboard.media.outgoing import EVENT, Outgoing
+from cordboard.media.outgoing import EVENT, Outgoing, Speech
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
 from cordboard.media.tones import SILENT_FRAME, dominant_frequency, heard, level, tone_frame
@@ -38,7 +39,7 @@ class Call:
         self.incoming = Incoming(self.clock, ticking=self.ticking, hearings=self.hearings)
         self.incoming.expect({0: "PCMU", 8: "PCMA", 101: EVENT})
         self.outgoing = Outgoing(RtpSender(ssrc=99), self.clock, self.hearings)
-        self.outgoing.speak("PCMU", 0, 101, 20)
+        self.outgoing.speak(Speech(codec_of("PCMU"), 0, 20, event_type=101))
         self.sent: list[bytes] = []
         self.outgoing.send_by(lambda data: self.sent.append(bytes(data)))
         self.sequence = 0
@@ -157,7 +158,7 @@ def test_another_codec_in_the_middle_is_followed(call: Call) -> None:
     for _ in range(30):
         call.say(440)
         call.tick()
-    call.outgoing.speak("PCMA", 8, None, 20)
+    call.outgoing.speak(Speech(codec_of("PCMA"), 8, 20))
     for _ in range(30):
         call.say(440, 8)
         call.tick()

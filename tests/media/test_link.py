@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
+from cordboard.media.codecs.catalogue import codec as codec_of
 from cordboard.media.link import LinkEnd, LinkSocket, pack, unpack
-from cordboard.media.outgoing import EVENT, Outgoing
+from cordboard.media.outgoing import EVENT, Outgoing, Speech
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
 
@@ -40,7 +41,7 @@ class Side:
         self.phone.feed(self.end.outgoing)
         self.wire: list[bytes] = []
         out = Outgoing(RtpSender(ssrc=99), CLOCK)
-        out.speak(codec, {"PCMU": 0, "PCMA": 8}[codec], first_type)
+        out.speak(Speech(codec_of(codec), {"PCMU": 0, "PCMA": 8}[codec], event_type=first_type))
         out.send_by(lambda data: self.wire.append(bytes(data)))
         self.end.incoming.feed(out)
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
+from cordboard.media.codecs.catalogue import codec as codec_of
 from cordboard.media.dtmf import Digit
-from cordboard.media.outgoing import EVENT, Outgoing
+from cordboard.media.outgoing import EVENT, Outgoing, Speech
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
 
@@ -57,7 +58,8 @@ class Bridge:
         self.incoming = Incoming(self.clock, self.digits.append, ticking=self.ticking)
         self.incoming.expect({0: "PCMU", 8: "PCMA", 101: EVENT, 13: "CN"})
         self.outgoing = Outgoing(RtpSender(ssrc=99, sequence=500, timestamp=70_000), self.clock)
-        self.outgoing.speak(codec, {"PCMU": 0, "PCMA": 8}[codec], event_type)
+        payload_type = {"PCMU": 0, "PCMA": 8}[codec]
+        self.outgoing.speak(Speech(codec_of(codec), payload_type, event_type=event_type))
         self.wire: list[bytes] = []
         self.outgoing.send_by(lambda data: self.wire.append(bytes(data)))
         self.incoming.feed(self.outgoing)
@@ -242,7 +244,7 @@ def test_a_sink_that_does_not_take_packets_is_survived() -> None:
 def test_a_changed_sink_is_obeyed_at_once() -> None:
     bridge = Bridge()
     bridge.hear(*stream(10))
-    bridge.outgoing.speak("PCMA", 8, None)
+    bridge.outgoing.speak(Speech(codec_of("PCMA"), 8))
     bridge.hear(*stream(10, start=1010))
     assert [p.payload_type for p in bridge.sent] == [0] * 10 + [8] * 10
     assert [p.sequence for p in bridge.sent] == list(range(500, 520))

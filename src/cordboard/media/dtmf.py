@@ -51,6 +51,15 @@ class DigitReceiver:
         self._ended: deque[tuple[int, int]] = deque(maxlen=32)
         """(timestamp, code) of the latest events that were reported."""
 
+    def tick_at(self, clock_rate: int) -> None:
+        """The clock of the events from now on."""
+        self._clock_rate = clock_rate
+
+    @property
+    def is_down(self) -> bool:
+        """A key is being pressed."""
+        return self._code is not None
+
     def handle(self, payload: bytes, timestamp: int, now: float) -> list[Digit]:
         """Take one packet of the telephone-event payload type; nonsense is ignored."""
         if len(payload) < 4:
@@ -106,6 +115,19 @@ class DigitReceiver:
         """The key that was released, if `next_timeout` is due."""
         due = self.next_timeout()
         return [] if due is None or now < due else self._end()
+
+
+def duration_of(payload: bytes, clock_rate: int) -> float:
+    """Seconds that the event of a packet has lasted; 0.0 for what is no event."""
+    return int.from_bytes(payload[2:4], "big") / clock_rate if len(payload) >= 4 else 0.0
+
+
+def rescale(payload: bytes, from_rate: int, to_rate: int) -> bytes:
+    """The same event for a stream of another clock; a duration beyond the 16 bits stays at their end."""
+    if from_rate == to_rate or len(payload) < 4:
+        return payload
+    duration = min(int.from_bytes(payload[2:4], "big") * to_rate // from_rate, 0xFFFF)
+    return payload[:2] + duration.to_bytes(2, "big") + payload[4:]
 
 
 # ------------------------------------------------------------------ sending

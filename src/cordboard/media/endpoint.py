@@ -15,9 +15,10 @@ from cordboard.media.clock import Clock
 from cordboard.media.dtmf import Digit
 from cordboard.media.hearing import Hearings
 from cordboard.media.latching import Address, Latch, LatchingPolicy, Verdict
-from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
+from cordboard.media.negotiated import speech_of, types_of
+from cordboard.media.outgoing import Outgoing, Transmit, nowhere
 from cordboard.media.ports import PortPair, connected_socket
-from cordboard.media.protocol import DigitHeard, Event, Format, LegStatistics, SetRemote
+from cordboard.media.protocol import DigitHeard, Event, LegStatistics, SetRemote
 from cordboard.media.readiness import Readiness
 from cordboard.media.relay import DATAGRAM, Incoming
 from cordboard.media.reports import Reports
@@ -129,9 +130,8 @@ class Endpoint:
         target = (address, command.port) if address is not None else None
         self.receiving = command.receiving
         self.speaker.is_open = command.sending and target is not None
-        self.incoming.expect(_types(command))
-        send = command.send
-        self.outgoing.speak(send.name, send.payload_type, command.dtmf_send_type, _ptime(send))
+        self.incoming.expect(types_of(command), event_clock=command.dtmf_clock_rate)
+        self.outgoing.speak(speech_of(command))
         self.reports.signal(command.rtcp_port if target is not None else 0)
         before = self.latch.target
         self.latch.signal(target, self._clock.now, follow=command.latch)
@@ -307,19 +307,6 @@ def _sending_to(one: socket.socket, target: Address) -> Transmit:
         return one.sendto(packet, target)
 
     return send
-
-
-def _ptime(format_: Format) -> int:
-    """Within what the tick and a datagram can do."""
-    return min(max(format_.ptime_ms, 10), 200)
-
-
-def _types(command: SetRemote) -> dict[int, str]:
-    types = dict(command.accepted)
-    types.setdefault(command.send.payload_type, command.send.name)
-    if command.dtmf_receive_type is not None:
-        types[command.dtmf_receive_type] = EVENT
-    return types
 
 
 def _spell(address: Address | None) -> str:

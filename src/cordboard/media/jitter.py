@@ -204,7 +204,7 @@ class JitterBuffer:
         elif not self._believed(sequence, timestamp):
             return -self._far, 0
         if self._max < lead < self._far:
-            self._move_on(lead - self._max)
+            self._leave_out(lead - self._max)
             return self._max, offset
         self._follow(timestamp)
         return self._start, 0
@@ -266,12 +266,14 @@ class JitterBuffer:
 
     def _move_on(self, frames: int) -> None:
         assert self._origin is not None
-        if frames > 1:
-            for place in range(self._position, self._position + frames):
-                self._frames.pop(place, None)
-            self.skipped += frames
         self._position += frames
         self._origin = (self._origin + frames * self._frame_samples) & 0xFFFFFFFF
+
+    def _leave_out(self, frames: int) -> None:
+        for place in range(self._position, self._position + frames):
+            self._frames.pop(place, None)
+        self.skipped += frames
+        self._move_on(frames)
 
     def _skip_one(self, frame: bytes | bytearray | None) -> bytes | bytearray | None:
         """Leave out a frame if it is missing anyway, or if the last one that was not is long enough ago."""

@@ -14,12 +14,28 @@ from collections.abc import Callable, Iterator
 
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
-from cordboard.media.outgoing import EVENT, Outgoing
+from cordboard.media.codecs.catalogue import codec
+from cordboard.media.outgoing import EVENT, Outgoing, Speech
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
 
-LINK_TYPES = {0: g711.PCMU, 8: g711.PCMA, 101: EVENT}
-"""Payload types on a link."""
+LINK_TYPES = {
+    0: g711.PCMU,
+    8: g711.PCMA,
+    9: "G722",
+    18: "G729",
+    96: "OPUS",
+    97: "L16/8000",
+    98: "L16/16000",
+    99: "L16/24000",
+    100: "L16/48000",
+    101: EVENT,
+    102: "L16/8000/2",
+    103: "L16/16000/2",
+    104: "L16/24000/2",
+    105: "L16/48000/2",
+}
+"""Payload types on a link, where telephone events have a clock of 8000."""
 _TYPE_OF = {name: payload_type for payload_type, name in LINK_TYPES.items()}
 
 _LENGTHS = struct.Struct("!BBH")
@@ -50,9 +66,13 @@ class _LinkOutgoing(Outgoing):
 
     __slots__ = ()
 
+    def takes(self, name: str) -> bool:
+        """Whatever has a payload type there."""
+        return name in _TYPE_OF and name != EVENT
+
     def relay(self, name: str, data: bytes, payload: bytes) -> bytes | None:
-        if name in _TYPE_OF and name != EVENT:
-            self.codec, self.payload_type = name, _TYPE_OF[name]
+        if name != self.codec and name in _TYPE_OF and name != EVENT:
+            self.speak(self.speech._replace(codec=codec(name), payload_type=_TYPE_OF[name]))
         return super().relay(name, data, payload)
 
 
@@ -78,7 +98,7 @@ class LinkEnd:
         self.incoming = Incoming(clock, ticking=ticking)
         self.incoming.expect(LINK_TYPES)
         self.outgoing = _LinkOutgoing(sender, clock)
-        self.outgoing.speak(g711.PCMU, 0, _TYPE_OF[EVENT])
+        self.outgoing.speak(Speech(codec(g711.PCMU), 0, event_type=_TYPE_OF[EVENT]))
 
         # Not by way of `self`: the two would keep each other alive.
         here, there = self.local, self.remote

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
+from cordboard.media.codecs.catalogue import codec
+from cordboard.media.codecs.codec import Codec, Encoder, Wish
+from cordboard.media.codecs.rates import RateConverter
 from cordboard.media.hearing import Hearing, Hearings, Listener
 
 if TYPE_CHECKING:
@@ -16,8 +19,10 @@ if TYPE_CHECKING:
 EVENT = "telephone-event"
 """Encoding name of RFC 4733 in `SetRemote.accepted`."""
 
-_AUDIO = (g711.PCMU, g711.PCMA)
-_FRAME = 160
+_G711 = (g711.PCMU, g711.PCMA)
+_TICKS_A_SECOND = 50
+_OPUS_LENGTHS = (60, 40, 20, 10)
+"""Milliseconds of a packet that an encoder of whole packets can make."""
 
 
 Transmit = Callable[[bytes | memoryview], object]
@@ -29,6 +34,34 @@ def nowhere(_: bytes | memoryview) -> object:
     return None
 
 
+class Speech(NamedTuple):
+    """What a far end wants to hear, and in packets of what length."""
+
+    codec: Codec
+    payload_type: int
+    ptime_ms: int = 0
+    """0 = packets of any length"""
+    max_rate: int = 0
+    """Of the audio it can play; 0 = whatever the codec can"""
+    wish: Wish = Wish()
+    event_type: int | None = None
+    """Of telephone events; None = it does not know them."""
+    event_clock: int = 8000
+    digits: str = "rfc4733"
+    """How it wants keys: `rfc4733`, `inband` or `info` (see `SetRemote.dtmf_mode`)."""
+
+    @property
+    def frame(self) -> int:
+        """Ticks of the codec's clock of one packet; 0 = any."""
+        return self.codec.clock_rate * self.ptime_ms // 1000
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """At which audio for it can be encoded."""
+        rates = self.codec.rates
+        return tuple(rate for rate in rates if not self.max_rate or rate <= self.max_rate) or rates[:1]
+
+
 class Outgoing:
     """One SSRC, with sequence numbers and timestamps that go on when the feeding source changes.
 
@@ -38,9 +71,15 @@ class Outgoing:
 
     __slots__ = (
         "_clock",
+        "_converter",
+        "_encoder",
         "_hearings",
         "_interrupted",
         "_pending",
+        "_pending_pcm",
+        "_rate",
+        "_unit",
+        "clock_rate",
         "codec",
         "event_type",
         "feeder",
@@ -49,6 +88,7 @@ class Outgoing:
         "payload_type",
         "sender",
         "sent_at",
+        "speech",
         "transmit",
         "unsent",
     )
@@ -60,26 +100,42 @@ class Outgoing:
         """Who listens to all that the far end is sent."""
         self._interrupted = False
         self.sender = sender
-        self.codec = g711.PCMU
-        self.payload_type = 0
-        self.frame = 0
-        """Samples of a packet, as the far end wants them; 0 = it takes packets of any length."""
         self._pending = b""
-        """Audio made here that does not fill a packet yet."""
-        self.event_type: int | None = None
-        """Of telephone events; None = the far end does not know them."""
+        """Audio made here, encoded, that does not fill a packet yet."""
+        self._pending_pcm = b""
+        """The same where packets are encoded as a whole."""
         self.transmit: Transmit = nowhere
         self.feeder: Incoming | None = None
         self.sent_at = clock.now
         self.unsent = 0
         """Packets that the system did not take."""
+        self._adopt(Speech(codec(g711.PCMU), 0))
 
-    def speak(self, codec: str, payload_type: int, event_type: int | None, ptime_ms: int = 0) -> None:
-        """What the far end wants to hear from now on, and in packets of what length."""
-        wanted = (codec, payload_type, event_type, 8 * ptime_ms)
-        if wanted != (self.codec, self.payload_type, self.event_type, self.frame):
+    def _adopt(self, speech: Speech) -> None:
+        """Its parts are copied: they are looked at for every packet."""
+        self.speech = speech
+        self.codec = speech.codec.encoding
+        self._unit = speech.codec.unit
+        self.clock_rate = speech.codec.clock_rate
+        self.payload_type = speech.payload_type
+        self.event_type = speech.event_type if speech.digits == "rfc4733" else None
+        self.frame = speech.frame
+        """Samples of a packet, as the far end wants them; 0 = it takes packets of any length."""
+        self._encoder: Encoder | None = None
+        self._converter: RateConverter | None = None
+        self._rate = 0
+        """Of the audio that the encoder was made for."""
+
+    def speak(self, speech: Speech) -> None:
+        """What the far end wants to hear from now on."""
+        if not speech.codec.unit and speech.ptime_ms:
+            ptime = next((length for length in _OPUS_LENGTHS if length <= speech.ptime_ms), 10)
+            speech = speech._replace(ptime_ms=ptime) if speech.codec.can_encode else speech
+        if speech != self.speech:
             self._begin_anew()
-            self.codec, self.payload_type, self.event_type, self.frame = wanted
+            if self.feeder is not None:
+                self.feeder.disarm()
+            self._adopt(speech)
 
     def send_by(self, transmit: Transmit) -> None:
         """How packets leave from now on."""
@@ -109,7 +165,7 @@ class Outgoing:
             self.feeder.settle()
 
     def _begin_anew(self) -> None:
-        self._pending = b""
+        self._pending = self._pending_pcm = b""
         if self.feeder is not None:
             self.feeder.start_over()
 
@@ -118,13 +174,24 @@ class Outgoing:
         self._begin_anew()
         self._interrupted = True
 
+    def go_on_by_clock(self) -> None:
+        """The source begins anew in the middle: as `interrupt`, but it feeds on."""
+        self._pending = self._pending_pcm = b""
+        self._interrupted = True
+
+    # -------------------------------------------------------------- packets of others
+
+    def takes(self, name: str) -> bool:
+        """Packets of that encoding can be passed on as they are, or nearly so (the two laws of G.711)."""
+        return name == self.codec or (name in _G711 and self.codec in _G711)
+
     def relay(self, name: str, data: bytes, payload: bytes) -> bytes | None:
         """Pass on a packet of the encoding `name`.  What was sent, or None if this far end cannot have it."""
-        if name in _AUDIO:
-            table = g711.translation(name, self.codec)
-            if table is not None:
-                payload = payload.translate(table)
-            return self._forward(data, payload, self.payload_type, len(payload))
+        if self.takes(name):
+            samples = self.speech.codec.samples(payload)
+            if name != self.codec:
+                payload = payload.translate(g711.translation(name, self.codec))
+            return self._forward(data, payload, self.payload_type, samples)
         if name == EVENT and self.event_type is not None:
             return self._forward(data, payload, self.event_type, 0)
         self._interrupted = True
@@ -137,42 +204,90 @@ class Outgoing:
         self.put(packet)
         return packet
 
-    def say(self, payload: bytes) -> None:
-        """Audio made here, in this stream's codec; packets leave as they get full."""
+    # -------------------------------------------------------------- audio made here
+
+    def say_pcm(self, pcm: bytes, rate: int) -> None:
+        """Audio made here, `rate` samples a second; nothing if it cannot be encoded for this far end."""
+        encoder = self._encoder
+        if encoder is None or rate != self._rate:
+            encoder = self._prepare(rate)
+            if encoder is None:
+                return
+        if self._converter is not None:
+            pcm = self._converter.convert(pcm)
+        if self._unit:
+            self.say(encoder.encode(pcm))
+        else:
+            self._say_whole(encoder, pcm)
+
+    def _prepare(self, rate: int) -> Encoder | None:
+        speech = self.speech
+        if speech.codec.make_encoder is None:
+            return None
+        rates = speech.rates
+        wanted = next((one for one in rates if one >= rate), rates[-1])
+        if self._encoder is None or self._encoder.rate != wanted:
+            self._encoder = speech.codec.make_encoder(wanted, speech.wish)
+            self._pending_pcm = b""
+        self._rate = rate
+        self._converter = RateConverter(rate, wanted) if rate != wanted else None
+        return self._encoder
+
+    def _say_whole(self, encoder: Encoder, pcm: bytes) -> None:
+        """For an encoder that makes packets, not samples."""
         if self._interrupted:
             self._catch_up()
-        frame = self.frame
-        if self._pending or 0 != frame != len(payload):
-            self._say_pieces(payload, frame)
-        else:
-            self.put(self.sender.packet(payload, self.payload_type, len(payload)))
+        frame = self.frame or self.clock_rate // _TICKS_A_SECOND
+        size = 2 * (frame * encoder.rate // self.clock_rate)
+        pending = self._pending_pcm + pcm if self._pending_pcm else pcm
+        while len(pending) >= size:
+            packet = self.sender.packet(encoder.encode(pending[:size]), self.payload_type, frame)
+            pending = pending[size:]
+            self.put(packet)
+        self._pending_pcm = pending
 
-    def _say_pieces(self, payload: bytes, frame: int) -> None:
+    def say(self, payload: bytes) -> None:
+        """Audio made here, in this stream's codec (one with a `unit`); packets leave as they get full."""
+        if self._interrupted:
+            self._catch_up()
+        size = self.frame * self._unit
+        if self._pending or 0 != size != len(payload):
+            self._say_pieces(payload, size)
+        else:
+            self.put(self.sender.packet(payload, self.payload_type, len(payload) // self._unit))
+
+    def _say_pieces(self, payload: bytes, size: int) -> None:
         pending = self._pending + payload
-        while len(pending) >= frame:
-            piece, pending = pending[:frame], pending[frame:]
-            self.put(self.sender.packet(piece, self.payload_type, frame))
+        while len(pending) >= size:
+            piece, pending = pending[:size], pending[size:]
+            self.put(self.sender.packet(piece, self.payload_type, self.frame))
         self._pending = pending
 
     def flush(self) -> None:
         """What does not fill a packet goes out in a shorter one: something else follows."""
         pending, self._pending = self._pending, b""
         if pending:
-            self.put(self.sender.packet(pending, self.payload_type, len(pending)))
+            self.put(self.sender.packet(pending, self.payload_type, len(pending) // self._unit))
+        if self._pending_pcm and self._encoder is not None:
+            frame = self.frame or self.clock_rate // _TICKS_A_SECOND
+            size = 2 * (frame * self._encoder.rate // self.clock_rate)
+            self._say_whole(self._encoder, bytes(size - len(self._pending_pcm)))
 
-    def rest(self, samples: int) -> None:
+    def rest(self, seconds: float = 1 / _TICKS_A_SECOND) -> None:
         """For so long no audio is sent; the stream's time goes on."""
         self.flush()
-        self.sender.skip(samples)
+        self.sender.skip(round(seconds * self.clock_rate))
         self.sent_at = self._clock.now
+
+    # -------------------------------------------------------------- keys
 
     def say_event(self, payload: bytes, *, start: bool) -> None:
         """One packet of a telephone event made here; nothing if the far end does not know them."""
-        self._put_event(payload, _FRAME, start=start, ahead=0)
+        self._put_event(payload, self.clock_rate // _TICKS_A_SECOND, start=start, ahead=0)
 
-    def pass_event(self, payload: bytes, *, start: bool, ahead: int) -> None:
-        """One packet of another party's event among audio made here: it starts `ahead` samples from now."""
-        self._put_event(payload, 0, start=start, ahead=ahead)
+    def pass_event(self, payload: bytes, *, start: bool, ahead: float) -> None:
+        """One packet of another party's event among audio made here: it starts `ahead` seconds from now."""
+        self._put_event(payload, 0, start=start, ahead=round(ahead * self.clock_rate))
 
     def _put_event(self, payload: bytes, samples: int, *, start: bool, ahead: int) -> None:
         if self.event_type is None:
@@ -181,6 +296,8 @@ class Outgoing:
         if self._interrupted:
             self._catch_up()
         self.put(self.sender.event(payload, self.event_type, samples, start=start, ahead=ahead))
+
+    # -------------------------------------------------------------- the wire
 
     def put(self, packet: bytes) -> None:
         """Onto the wire."""
@@ -202,5 +319,5 @@ class Outgoing:
     def _catch_up(self) -> None:
         """Timestamps follow the clock over the pause, so that the far end's jitter buffer does too."""
         self._interrupted = False
-        passed = int((self._clock.now - self.sent_at) * 8000)
-        self.sender.skip(max(0, passed - (self.frame or _FRAME)))
+        passed = int((self._clock.now - self.sent_at) * self.clock_rate)
+        self.sender.skip(max(0, passed - (self.frame or self.clock_rate // _TICKS_A_SECOND)))

@@ -1,20 +1,18 @@
 """A stream of packets as PCM, 20 ms on every tick: jitter buffer and decoder, whatever the codec.
 
-What is missing is made up by the codec if it can do that, otherwise by the last frame, once and quieter; then
-it is silence.  After `LONGEST_GAP` ticks without anything the source counts as silent: nothing is said until
+What is missing is made up by the codec if it can do that, otherwise by the last frame, once; then it is
+silence.  After `LONGEST_GAP` ticks without anything the source counts as silent: nothing is said until
 it comes back.
 """
 
 from __future__ import annotations
 
 from cordboard.media import rtp
-from cordboard.media.codecs import audio
 from cordboard.media.codecs.codec import Codec, CodecError
 from cordboard.media.jitter import JitterBuffer
 
 LONGEST_GAP = 10
 """Ticks without a frame after which the source counts as silent."""
-_FADE = 0.7
 _TICKS_A_SECOND = 50
 
 
@@ -149,4 +147,4 @@ class Playout:
         self._gap += 1
         if not self._last or self._gap > LONGEST_GAP:
             return None
-        return audio.mul(self._last, 2, _FADE) if self._gap == 1 else bytes(self._frame_bytes)
+        return self._last if self._gap == 1 else bytes(self._frame_bytes)

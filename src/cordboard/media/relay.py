@@ -6,8 +6,10 @@ the header by constant shifts, and puts it on the wire.  Everything else (the fi
 payload type, another length, a digit, a header extension, a change at the sink) goes through `accept`, which
 counts and forwards it with care and then arms the fast path anew.
 
-Where packets cannot be passed on as they are, because the far end wants them longer or shorter, the stream
-goes through a jitter buffer and leaves on the tick (`paced`); `_is_to_be_paced` alone chooses.
+Where the far end wants another codec, packets are decoded and encoded one by one as they come
+(`transcoding`).  Where it wants them longer or shorter, or where they would have to be transcoded and come in
+disorder, the stream goes through a jitter buffer and leaves on the tick (`paced`); `_is_to_be_paced` alone
+chooses.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ from collections.abc import Callable
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
-from cordboard.media.dtmf import Digit, DigitReceiver
+from cordboard.media.codecs.catalogue import codec
+from cordboard.media.codecs.codec import Codec
+from cordboard.media.dtmf import Digit, DigitReceiver, duration_of, rescale
 from cordboard.media.hearing import Hearing, Hearings, Listener
 from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 from cordboard.media.paced import Paced
+from cordboard.media.transcoding import Order, Transcoder, can_transcode
 
 DATAGRAM = 2048
 """Larger datagrams are cut: no telephone sends them."""
@@ -53,17 +58,21 @@ class Incoming:
     __slots__ = (
         "_arrived",
         "_clock",
+        "_clock_rate",
         "_digits",
+        "_event_clock",
         "_folded",
         "_hear",
         "_hearings",
         "_kind",
         "_length",
         "_next",
+        "_order",
         "_out_kind",
         "_out_ssrc",
         "_paced",
         "_run",
+        "_samples",
         "_sequence_shift",
         "_ssrc",
         "_table",
@@ -71,6 +80,7 @@ class Incoming:
         "_ticking",
         "_timestamp",
         "_timestamp_shift",
+        "_transcoder",
         "_transmit",
         "hearing",
         "malformed",
@@ -100,9 +110,14 @@ class Incoming:
         self.hearing: Hearing | None = None
         """Who listens to all that the far end says."""
         self._paced: Paced | None = None
+        self._transcoder: Transcoder | None = None
+        self._order = Order()
         self._run = 0
         """Packets in succession that speak against the way the stream goes; below 0 = it has not begun."""
         self._digits = DigitReceiver()
+        self._event_clock = 8000
+        self._clock_rate = 8000
+        """Of the audio that comes."""
         self.receive: Callable[[bytearray], int] = _no_socket
         """Takes one datagram of the latched source out of its socket; its length."""
         self.types: dict[int, str] = {}
@@ -120,6 +135,8 @@ class Incoming:
         self._next = 0
         self._folded = 0
         self._length = 0
+        self._samples = 0
+        """Ticks of the clock that a packet of the run lasts."""
         self._timestamp = 0
         # What the fast path does to a header.
         self._out_kind = 0
@@ -186,21 +203,20 @@ class Incoming:
         packets = self._next - self._folded
         if packets:
             # When its last packet came is not known, only when it must have been sent.
-            spoken = packets * (self._length - rtp.HEADER_LENGTH) / 8000
+            spoken = packets * self._samples / self._clock_rate
             self._arrived = min(self._clock.now, self._arrived + spoken)
             self.statistics.advance(self._next - 1, packets, packets * self._length)
             self._fold(packets)
 
     def _fold(self, packets: int) -> None:
         self._folded = self._next
-        samples = self._length - rtp.HEADER_LENGTH
         sink = self.sink
         if sink is not None:
             sender = sink.sender
             sender.sequence = (self._next + self._sequence_shift) & 0xFFFF
-            sender.timestamp = (self._timestamp + self._timestamp_shift + samples) & 0xFFFFFFFF
+            sender.timestamp = (self._timestamp + self._timestamp_shift + self._samples) & 0xFFFFFFFF
             sender.packets += packets
-            sender.octets += packets * samples
+            sender.octets += packets * (self._length - rtp.HEADER_LENGTH)
             sink.sent_at = self._arrived
 
     def disarm(self) -> None:
@@ -213,8 +229,9 @@ class Incoming:
         self.disarm()
         self._run = _NEVER
         self._paced = None
+        self._transcoder = None
 
-    def _arm(self, data: bytes, packet: bytes, table: bytes | None, transmit: Transmit) -> None:
+    def _arm(self, data: bytes, packet: bytes, samples: int, table: bytes | None, transmit: Transmit) -> None:
         """`data` went out as `packet`; what follows in order can go the same way without another thought."""
         if self.hearing is not None or (self.sink is not None and self.sink.hearing is not None):
             return
@@ -225,6 +242,7 @@ class Incoming:
         self._kind = kind & _NO_MARKER
         self._ssrc = ssrc
         self._length = len(data)
+        self._samples = samples
         self._next = self._folded = sequence + 1
         self._out_kind = out_kind & _NO_MARKER
         self._out_ssrc = out_ssrc
@@ -266,11 +284,13 @@ class Incoming:
             sink.feeder.sink = None
         sink.feeder = self
 
-    def expect(self, types: dict[int, str]) -> None:
+    def expect(self, types: dict[int, str], *, event_clock: int = 8000) -> None:
         """What may arrive from now on."""
         if types != self.types:
             self.disarm()
             self.types = types
+        self._event_clock = event_clock
+        self._digits.tick_at(event_clock)
 
     def accept(self, data: bytes) -> None:
         """One datagram from the source that is believed.  Never raises."""
@@ -287,33 +307,59 @@ class Incoming:
         self._arrived = self._clock.now
         self.statistics.update(data, self._arrived)
         if name == EVENT:
-            self._hear_event(payload, rtp.timestamp(data))
-        elif self.hearing is not None:
+            self._take_event(data, payload)
+        else:
+            self._take_audio(name, data, payload)
+
+    def _take_audio(self, name: str, data: bytes, payload: bytes) -> None:
+        if self.hearing is not None:
             self.hearing.take(name, data, payload)
+        spoken = codec(name)
+        if spoken.clock_rate != self._clock_rate:
+            self._clock_rate = spoken.clock_rate
+            self.statistics.tick_at(spoken.clock_rate)
+        samples = spoken.samples(payload)
         sink = self.sink
         if sink is None:
-            if name != EVENT:
-                self._arm(data, data, None, nowhere)
-            return
-        if self._is_to_be_paced(sink, name, len(payload)):
-            self._pace(sink, name, data, payload)
-            return
+            self._arm(data, data, samples, None, nowhere)
+        elif self._digits.is_down and sink.event_type is None:
+            # The key is told in another way: what sounds beside its event must not be heard as a second one.
+            sink.interrupt()
+        elif self._is_to_be_paced(sink, spoken, data, samples):
+            self._begin_pacing(sink, spoken).hear(spoken, data, payload)
+        else:
+            self._pass_on(sink, spoken, data, payload, samples)
+
+    def _pass_on(self, sink: Outgoing, spoken: Codec, data: bytes, payload: bytes, samples: int) -> None:
+        """At once."""
         if self._paced is not None:
             self._paced.drain()
             self._paced = None
+        name = spoken.encoding
+        if not sink.takes(name) and can_transcode(spoken, sink):
+            transcoder = self._transcoder
+            if transcoder is None or transcoder.codec is not spoken:
+                transcoder = self._transcoder = Transcoder(spoken, sink)
+            transcoder.take(data, payload)
+            return
         packet = sink.relay(name, data, payload)
-        if packet is not None and name != EVENT and self._run <= 0:
-            self._arm(data, packet, g711.translation(name, sink.codec), sink.transmit)
+        if packet is not None and self._run <= 0:
+            table = g711.translation(name, sink.codec) if name != sink.codec else None
+            self._arm(data, packet, samples, table, sink.transmit)
 
-    def _is_to_be_paced(self, sink: Outgoing, name: str, samples: int) -> bool:
-        """Whatever needs frames in step (mixing, recording, detection) has its say here too.
-
-        One packet of another length changes nothing: senders begin and end with what they have.
-        """
+    def _is_to_be_paced(self, sink: Outgoing, spoken: Codec, data: bytes, samples: int) -> bool:
+        """One packet of another length changes nothing: senders begin and end with what they have."""
         paced = self._paced is not None
-        if name not in g711.SILENCE_BYTE or not sink.frame:
-            return paced
-        if (samples != sink.frame) == paced:
+        if not sink.frame or not can_transcode(spoken, sink):
+            return False
+        if not sink.takes(spoken.encoding):
+            self._order.note(rtp.sequence(data))
+            if self._order.is_bad:
+                return True
+        elif not spoken.unit:
+            # Who takes such packets takes them at any length.
+            return False
+        if (samples * sink.clock_rate != sink.frame * spoken.clock_rate) == paced:
             self._run = 0
             return paced
         begins, self._run = self._run < 0, max(0, self._run) + 1
@@ -322,20 +368,34 @@ class Incoming:
             return not paced
         return paced
 
-    def _pace(self, sink: Outgoing, name: str, data: bytes, payload: bytes) -> None:
+    def _begin_pacing(self, sink: Outgoing, spoken: Codec) -> Paced:
         if self._paced is None:
-            self._paced = Paced(sink)
+            self._paced = Paced(sink, spoken)
+            self._transcoder = None
             self._ticking.add(self)
-        if name == EVENT:
-            self._paced.hear_event(data, payload)
-        elif name in g711.SILENCE_BYTE:
-            self._paced.hear(name, data, payload)
+        return self._paced
 
     def _turn_away(self, data: bytes) -> None:
         if self._take_report is not None and 192 <= data[1] <= 223:
             self._take_report(data)
         else:
             self.unexpected += 1
+
+    # -------------------------------------------------------------- keys
+
+    def _take_event(self, data: bytes, payload: bytes) -> None:
+        self._hear_event(payload, rtp.timestamp(data))
+        sink = self.sink
+        if sink is None or sink.event_type is None:
+            return
+        duration = duration_of(payload, self._event_clock)
+        payload = rescale(payload, self._event_clock, sink.speech.event_clock)
+        if self._paced is not None:
+            self._paced.hear_event(data, payload, duration)
+        elif self._transcoder is not None:
+            self._transcoder.pass_event(data, payload)
+        else:
+            sink.relay(EVENT, data, payload)
 
     def _hear_event(self, payload: bytes, timestamp: int) -> None:
         if self._hear is not None:

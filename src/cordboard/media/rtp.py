@@ -263,6 +263,14 @@ class ReceptionStatistics:
         self._timestamp = -1
         self._transit = math.nan
 
+    def tick_at(self, clock_rate: int) -> None:
+        """The clock of the timestamps from now on."""
+        if clock_rate != self._clock_rate:
+            self._jitter = self._jitter * clock_rate / self._clock_rate
+            self._clock_rate = clock_rate
+            self._longest_step = clock_rate * _MAX_TRANSIT_STEP
+            self._transit = math.nan
+
     def update(self, data: bytes, arrival: float) -> None:
         """Count one packet that arrived at `arrival` (monotonic seconds).  Too short for RTP: ignored."""
         try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cordboard.media.codecs import g711
 from cordboard.media.dtmf import DigitSender
 from cordboard.media.outgoing import Outgoing
 from cordboard.media.player import Player
 from cordboard.media.protocol import PlayEnded, SendDigits, StartPlay
+from cordboard.media.tones import SAMPLE_RATE
 
 
 class Speaker:
@@ -86,7 +86,7 @@ class Speaker:
         if frame is None:
             self._end_play()
         elif self.is_open:
-            self._outgoing.say(g711.encode(self._outgoing.codec, frame))
+            self._outgoing.say_pcm(frame, SAMPLE_RATE)
         else:
             self._outgoing.interrupt()
 

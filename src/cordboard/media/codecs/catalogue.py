@@ -13,7 +13,7 @@ _MOST_CHANNELS = 2
 
 def encoding_of(name: str, clock_rate: int = 8000, channels: int = 1) -> str:
     """`PCMU`, `OPUS`; `L16/16000`, `L16/48000/2`, because another rate of L16 is another codec."""
-    name = name.upper() if name != "telephone-event" else name
+    name = name.upper() if name.lower() != "telephone-event" else "telephone-event"
     if name != "L16":
         return name
     return f"L16/{clock_rate}/{channels}" if channels != 1 else f"L16/{clock_rate}"

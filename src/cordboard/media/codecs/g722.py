@@ -49,5 +49,6 @@ class G722Encoder:
 
     def encode(self, pcm: bytes) -> bytes:
         """A payload."""
-        payload: bytes = self._encode(pcm)
+        # Bytes would be taken for samples of 8 bits.
+        payload: bytes = self._encode(memoryview(pcm).cast("h"))
         return payload

@@ -17,8 +17,8 @@ CLOCK_RATE = 48000
 
 _VOIP = 2048
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS = 4002, 4010, 4012, 4014
-_COMPLEXITY = 5
-"""Of 10: the upper half costs half as much again and is hardly heard in speech."""
+_COMPLEXITY = 3
+"""Of 10: the highest costs twice as much and is hardly heard in speech."""
 _ASSUMED_LOSS = 5
 """Per cent: how much redundancy the encoder puts in."""
 _BIT_RATES = {8000: 16_000, 16000: 24_000, 24000: 32_000, 48000: 48_000}
