@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import machine, memory, relay, settings, signalling
+from bench import machine, memory, relay, settings, signalling, worked
 from bench.report import Figure, table
 from bench.sipp_load import SippError
 
@@ -24,6 +24,8 @@ PARTS: dict[str, tuple[str, Part]] = {
     "ladder": ("clean calls a second on one core", signalling.ladder),
     "setup": ("time to set a call up", signalling.setup_time),
     "relay": ("relayed calls with RTP both ways", relay.relay),
+    "confirm": ("CPU of a call with a confirm script", signalling.confirm),
+    "worked": ("calls that are transcoded, encrypted or recorded", worked.worked),
     "memory": ("memory of idle calls", memory.memory),
 }
 

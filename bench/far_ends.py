@@ -1,7 +1,9 @@
 """Phones that send and hear real RTP: all legs of a load in one process, paced by absolute deadlines.
 
-Each packet carries the time of its sending in a spelling that survives PCMU-PCMA translation: eight
-hexadecimal digits, each spelt as one of sixteen loudnesses that no translation confuses.
+Each G.711 packet carries the time of its sending in a spelling that survives PCMU-PCMA translation: eight
+hexadecimal digits, each spelt as one of sixteen loudnesses that no translation confuses.  Packets of other
+codecs hold a second of speech-like sound, encoded beforehand, and are only counted.  With keys (SDES) a far
+end speaks SRTP.
 """
 
 from __future__ import annotations
@@ -10,13 +12,36 @@ import select
 import socket
 import struct
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy
+from pylibsrtp import Error as SrtpError
+from pylibsrtp import Policy, Session
 
 from bench.machine import LOOPBACK
 from cordboard.media import rtcp
-from cordboard.media.codecs import g711
+from cordboard.media.codecs import catalogue, g711
+from cordboard.media.codecs.codec import Wish
 
-PAYLOAD_TYPES = {g711.PCMU: 0, g711.PCMA: 8}
+
+class Format(NamedTuple):
+    """How a codec stands in SDP and RTP."""
+
+    payload_type: int
+    rtpmap: str
+    ticks: int
+    """Of the RTP clock, a packet of 20 ms."""
+
+
+FORMATS = {
+    g711.PCMU: Format(0, "PCMU/8000", 160),
+    g711.PCMA: Format(8, "PCMA/8000", 160),
+    "G722": Format(9, "G722/8000", 160),
+    "OPUS": Format(96, "opus/48000/2", 960),
+}
+KEY = bytes(range(30))
+"""Of every SRTP stream of the load: a bench has no secrets."""
+SUITE = "AES_CM_128_HMAC_SHA1_80"
 FRAME = 0.020
 REPORT_EVERY = 5.0
 """Seconds between a phone's RTCP reports."""
@@ -41,7 +66,21 @@ def _spellings(codec: str) -> tuple[bytes, bytes]:
     return bytes(spell), bytes(read)
 
 
-_SPELLINGS = {codec: _spellings(codec) for codec in PAYLOAD_TYPES}
+_SPELLINGS = {codec: _spellings(codec) for codec in (g711.PCMU, g711.PCMA)}
+
+
+def _frames(codec: str) -> list[bytes]:
+    """A second of sound in packets of 20 ms, for codecs that carry no stamp."""
+    known = catalogue.codec({"G722": "G722", "OPUS": "OPUS"}[codec])
+    rate = known.rate_for(16_000)
+    assert known.make_encoder is not None
+    encoder = known.make_encoder(rate, Wish())
+    at = numpy.arange(rate) / rate
+    swell = 0.5 + 0.5 * numpy.sin(2 * numpy.pi * 4 * at)
+    sound = swell * sum(numpy.sin(2 * numpy.pi * 140 * n * at) / n for n in range(1, 20))
+    samples = (3000 * sound).astype("<i2").tobytes()
+    step = 2 * rate // 50
+    return [encoder.encode(samples[n : n + step]) for n in range(0, len(samples), step)]
 
 
 class Exchanged(NamedTuple):
@@ -63,7 +102,10 @@ class FarEnd:
     """One leg's phone: a socket for RTP and one for RTCP."""
 
     __slots__ = (
-        "_payload_type",
+        "_format",
+        "_frames",
+        "_inbound",
+        "_outbound",
         "_read",
         "_rest",
         "_sequence",
@@ -75,7 +117,7 @@ class FarEnd:
         "rtp",
     )
 
-    def __init__(self, port: int, codec: str) -> None:
+    def __init__(self, port: int, codec: str, *, secure: bool = False) -> None:
         """`port`: even, and the next one free as well.  Raises OSError."""
         self.port = port
         self.rtp = _bound(port)
@@ -85,11 +127,17 @@ class FarEnd:
             self.rtp.close()
             raise
         self.packets = 0
-        self._payload_type = PAYLOAD_TYPES[codec]
-        self._spell, self._read = _SPELLINGS[codec]
-        self._rest = g711.silence(codec, 152)
+        self._format = FORMATS[codec]
+        self._frames: list[bytes] = []
+        if codec in _SPELLINGS:
+            self._spell, self._read = _SPELLINGS[codec]
+            self._rest = g711.silence(codec, 152)
+        else:
+            self._frames = _frames_of(codec)
         self._sequence = port * 7
         self._ssrc = 0x10000 + port
+        self._outbound: Any = _srtp(Policy.SSRC_ANY_OUTBOUND) if secure else None
+        self._inbound: Any = _srtp(Policy.SSRC_ANY_INBOUND) if secure else None
 
     def connect(self, port: int) -> None:
         """Where the other side wants its packets."""
@@ -100,18 +148,24 @@ class FarEnd:
         """The next packet."""
         sequence = self._sequence = self._sequence + 1
         self.packets += 1
-        self.rtp.send(
-            _HEADER.pack(0x80, self._payload_type, sequence & 0xFFFF, sequence * 160 & _MASK, self._ssrc)
-            + (b"%08x" % (now_us & _MASK)).translate(self._spell)
-            + self._rest
-        )
+        number, _, ticks = self._format
+        packet = _HEADER.pack(0x80, number, sequence & 0xFFFF, sequence * ticks & _MASK, self._ssrc)
+        if self._frames:
+            packet += self._frames[sequence % len(self._frames)]
+        else:
+            packet += (b"%08x" % (now_us & _MASK)).translate(self._spell) + self._rest
+        self.rtp.send(packet if self._outbound is None else self._outbound.protect(packet))
 
     def receive(self) -> int:
         """When the packet was sent, in microseconds modulo 2**32; -1: it does not say."""
         data = self.rtp.recv(2048)
         try:
+            if self._inbound is not None:
+                data = self._inbound.unprotect(data)
+            if self._frames:
+                return -1
             return int(data[12:20].translate(self._read), 16)
-        except ValueError:
+        except (ValueError, SrtpError):
             return -1
 
     def report(self) -> None:
@@ -119,11 +173,26 @@ class FarEnd:
         sender = rtcp.SenderInfo(
             rtcp.ntp(time.time()), self._sequence * 160 & _MASK, self.packets, self.packets * 160
         )
-        self.rtcp.send(rtcp.build(rtcp.Report(self._ssrc, sender, ()), "load@127.0.0.1"))
+        report = rtcp.build(rtcp.Report(self._ssrc, sender, ()), "load@127.0.0.1")
+        self.rtcp.send(report if self._outbound is None else self._outbound.protect_rtcp(report))
 
     def close(self) -> None:
         self.rtp.close()
         self.rtcp.close()
+
+
+_made: dict[str, list[bytes]] = {}
+
+
+def _frames_of(codec: str) -> list[bytes]:
+    if codec not in _made:
+        catalogue.load()
+        _made[codec] = _frames(codec)
+    return _made[codec]
+
+
+def _srtp(direction: int) -> Session:
+    return Session(policy=Policy(key=KEY, ssrc_type=direction))
 
 
 def _bound(port: int) -> socket.socket:
@@ -137,16 +206,16 @@ def _bound(port: int) -> socket.socket:
     return made
 
 
-def open_far_ends(codecs: list[str], *, first_port: int) -> list[FarEnd]:
-    """One for each codec, on the next ports that are free.  Raises OSError when there are none left."""
+def open_far_ends(codecs: list[tuple[str, bool]], *, first_port: int) -> list[FarEnd]:
+    """One for each (codec, whether it speaks SRTP), on the next free ports.  Raises OSError without any."""
     ends: list[FarEnd] = []
     port = first_port
-    for codec in codecs:
+    for codec, secure in codecs:
         while True:
             if port > 65_000:
                 raise OSError("no ports are left for the load")
             try:
-                ends.append(FarEnd(port, codec))
+                ends.append(FarEnd(port, codec, secure=secure))
                 break
             except OSError:
                 port += 2

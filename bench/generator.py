@@ -10,6 +10,7 @@ that measures tells it what to do next and asks for nothing in between:
 
 from __future__ import annotations
 
+import base64
 import gc
 import multiprocessing
 import os
@@ -22,7 +23,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from bench.far_ends import PAYLOAD_TYPES, Exchanged, FarEnd, exchange, open_far_ends
+from bench.far_ends import FORMATS, KEY, SUITE, Exchanged, FarEnd, exchange, open_far_ends
 from bench.machine import LOOPBACK, settle_on
 from cordboard.sip.events import Answered, Event, InviteReceived, Output, Refused, SendMessage, SessionEnded
 from cordboard.sip.stack import Endpoint, SipStack
@@ -62,7 +63,10 @@ class Talked(NamedTuple):
 
 
 class Generator:
-    """The measuring side; a context manager.  `caller_codec` and `callee_codec`: PCMU or PCMA."""
+    """The measuring side; a context manager.  Codecs are those of `far_ends.FORMATS`.
+
+    `secure`: the callee speaks SRTP (SDES).
+    """
 
     def __init__(
         self,
@@ -70,12 +74,13 @@ class Generator:
         *,
         caller_codec: str = "PCMU",
         callee_codec: str = "PCMU",
+        secure: bool = False,
         core: int,
         priority: int = 0,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        arguments = (theirs, calls, caller_codec, callee_codec, core, priority)
+        arguments = (theirs, calls, caller_codec, callee_codec, secure, core, priority)
         self._process = context.Process(target=_run, args=arguments, daemon=True)
         self.callee_port = 0
 
@@ -171,10 +176,12 @@ class _Phones:
 class _Load:
     """Caller and callee of all calls."""
 
-    def __init__(self, calls: int, caller_codec: str, callee_codec: str) -> None:
+    def __init__(self, calls: int, caller_codec: str, callee_codec: str, secure: bool) -> None:
         self.codecs = caller_codec, callee_codec
         self.callers, self.callees = _Phones(), _Phones()
-        ends = open_far_ends([caller_codec, callee_codec] * calls, first_port=_FIRST_PORT)
+        kinds = [(caller_codec, False), (callee_codec, secure)] * calls
+        ends = open_far_ends(kinds, first_port=_FIRST_PORT)
+        self._secure = secure
         self.calling: list[FarEnd] = ends[::2]
         self.called: list[FarEnd] = ends[1::2]
         self._free_called = list(range(calls))
@@ -281,15 +288,19 @@ class _Load:
             return
         end = self.called[self._free_called.pop(0)]
         end.connect(_port_in(event.request.body))
+        body = _description(end.port, self.codecs[1], secure=self._secure)
         self.callees.carry(stack.ring(event.session, now=now))
-        self.callees.carry(stack.accept(event.session, body=_description(end.port, self.codecs[1]), now=now))
+        self.callees.carry(stack.accept(event.session, body=body, now=now))
 
 
-def _description(port: int, codec: str) -> bytes:
-    number = PAYLOAD_TYPES[codec]
+def _description(port: int, codec: str, *, secure: bool = False) -> bytes:
+    number, rtpmap, _ = FORMATS[codec]
+    profile = "RTP/SAVP" if secure else "RTP/AVP"
+    key = base64.b64encode(KEY).decode()
+    crypto = f"a=crypto:1 {SUITE} inline:{key}\r\n" if secure else ""
     return (
         f"v=0\r\no=- {port} 1 IN IP4 {LOOPBACK}\r\ns=-\r\nc=IN IP4 {LOOPBACK}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {codec}/8000\r\n"
+        f"m=audio {port} {profile} {number} 101\r\n{crypto}a=rtpmap:{number} {rtpmap}\r\n"
         "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n"
     ).encode()
 
@@ -308,12 +319,12 @@ def _summary(result: Exchanged) -> tuple[float, ...]:
 
 
 def _run(
-    pipe: Connection, calls: int, caller_codec: str, callee_codec: str, core: int, priority: int
+    pipe: Connection, calls: int, caller_codec: str, callee_codec: str, secure: bool, core: int, priority: int
 ) -> None:
     os.setsid()
     settle_on(core, priority)
     gc.disable()
-    load = _Load(calls, caller_codec, callee_codec)
+    load = _Load(calls, caller_codec, callee_codec, secure)
     pipe.send(load.callees.port)
     orders: dict[str, Callable[..., Any]] = {"place": load.place, "talk": load.talk, "end": load.end}
     try:

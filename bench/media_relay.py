@@ -3,6 +3,7 @@
     python bench/media_relay.py --calls 100 --seconds 10
     python bench/media_relay.py --calls 100 --other PCMA
     python bench/media_relay.py --calls 100 --wants 30      (the far ends send 20 ms and want 30: paced)
+    python bench/media_relay.py --calls 100 --srtp AES_CM_128_HMAC_SHA1_80      (one leg of each call)
     python bench/media_relay.py --calls 100 --play          (tones to every leg instead of a relay)
     python bench/media_relay.py --churn 2000                (open, join and close pairs)
 
@@ -24,6 +25,7 @@ import tempfile
 import time
 from multiprocessing.connection import Connection
 
+from cordboard.media.clock import Clock
 from cordboard.media.protocol import (
     EndpointClosed,
     EndpointOpened,
@@ -32,8 +34,12 @@ from cordboard.media.protocol import (
     PlaySource,
     Pong,
     SetRemote,
+    Srtp,
+    SrtpKeys,
     StartPlay,
 )
+from cordboard.media.srtp import Protection
+from cordboard.sdp.crypto import KEY_LENGTHS
 from cordboard.server.media_engine import MediaEngine
 
 PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
@@ -56,9 +62,9 @@ def cpu_seconds(pid: int) -> tuple[float, float]:
 class FarEnd:
     """One leg's phone: sends a packet every 20 ms, reads the time of sending from what it hears."""
 
-    __slots__ = ("payload_type", "sequence", "server", "socket", "ssrc")
+    __slots__ = ("payload_type", "put", "sequence", "server", "socket", "ssrc")
 
-    def __init__(self, index: int, payload_type: int) -> None:
+    def __init__(self, index: int, payload_type: int, suite: str = "") -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
@@ -66,18 +72,30 @@ class FarEnd:
         self.ssrc = 0x1000 + index
         self.sequence = 1
         self.server = ("127.0.0.1", 0)
+        protection = Protection(Clock())
+        protection.use(_keys(suite, index) if suite else None)
+        self.put = protection.protecting(self.socket.send)
 
     def send(self) -> None:
         """The next packet."""
         header = _HEADER.pack(0x80, self.payload_type, self.sequence & 0xFFFF, self.sequence * 160, self.ssrc)
         self.sequence += 1
-        self.socket.send(header + _STAMP.pack(time.monotonic()) + bytes(152))
+        self.put(header + _STAMP.pack(time.monotonic()) + bytes(152))
 
 
-def far_ends(pipe: Connection, payload_types: list[int], core: int) -> None:
+def _keys(suite: str, index: int) -> Srtp:
+    """The same in both directions: a bench has no secrets."""
+    keys = SrtpKeys(suite=suite, key=index.to_bytes(KEY_LENGTHS[suite], "big"))
+    return Srtp(send=keys, receive=keys)
+
+
+def far_ends(pipe: Connection, payload_types: list[int], core: int, suite: str) -> None:
     """The process: tells its ports, is told the server's, then runs for the seconds it is told."""
     os.sched_setaffinity(0, {core})
-    ends = [FarEnd(index, payload_type) for index, payload_type in enumerate(payload_types)]
+    ends = [
+        FarEnd(index, payload_type, suite if index % 2 == 0 else "")
+        for index, payload_type in enumerate(payload_types)
+    ]
     pipe.send([end.socket.getsockname()[1] for end in ends])
     for end, port in zip(ends, pipe.recv(), strict=True):
         end.socket.connect(("127.0.0.1", port))
@@ -151,7 +169,7 @@ class Bench:
         return await self.pong
 
 
-def _remote(endpoint_id: str, port: int, codec: str, wants: int = 20) -> SetRemote:
+def _remote(endpoint_id: str, port: int, codec: str, wants: int = 20, srtp: Srtp | None = None) -> SetRemote:
     payload_type = PAYLOAD_TYPES[codec]
     return SetRemote(
         endpoint_id=endpoint_id,
@@ -162,6 +180,7 @@ def _remote(endpoint_id: str, port: int, codec: str, wants: int = 20) -> SetRemo
         accepted=((payload_type, codec),),
         dtmf_send_type=101,
         dtmf_receive_type=101,
+        srtp=srtp,
     )
 
 
@@ -171,15 +190,16 @@ async def relay(bench: Bench, options: argparse.Namespace) -> None:
     pipe, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=far_ends,
-        args=(theirs, [PAYLOAD_TYPES[codec] for codec in codecs], options.load_core),
+        args=(theirs, [PAYLOAD_TYPES[codec] for codec in codecs], options.load_core, options.srtp),
         daemon=True,
     )
     process.start()
     ports = await asyncio.to_thread(pipe.recv)
     ids = [f"leg-{index}" for index in range(len(codecs))]
-    for endpoint_id, port, codec in zip(ids, ports, codecs, strict=True):
+    for index, (endpoint_id, port, codec) in enumerate(zip(ids, ports, codecs, strict=True)):
+        srtp = _keys(options.srtp, index) if options.srtp and index % 2 == 0 else None
         bench.engine.open(endpoint_id)
-        bench.engine.set_remote(_remote(endpoint_id, port, codec, options.wants))
+        bench.engine.set_remote(_remote(endpoint_id, port, codec, options.wants, srtp))
     for index in range(0, len(ids), 2):
         bench.engine.join(ids[index], ids[index + 1])
     if options.play:
@@ -198,12 +218,13 @@ async def relay(bench: Bench, options: argparse.Namespace) -> None:
     share = options.seconds / took
     user, system = ((b - a) / took / share * 100 for a, b in zip(before, after, strict=True))
     pong = await bench.settle()
-    if options.play or options.other != "PCMU" or options.wants != 20:
+    if options.play or options.other != "PCMU" or options.wants != 20 or options.srtp:
         # The payload is not what was sent: there is no time in it.
         result = {name: value for name, value in result.items() if "delay" not in name}
     result |= {
         "calls": options.calls,
         "codecs": f"PCMU-{options.other}",
+        "srtp": options.srtp,
         "cpu_pct": round(user + system, 2),
         "user_pct": round(user, 2),
         "system_pct": round(system, 2),
@@ -269,6 +290,7 @@ if __name__ == "__main__":
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--other", choices=sorted(PAYLOAD_TYPES), default="PCMU")
+    parser.add_argument("--srtp", choices=sorted(KEY_LENGTHS), default="")
     parser.add_argument("--play", action="store_true")
     parser.add_argument("--wants", type=int, choices=(10, 20, 30, 40, 60), default=20)
     parser.add_argument("--churn", type=int, default=0)

@@ -16,6 +16,13 @@ CALL_MS = Budget(1.5)
 """CPU of one connected call: SWML, two SIP legs, media set up, callbacks stored."""
 RELAY_PERCENT = Budget(11.0)
 """Of one core, for 100 relayed G.711 calls with RTCP statistics."""
+G722_PERCENT = Budget(33.0)
+"""Of one core, for 100 calls between PCMU and G722."""
+OPUS_PERCENT = Budget(100.0)
+SRTP_PERCENT = Budget(18.0)
+"""Of one core, for 100 calls between SRTP and RTP."""
+SETUP_P50_MS, SETUP_P99_MS = Budget(5.0), Budget(20.0)
+"""What a server may add to the time that a call takes to come up, at 50 calls a second."""
 CALL_KIB = Budget(150.0)
 """Resident memory of one idle connected call."""
 

@@ -21,6 +21,7 @@ class Settings(NamedTuple):
     relayed: tuple[tuple[int, str], ...] = ((100, "PCMU"), (300, "PCMU"), (100, "PCMA"), (300, "PCMA"))
     """Calls, and the codec of the callee; the caller speaks PCMU."""
     relay_seconds: float = 10.0
+    worked_calls: int = 100
     idle_calls: int = 200
     setup_calls: int = 500
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.callbacks import Receiver
 from bench.generator import Generator
-from bench.report import CALL_MS, Figure
+from bench.report import CALL_MS, SETUP_P50_MS, SETUP_P99_MS, Figure
 from bench.settings import Settings
 from bench.sipp_load import Callee, LoadResult, place_calls, quantile
 from bench.subject import Cost, Subject, connect_document
@@ -78,8 +78,25 @@ def setup_time(settings: Settings) -> Iterator[Figure]:
     print(f"  {placed.answered} of {placed.asked} calls answered at 50/s {placed.refused}")
     print(f"  through the server p50 {quantile(through, 0.5):.2f} ms, p99 {quantile(through, 0.99):.2f} ms")
     print(f"  straight           p50 {quantile(direct, 0.5):.2f} ms, p99 {quantile(direct, 0.99):.2f} ms")
-    for name, share in (("p50", 0.5), ("p99", 0.99)):
-        yield Figure(f"set-up time added, {name}", quantile(through, share) - quantile(direct, share), "ms")
+    for name, share, budget in (("p50", 0.5, SETUP_P50_MS), ("p99", 0.99, SETUP_P99_MS)):
+        added = quantile(through, share) - quantile(direct, share)
+        yield Figure(f"set-up time added, {name}", added, "ms", budget)
+
+
+def confirm(settings: Settings) -> Iterator[Figure]:
+    """CPU time of a call whose callee hears a short confirm script before it is bridged."""
+    cores, priority = settings.cores, settings.priority
+    steps = ("confirm:", "  - play: 'silence:0.1'")
+    with (
+        Callee(core=cores.load, priority=priority) as callee,
+        Subject(connect_document(callee.port, more=steps), core=cores.server, priority=priority) as server,
+    ):
+        _call(settings, callee, server, _WARM_RATE, _WARM_SECONDS)
+        load, used = _call(settings, callee, server, settings.cost_rate, settings.cost_seconds)
+        print(f"  {load.asked} calls at {settings.cost_rate}/s, {_outcome(load)}")
+        print(f"    {_shares(used, load.asked)}")
+        _complain(server)
+    yield Figure("CPU a call with confirm", used.total / load.asked * 1000, "ms", None, _doubt(load))
 
 
 def _call(

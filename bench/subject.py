@@ -25,6 +25,9 @@ max_calls = 20000
 [sip]
 port = 0
 
+[http]
+port = 0
+
 [media]
 workers = 1
 port_min = 10000
@@ -52,16 +55,23 @@ class Cost(NamedTuple):
         return Cost(self.control.since(earlier.control), self.workers.since(earlier.workers))
 
 
-def connect_document(port: int, callbacks_to: str | None = None) -> str:
-    """Connect the caller to a phone on this port, and report all states to `callbacks_to`."""
+def connect_document(
+    port: int, callbacks_to: str | None = None, *, before: tuple[str, ...] = (), more: tuple[str, ...] = ()
+) -> str:
+    """Connect the caller to a phone on this port, and report all states to `callbacks_to`.
+
+    `before`: steps before the connect; `more`: further properties of it.
+    """
     lines = [
         "version: 1.0.0",
         "sections:",
         "  main:",
+        *(f"    - {step}" for step in before),
         "    - connect:",
         f"        to: sip:callee@{LOOPBACK}:{port}",
         "        answer_on_bridge: true",
         "        timeout: 20",
+        *(f"        {line}" for line in more),
     ]
     if callbacks_to is not None:
         lines += [
