@@ -374,17 +374,43 @@ def test_a_saved_dialog_can_be_ended_by_another_stack() -> None:
     assert not any(successor.counts().values())
 
 
-def test_only_an_established_dialog_can_be_saved() -> None:
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_a_saved_invite_can_be_cancelled_by_another_stack(is_answered: bool) -> None:
+    """An answer that crosses the CANCEL is acknowledged and ended too."""
     pair = StackPair()
     calling = pair.call()
     pair.wire.run(0)
     pair.wire.put(BOB, pair.bob.ring(pair.offered(), now=0))
     pair.wire.run(0)
-    assert pair.alice.save_dialog(calling) is None
+    saved = pair.alice.save_dialog(calling)
+    assert saved is not None
+    successor = StackPair().alice
+    pair.wire.attach(successor, ALICE)
+    if is_answered:
+        pair.wire.put(BOB, pair.bob.accept(pair.offered(), body=ANSWER, now=0))
+    pair.wire.put(ALICE, successor.bye_saved_dialog(saved, now=0))
+    pair.wire.run_until_quiet()
+    sent = pair.first_lines(ALICE)[1:]
+    assert sent == (["CANCEL", "ACK", "BYE"] if is_answered else ["CANCEL", "ACK"])
+    ended = pair.events(BOB)[-1]
+    assert isinstance(ended, SessionEnded)
+    assert ended.cause == ("bye_received" if is_answered else "cancelled")
+    assert not any(successor.counts().values())
+    assert successor.defects == 0
+
+
+def test_a_caller_whom_we_have_not_answered_cannot_be_saved() -> None:
+    pair = StackPair()
+    pair.call()
+    pair.wire.run(0)
+    pair.wire.put(BOB, pair.bob.ring(pair.offered(), now=0))
+    pair.wire.run(0)
     assert pair.bob.save_dialog(pair.offered()) is None
     assert pair.bob.save_dialog("unknown") is None
 
 
-@pytest.mark.parametrize("saved", [b"", b"\x00", b"rubbish", b"\x97\x01\x02\x03\x04\x05\x06\x07"])
+@pytest.mark.parametrize(
+    "saved", [b"", b"\x00", b"rubbish", b"\x97\x01\x02\x03\x04\x05\x06\x07", b"I", b"I\x97\x01"]
+)
 def test_a_saved_dialog_that_cannot_be_read_does_nothing(saved: bytes) -> None:
     assert StackPair().alice.bye_saved_dialog(saved, now=0) == []

@@ -79,7 +79,8 @@ class UserAgentCore:
 
     def via(self, branch: str, destination: Endpoint) -> str:
         """The value of our Via; we always ask for answers to the port that we send from (RFC 3581)."""
-        return f"{self.identity(destination).via}{branch};rport"
+        identity = self._identities[destination.transport, ":" in destination.address]
+        return f"{identity.via}{branch};rport"
 
     def register(self, session: Session, dialog: Dialog) -> None:
         """Let requests inside this dialog find their session."""

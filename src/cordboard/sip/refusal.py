@@ -49,7 +49,9 @@ def refuse_invite(request: Request) -> Refusal | None:
 
 def refuse_interval(request: Request) -> Refusal | None:
     """422 for a session timer that is too short (RFC 4028 section 9)."""
-    return Refusal(422, None, TOO_SMALL) if is_too_small(request) else None
+    if request.headers.get("Session-Expires") is None or not is_too_small(request):
+        return None
+    return Refusal(422, None, TOO_SMALL)
 
 
 def refuse_extensions(request: Request) -> Refusal | None:

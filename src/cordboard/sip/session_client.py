@@ -71,6 +71,13 @@ class ClientSession(Session):
         self._wish = session_expires
         self.transaction = self.core.layer.start_client(request, self)
 
+    def give_up(self, request: OutgoingRequest, extra: str) -> None:
+        """CANCEL an INVITE that another process has sent; an answer that crosses it gets its ACK and BYE."""
+        self.state = CANCELLING
+        self._cancel_extra = extra
+        self.transaction = self.core.layer.resume_invite(request, self)
+        self._send_cancel()
+
     @property
     def owns_call_id(self) -> bool:
         return True

@@ -42,7 +42,7 @@ class ServerSession(Session):
         if self.state is not INVITED or self._held_answer is not None:
             return
         extra = self.offering(self._begin_dialog()) + extra
-        if self._wants_reliable(body):
+        if (body or self.transaction.request.headers.get("Require")) and self._wants_reliable(body):
             if self._reliable is None:
                 self._reliable = ReliableRinging(self, self.transaction)
             self._reliable.send(Ringing(status, reason, extra, body))

@@ -129,8 +129,6 @@ def names(message: Request | Response, header: str, wanted: str) -> bool:
 
 def is_too_small(request: Request) -> bool:
     """To be refused with 422: only a client that knows timers can do anything about it (section 9)."""
-    if request.headers.get("Session-Expires") is None:
-        return False
     wanted = session_expires(request)
     return wanted is not None and wanted.seconds < MIN_SE and names(request, "Supported", "timer")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -16,6 +17,7 @@ from cordboard.sip.headers.grammar import HeaderError, is_token
 from cordboard.sip.outgoing import OutgoingRequest, header_lines
 from cordboard.sip.outside import OutsideRequest
 from cordboard.sip.reception import Reception
+from cordboard.sip.saved import restore_invite, save_invite
 from cordboard.sip.session import Session
 from cordboard.sip.session_client import ClientSession
 from cordboard.sip.session_server import ServerSession
@@ -112,8 +114,10 @@ class SipStack:
         `session_expires`: seconds between refreshes (RFC 4028), at least 90; `RefreshDue` asks for ours.
         Raises UriError for a sips URI over a transport that is not secure.
         """
+        wish = ""
         if session_expires is not None:
             session_expires = max(session_expires, MIN_SE)
+            wish = wish_lines(session_expires, MIN_SE, "uac")
         core = self._core
         outputs = core.moment.begin(now)
         session_id, branch = core.token(), core.new_branch()
@@ -127,7 +131,7 @@ class SipStack:
             call_id=check_sendable(call_id or core.token()),
             cseq=1,
             destination=destination,
-            extra=_offering(core, uri, destination) + _wish(session_expires) + header_lines(headers),
+            extra=_offering(core, uri, destination) + wish + header_lines(headers),
             body=body,
         )
         ClientSession(core, session_id, credentials).invite(request, session_expires)
@@ -303,25 +307,34 @@ class SipStack:
     # ------------------------------------------------------------ across a restart
 
     def save_dialog(self, session: str) -> bytes | None:
-        """What `bye_saved_dialog` needs; None if there is no established dialog."""
+        """What `bye_saved_dialog` needs; None if there is nothing to end: no such session, or a caller whom
+        we have not answered."""
         found = self._core.sessions.get(session)
+        if isinstance(found, ClientSession) and found.invite_pending and found.transaction is not None:
+            return save_invite(found.transaction.request, found.id)
         if found is None or found.dialog is None or found.invite_pending:
             return None
         return found.dialog.save()
 
     def bye_saved_dialog(self, saved: bytes, *, headers: Fields = (), now: float) -> list[Output]:
-        """BYE in a dialog that another process has left behind; nothing if `saved` cannot be read."""
+        """BYE in a dialog that another process has left behind, or CANCEL for its INVITE; nothing if `saved`
+        cannot be read."""
+        outputs = self._core.moment.begin(now)
+        extra = header_lines(headers)
+        with contextlib.suppress(msgspec.DecodeError):
+            invite = restore_invite(saved)
+            if invite is None:
+                self._bye(Dialog.restore(saved), extra)
+            elif invite[0] not in self._core.sessions:
+                ClientSession(self._core, invite[0]).give_up(invite[1], extra)
+        return outputs
+
+    def _bye(self, dialog: Dialog, extra: str) -> None:
         core = self._core
-        outputs = core.moment.begin(now)
-        try:
-            dialog = Dialog.restore(saved)
-        except msgspec.DecodeError:
-            return outputs
         branch = core.new_branch()
         via = core.via(branch, dialog.destination)
-        extra = header_lines(headers) + core.agent
-        core.layer.start_client(dialog.request("BYE", via=via, branch=branch, extra=extra), NOBODY)
-        return outputs
+        sent = dialog.request("BYE", via=via, branch=branch, extra=extra + core.agent)
+        core.layer.start_client(sent, NOBODY)
 
     # ------------------------------------------------------------ figures
 
@@ -369,10 +382,6 @@ def _offering(core: UserAgentCore, uri: str, destination: Endpoint) -> str:
     if destination.transport not in SECURE_TRANSPORTS:
         raise UriError("a sips URI may only be called over TLS")
     return identity.secure_offering
-
-
-def _wish(session_expires: int | None) -> str:
-    return "" if session_expires is None else wish_lines(session_expires, MIN_SE, "uac")
 
 
 def _check_status(status: int, lowest: int, highest: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cordboard.sip.headers.grammar import HeaderError
-from cordboard.sip.headers.names import SPELLINGS, canonical_name
+from cordboard.sip.headers.names import CANONICAL, SPELLINGS, canonical_name
 
 # A line break would let whoever filled in the value write headers of its own.  Surrogates other than
 # those that stand for an undecodable byte cannot be put on the wire.
@@ -76,8 +76,11 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The first value of `name`, or None."""
-        place = self.places.get(name)
-        return self._get(name) if place is None else self._values[place]
+        places = self.places
+        place = places.get(name)
+        if place is not None:
+            return self._values[place]
+        return None if places and name in CANONICAL else self._get(name)
 
     def _get(self, name: str) -> str | None:
         key = SPELLINGS.get(name)

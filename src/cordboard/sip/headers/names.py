@@ -46,6 +46,8 @@ SPELLINGS: dict[str, str] = {
 }
 """The usual spellings of the known names, each with its canonical one: the parser's fast path."""
 
+CANONICAL = frozenset(SPELLINGS.values())
+
 MAX_NAME_LENGTH = 256
 
 

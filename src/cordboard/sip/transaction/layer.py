@@ -85,6 +85,14 @@ class TransactionLayer:
         self.moment.send(request.data, request.destination)
         return transaction
 
+    def resume_invite(self, request: OutgoingRequest, user: ClientUser) -> ClientTransaction:
+        """An INVITE that another process has sent: its responses are awaited here."""
+        key = f"INVITE {request.branch}"
+        transaction = ClientTransaction(self, CLIENT_INVITE, key, request, user)
+        self.clients[key] = transaction
+        transaction.enter(State.PROCEEDING)
+        return transaction
+
     def receive_response(self, response: Response) -> bool:
         """Hand a response to its transaction; False if there is none (RFC 3261 section 17.1.3)."""
         cseq = response.cseq
