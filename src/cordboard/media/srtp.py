@@ -90,16 +90,18 @@ class _Direction:
             raise ValueError(f"libsrtp takes no key for {keys.suite}")
         self.keys = keys
         self.session = _ffi.gc(created[0], _lib.srtp_dealloc)
-        self._sources: deque[bytes] = deque()
+        self._sources: deque[int] = deque()
 
-    def remember(self, ssrc: bytes) -> None:
-        """A source was authentic.  Whoever changes it all the time does not fill our memory."""
+    def remember(self, ssrc: int) -> None:
+        """A source was authentic; the number as it lies in memory, which is how libsrtp takes it.
+
+        Whoever changes it all the time does not fill our memory.
+        """
         if ssrc in self._sources:
             return
         self._sources.append(ssrc)
         if len(self._sources) > _MOST_SOURCES:
-            # libsrtp takes the number as it lies in the packet.
-            _lib.srtp_remove_stream(self.session, int.from_bytes(self._sources.popleft(), sys.byteorder))
+            _lib.srtp_remove_stream(self.session, self._sources.popleft())
 
 
 def _set(policy: Any, part: str, function: str) -> None:
@@ -178,23 +180,25 @@ class Protection:
         if direction is None:
             return receive
         session, unprotect = direction.session, _lib.srtp_unprotect
-        memory, pointer, source = bytearray(), None, b""
+        memory, pointer, words, source = bytearray(), None, _ffi.NULL, -1
 
         def take(buffer: bytearray) -> int:
-            nonlocal memory, pointer, source
+            nonlocal memory, pointer, words, source
             length = receive(buffer)
             if buffer is not memory:
                 memory, pointer = buffer, _ffi.from_buffer(buffer)
+                words = _ffi.cast("uint32_t *", pointer)
             if self._old is not None or 191 < buffer[1] < 224:
                 return self._take_into(buffer, length)
             _length[0] = length
             if unprotect(session, pointer, _length):
                 self.refused += 1
                 raise SrtpError("not authentic")
-            if buffer[8:12] != source:
-                source = bytes(buffer[8:12])
+            if words[2] != source:
+                source = words[2]
                 direction.remember(source)
-            return int(_length[0])
+            plain: int = _length[0]
+            return plain
 
         return take
 
@@ -217,7 +221,7 @@ class Protection:
                 plain = _process(unprotect, direction, packet)
             except SrtpError:
                 continue
-            direction.remember(plain[ssrc_at : ssrc_at + 4])
+            direction.remember(int.from_bytes(plain[ssrc_at : ssrc_at + 4], sys.byteorder))
             return plain
         self.refused += 1
         return None
