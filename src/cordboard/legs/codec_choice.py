@@ -61,6 +61,11 @@ def answered(
     return sorted(codecs, key=lambda mine: last if mine is G729 else rank.get(mine.format, last))
 
 
+def packet_length(wishes: tuple[CodecWish, ...]) -> int | None:
+    """Milliseconds, of the first wish that names any."""
+    return next((wish.ptime_ms for wish in wishes if wish.ptime_ms), None)
+
+
 def wants_video(wishes: tuple[CodecWish, ...], default: tuple[CodecWish, ...]) -> bool:
     """Whether a codec of video is asked for."""
     return any(wish.name in _VIDEO for wish in wishes or default)

@@ -10,7 +10,7 @@ from cordboard.legs.leg_media import Wishes
 from cordboard.legs.outputs import FromLeg
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened
-from cordboard.sdp import SdpError
+from cordboard.sdp import SdpError, SessionDescription
 from cordboard.sip.events import ReinviteReceived, RequestReceived, SessionEnded
 
 
@@ -22,7 +22,7 @@ class InboundLeg(DialogLeg):
 
     _insecure = "encryption_not_offered"
 
-    __slots__ = ("_early_sent", "_offer", "_wants_answer", "_wants_early", "withheld")
+    __slots__ = ("_early_sent", "_offer", "_parsed", "_wants_answer", "_wants_early", "withheld")
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class InboundLeg(DialogLeg):
         who: str,
         session: str,
         offer: bytes,
+        parsed: SessionDescription | None,
         hops: int,
     ) -> None:
         """`offer`: empty where ours goes with the 200."""
@@ -40,6 +41,7 @@ class InboundLeg(DialogLeg):
         self.withheld = ""
         """The identity that shall not be told to others; empty if the caller does not mind."""
         self._offer = offer
+        self._parsed = parsed
         self._wants_answer: AnswerLeg | None = None
         self._wants_early = False
         self._early_sent = False
@@ -98,7 +100,7 @@ class InboundLeg(DialogLeg):
             return []
         try:
             if self._offer:
-                self.media.answer(self._offer)
+                self.media.answer(self._offer, self._parsed)
             else:
                 self.media.offer(self.media.choose(None))
         except SdpError as error:

@@ -155,12 +155,12 @@ class LegMedia:
 
     # ------------------------------------------------------------ answers
 
-    def answer(self, body: bytes) -> bytes:
-        """Answer an offer.  Raises SdpError, and then nothing has changed."""
+    def answer(self, body: bytes, offer: SessionDescription | None = None) -> bytes:
+        """Answer an offer (`offer`: as it was parsed).  Raises SdpError, and then nothing has changed."""
         if body == self._their_offer and self.described:
             return self.described
         assert self.local is not None
-        offer = parse(body)
+        offer = offer or parse(body)
         wishes = self.wishes
         answer = answer_offer(
             offer,
@@ -173,6 +173,7 @@ class LegMedia:
             new_key=self._rules.new_key,
             keep=self.settled,
             video=self._video_answer(),
+            ptime_ms=codec_choice.packet_length(wishes.codecs) or _DEFAULT_PTIME_MS,
         )
         self.settled = answer.media
         self._describe(answer.body)

@@ -33,6 +33,8 @@ class LegRules(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of Session-Expires; 0 = no session timers."""
     asserted_identity: bool = False
     """Say the caller's identity in P-Asserted-Identity towards SIP destinations."""
+    own_hosts: frozenset[str] = frozenset()
+    """Further names and addresses of this server, in lower case: a number there is a phone number."""
     rtp_timeout: float = 0.0
     """Seconds without a packet after which a leg is hung up; 0 = never."""
     trusts: Callable[[str], bool] = nobody

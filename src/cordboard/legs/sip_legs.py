@@ -33,7 +33,7 @@ from cordboard.legs.rules import LegRules
 from cordboard.legs.sip_leg import MAX_HOPS
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened, EndpointRefused, MediaSilent, SendDigits
-from cordboard.sdp import NoCommonCodec, NoCommonSecurity, SdpError, check_offer, parse
+from cordboard.sdp import NoCommonCodec, NoCommonSecurity, SdpError, SessionDescription, check_offer, parse
 from cordboard.sip import events
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.headers import HeaderError
@@ -283,7 +283,7 @@ class SipLegs:
         if "Replaces" in event.request.headers:
             return self._reject(event.session, self._status_of_replaces(event), now)
         try:
-            self._check_offer(event.request.body)
+            offer = self._read_offer(event.request.body)
             trusted = self._rules.trusts(event.source.address)
             offered = describe(event, self._ours, trusted=trusted)
             hops = event.request.max_forwards
@@ -291,16 +291,18 @@ class SipLegs:
             return self._mismatch(event, error, now)
         except (SdpError, UriError, HeaderError):
             return self._reject(event.session, 400, now)
-        self._admit(offered, event, MAX_HOPS if hops is None else min(hops, MAX_HOPS))
+        self._admit(offered, event, offer, MAX_HOPS if hops is None else min(hops, MAX_HOPS))
         return [offered]
 
-    def _check_offer(self, body: bytes) -> None:
+    def _read_offer(self, body: bytes) -> SessionDescription | None:
         if not body:
-            return
+            return None
+        offer = parse(body)
         rules = self._rules
         codecs = codec_choice.answerable((), rules.codecs)
         address = self.stack.local.address
-        check_offer(parse(body), address=address, codecs=codecs, encryption=rules.encryption)
+        check_offer(offer, address=address, codecs=codecs, encryption=rules.encryption)
+        return offer
 
     def _status_of_replaces(self, event: events.InviteReceived) -> int:
         """Nobody can take over a call of ours this way: 486 as for a phone that will not give up its call,
@@ -335,11 +337,16 @@ class SipLegs:
         headers = _RETRY_LATER if status == 503 else ()
         return self._digest(self.stack.reject(session, status=status, headers=headers, now=now), now)
 
-    def _admit(self, offered: CallOffered, event: events.InviteReceived, hops: int) -> None:
-        call_id, caller = offered.call_id, offered.info.from_
-        leg = InboundLeg(
-            call_id, self._around, self._next_serial(), caller, event.session, event.request.body, hops
-        )
+    def _admit(
+        self,
+        offered: CallOffered,
+        event: events.InviteReceived,
+        offer: SessionDescription | None,
+        hops: int,
+    ) -> None:
+        call_id, caller, body = offered.call_id, offered.info.from_, event.request.body
+        serial = self._next_serial()
+        leg = InboundLeg(call_id, self._around, serial, caller, event.session, body, offer, hops)
         if "Privacy" in event.request.headers and wants_privacy(event.request):
             leg.withheld = caller
         self._legs[call_id] = leg

@@ -26,7 +26,7 @@ class Surroundings:
         self.rules = rules
         self.domain = domain
         """Host of From URIs that are made from a number."""
-        self.own_hosts = frozenset({domain.lower(), stack.local.address.lower()})
+        self.own_hosts = rules.own_hosts | {domain.lower(), stack.local.address.lower()}
         """Where a number is a phone number and not somebody else's user name."""
         self.plain_hosts = PlainHosts()
         self.call_of_session = call_of_session

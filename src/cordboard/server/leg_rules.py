@@ -20,6 +20,7 @@ def leg_rules(config: Config) -> LegRules:
         encryption=media.encryption,
         session_timeout=sip.session_timeout,
         asserted_identity=sip.asserted_identity,
+        own_hosts=frozenset(host.lower() for host in (sip.address, sip.public_address, sip.domain) if host),
         rtp_timeout=media.rtp_timeout,
         trusts=source_filter(tuple(trusted)),
         new_key=os.urandom,
