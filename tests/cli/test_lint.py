@@ -107,3 +107,20 @@ def test_a_document_cannot_steer_the_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_examples_are_without_findings(path: Path) -> None:
     assert lint("--strict", str(path)) == (0, "1 document checked, nothing wrong\n")
+
+
+def test_javascript_that_cannot_be_read_is_warned_of_at_its_place(tmp_path: Path) -> None:
+    steps = (
+        "    - set: {good: '${1 + 1}', bad: '${1 +}', path: '${a.b}'}\n"
+        "    - cond: [{when: 'a ==', then: []}, {when: 'a == 1', then: []}]\n"
+        "    - connect: {serial: [{to: 'sip:${for}@h'}, {to: '${(() => { while (1) {} })()}'}]}\n"
+    )
+    code, output = lint(written(tmp_path, "a.yaml", f"sections:\n  main:\n{steps}"))
+    found = [line.split(": ", 1)[1] for line in output.splitlines()[:-1]]
+    assert code == 0
+    assert [line.partition(" [")[0] for line in found] == [
+        "warning: sections.main[0].set.bad: `1 +`: SyntaxError: unexpected token in expression: ')'",
+        "warning: cond: `a ==`: SyntaxError: unexpected token in expression: ')'",
+        "warning: sections.main[2].connect.serial[1].to: `(() => { while (1) {} })()`: `while` cannot be"
+        " used in an expression",
+    ]

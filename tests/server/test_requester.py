@@ -5,18 +5,34 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from cordboard.call.actions import RequestAnswered, SendRequest
+from cordboard.call.actions import CallInfo, RequestAnswered, SendRequest
+from cordboard.call.effects import AskShell
+from cordboard.server.asking import Asking
+from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.requester import MAX_BODY, Requester, headers_for
 from cordboard.webhooks.target import parse_target
 
+INFO = CallInfo(
+    call_id="c",
+    node_id="n",
+    segment_id="s",
+    project_id="p",
+    space_id="sp",
+    session_id="x",
+    call_state="created",
+    direction="inbound",
+    type="sip",
+    from_="sip:a@h",
+    to="sip:b@h",
+)
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -186,3 +202,21 @@ async def test_what_cannot_be_requested_is_a_sentence(url: str) -> None:
         answer = await sender.send(SendRequest(url=url, method="GET"))
     assert answer.status is None
     assert answer.sentence
+
+
+async def test_the_answer_reaches_the_call_that_asked() -> None:
+    replies: list[tuple[str, Any]] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    def spawn(work: Coroutine[Any, Any, None], call_id: str) -> asyncio.Task[None]:
+        tasks.append(asyncio.get_running_loop().create_task(work))
+        return tasks[-1]
+
+    documents = DocumentFetcher(OutboundPolicy(allow_private=True), signing_key="k")
+    asking = Asking(documents, {}, lambda call_id, reply: replies.append((call_id, reply)), spawn)
+    async with Site(fine).running() as site:
+        asking.ask(INFO, AskShell(ticket=3, request=SendRequest(url=site.base, method="GET")))
+        await asyncio.gather(*tasks)
+    await documents.close()
+    ((call_id, reply),) = replies
+    assert (call_id, reply.ticket, reply.result.status) == ("c", 3, 200)

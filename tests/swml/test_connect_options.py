@@ -11,6 +11,7 @@ from cordboard.call.actions import ConnectDone
 from cordboard.call.codec_wish import CodecWish
 from cordboard.call.plan import Confirm, Destination, PlayItem, Ringback
 from cordboard.swml.document import load
+from cordboard.swml.lint import lint as findings_in
 
 B1, B2 = "sip:b1@h;transport=tls", "sip:b2@h;transport=tls"
 PHONE = "+15551234567"
@@ -422,7 +423,7 @@ def test_a_document_that_cannot_be_had_ends_the_call(drive: Any) -> None:
 
 def lint(argument: Any) -> list[str]:
     text = json.dumps({"sections": {"main": [{"connect": argument}]}})
-    return [finding.message for finding in load(text, source="a", thorough=True).warnings]
+    return [finding.message for finding in findings_in(text, source="a")]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import typer
 
 from cordboard.cli.printing import printable
 from cordboard.cli.setting import EXIT_FAILED
+from cordboard.server.javascript import syntax_problem
 from cordboard.swml import codes
 from cordboard.swml.lint import lint as findings_in
 from cordboard.swml.problems import Finding
@@ -48,7 +49,7 @@ def _findings(name: str) -> list[Finding]:
     except OSError as error:
         message = f"the file cannot be read: {error.strerror}"
         return [Finding(code=codes.PARSE_ERROR, message=message, source=source, severity="error")]
-    return findings_in(text, source=source)
+    return findings_in(text, source=source, check_expression=syntax_problem)
 
 
 def _line(finding: Finding) -> str:

@@ -237,6 +237,12 @@ def evaluate(expression: str, bindings: dict[str, Any], *, time_limit: float = T
     return _of_this_thread().evaluate(expression, bindings, time_limit=time_limit)
 
 
+def syntax_problem(expression: str) -> str | None:
+    """What is wrong with an expression, found without running it."""
+    wrapped = f"typeof (() => ({expression}\n))"
+    return evaluate(wrapped, {}).error if len(wrapped) <= MAX_EXPRESSION else None
+
+
 def _timed(expression: str, bindings: dict[str, Any], time_limit: float = TIME_LIMIT) -> Evaluated:
     """`evaluate`, and what it cost."""
     begun = time.thread_time()

@@ -27,6 +27,9 @@ from cordboard.swml.remarks import remarks
 from cordboard.swml.reporter import Place, Reporter, joined, value_position
 from cordboard.swml.shorthand import as_mapping, labels_of, text_of
 
+CheckExpression = Callable[[str], str | None]
+"""Says what is wrong with the syntax of a JavaScript expression."""
+
 LoadInline = Callable[[str], Document]
 """Reads a document that stands inside another.  Raises `DocumentError`."""
 
@@ -36,10 +39,14 @@ _TOP_KEYS = ("version", "sections")
 class Compiler(Reporter):
     """Compiles one document."""
 
-    def __init__(self, source: str, load_inline: LoadInline, *, thorough: bool = False) -> None:
+    def __init__(
+        self, source: str, load_inline: LoadInline, *, check_expression: CheckExpression | None = None
+    ) -> None:
+        """With `check_expression` all that is worth saying is found, not only what matters at run time."""
         super().__init__(source)
         self._load_inline = load_inline
-        self._thorough = thorough
+        self._thorough = check_expression is not None
+        self._check_expression = check_expression or _unchecked
 
     # ------------------------------------------------ the document
 
@@ -212,8 +219,12 @@ class Compiler(Reporter):
                 fault = error
         if self._thorough and method.advise is not None:
             notes = [*notes, *method.advise(values)]
+        if self._thorough:
+            whole = dict(template.items)["value"] if method.whole and not constant else template
+            self._check_expressions(whole, node, place)
+        else:
+            notes = [note for note in notes if not note.lint_only]
         self.report(node, place, notes, fault)
-        notes = [note for note in notes if not note.lint_only]
         return Argument(
             template=template,
             parts=parts,
@@ -223,6 +234,13 @@ class Compiler(Reporter):
             notes=tuple(notes),
             fault=fault,
         )
+
+    def _check_expressions(self, template: Any, node: Node, place: Place) -> None:
+        for path, found in expressions.expressions_of(template):
+            problem = found.problem or self._check_expression(found.source)
+            if problem:
+                position = value_position(node, path)
+                self.warn(codes.JS_ERROR, f"`{found.source[:80]}`: {problem}", position, joined(place, path))
 
     def _properties(
         self,
@@ -347,7 +365,11 @@ class Compiler(Reporter):
             raise MethodError(codes.WRONG_TYPE, message, found=found, allowed=Kind.CONDITION.value)
         value = node.value
         source = node.text or (("true" if value else "false") if isinstance(value, bool) else str(value))
-        return compile_condition(source)
+        compiled = compile_condition(source)
+        problem = compiled.problem or (None if compiled.parts else self._check_expression(compiled.source))
+        if self._thorough and problem:
+            self.warn(codes.JS_ERROR, f"{method}: `{source[:80]}`: {problem}", node.position, "")
+        return compiled
 
     def _result(
         self, node: Node, declared: Property, shape: Shape, place: Place, notes: list[Note]
@@ -377,6 +399,10 @@ class Compiler(Reporter):
             self.cases(node.entries["case"], place.at(".case")) if "case" in node.entries else {},
             None if default is None else self.block(default, place.at(".default")),
         )
+
+
+def _unchecked(_: str) -> None:
+    return None
 
 
 def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> MethodError | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cordboard.swml import codes, json_tree, yaml_tree
-from cordboard.swml.compiler import Compiler
+from cordboard.swml.compiler import CheckExpression, Compiler
 from cordboard.swml.limits import MAX_DOCUMENT
 from cordboard.swml.nodes import Node
 from cordboard.swml.problems import DocumentError, Finding
@@ -12,15 +12,15 @@ from cordboard.swml.program import Document
 __all__ = ["Document", "DocumentError", "Finding", "load"]
 
 
-def load(text: bytes | str, *, source: str, thorough: bool = False) -> Document:
+def load(text: bytes | str, *, source: str, check_expression: CheckExpression | None = None) -> Document:
     """Read and check a document; `source` names it in messages (a path or a URL).
 
-    `thorough` finds also what does not matter for running it, and goes on after a step that cannot be read:
-    such a document is for its warnings only.  The result is immutable and can be shared by any number of
-    scripts.  Raises `DocumentError`, and nothing else.
+    With `check_expression` also what does not matter for running it is found, and a step that cannot be read
+    is left out: such a document is for its warnings only.  The result is immutable and can be shared by any
+    number of scripts.  Raises `DocumentError`, and nothing else.
     """
     try:
-        compiler = Compiler(source, _load_inline, thorough=thorough)
+        compiler = Compiler(source, _load_inline, check_expression=check_expression)
         return compiler.document(_tree(_decoded(text, source), source))
     except RecursionError:  # the caller's own stack was nearly used up
         message = "the document is nested too deep"

@@ -7,6 +7,7 @@ becomes an `Evaluate`.  Nothing is evaluated in this module.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import msgspec
@@ -125,6 +126,22 @@ def compile_value(value: Any) -> Any:
         pairs = tuple((key, compile_value(item)) for key, item in value.items())
         return MapTemplate(pairs) if any(isinstance(item, TEMPLATES) for _, item in pairs) else value
     return value
+
+
+def expressions_of(
+    template: Any, path: tuple[PathPart, ...] = ()
+) -> Iterator[tuple[tuple[PathPart, ...], Expression]]:
+    """All the JavaScript in a compiled value, with the path of the text that it stands in."""
+    if isinstance(template, Expression):
+        yield path, template
+    elif isinstance(template, Template):
+        yield from ((path, part) for part in template.parts if isinstance(part, Expression))
+    elif isinstance(template, MapTemplate):
+        for key, item in template.items:
+            yield from expressions_of(item, (*path, key))
+    elif isinstance(template, ListTemplate):
+        for index, item in enumerate(template.items):
+            yield from expressions_of(item, (*path, index))
 
 
 def split(text: str) -> list[str | Placeholder]:
