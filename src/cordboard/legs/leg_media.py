@@ -7,6 +7,8 @@ payload type its meaning (RFC 3264 section 8), with its version raised where som
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from cordboard.call.codec_wish import CodecWish
@@ -29,10 +31,13 @@ from cordboard.sdp import (
     read_answer,
     serialise,
 )
+from cordboard.sdp.crypto import OFFERED
 from cordboard.sdp.session import DIRECTIONS, Origin
 
 MANDATORY, OPTIONAL, FORBIDDEN = "mandatory", "optional", "forbidden"
 _DEFAULT_PTIME_MS = 20
+COMMONEST = ("AES_CM_128_HMAC_SHA1_80",)
+"""The suite that every implementation has (RFC 4568 section 6.2)."""
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +92,9 @@ class LegMedia:
         """The codecs to offer, the other leg's first."""
         return codec_choice.offered(self.wishes.codecs, self._rules.codecs, other.codec if other else None)
 
-    def offer(self, ours: Ours, other: MediaParameters | None = None) -> bytes:
+    def offer(
+        self, ours: Ours, other: MediaParameters | None = None, *, suites: Sequence[str] = OFFERED
+    ) -> bytes:
         """Our first offer to a far end: `other` is what the other leg has settled."""
         assert self.local is not None
         wishes = self.wishes
@@ -99,9 +106,9 @@ class LegMedia:
             ptime_ms=ours.ptime_ms or _DEFAULT_PTIME_MS,
             session_id=self._dialog_id,
             version=self._version,
-            crypto=new_keys(self._rules.new_key) if secure else (),
+            crypto=new_keys(self._rules.new_key, suites) if secure else (),
             profile=self._profile(),
-            video=self._video_offer(ours, other.video if other else None),
+            video=self._video_offer(ours, other.video if other else None, suites),
         )
         return self._describe(body)
 
@@ -111,7 +118,9 @@ class LegMedia:
         both = self.wishes.encryption == OPTIONAL and self.wishes.two_media_lines
         return "both" if both else "RTP/AVP"
 
-    def _video_offer(self, ours: Ours, other: VideoParameters | None) -> VideoOffer | None:
+    def _video_offer(
+        self, ours: Ours, other: VideoParameters | None, suites: Sequence[str]
+    ) -> VideoOffer | None:
         """What the other leg sees, if it is wished for."""
         if other is None or self.local is None or not self.local.video_port:
             return None
@@ -123,7 +132,7 @@ class LegMedia:
             port=self.local.video_port,
             codecs=codecs,
             feedback=other.feedback,
-            crypto=new_keys(self._rules.new_key) if secure else (),
+            crypto=new_keys(self._rules.new_key, suites) if secure else (),
         )
 
     def offer_again(self) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from cordboard.call import facts
 from cordboard.call.codec_wish import CodecWish, read_codecs
 from cordboard.call.effects import Dial, EndLeg
@@ -9,7 +11,7 @@ from cordboard.call.reasons import Ending
 from cordboard.legs.attempts import AskRoute, Attempts, GiveUp, Step
 from cordboard.legs.dialog_leg import DialogLeg
 from cordboard.legs.identity import safe_headers
-from cordboard.legs.leg_media import FORBIDDEN, OPTIONAL, LegMedia, Wishes
+from cordboard.legs.leg_media import COMMONEST, FORBIDDEN, OPTIONAL, LegMedia, Wishes
 from cordboard.legs.outputs import FromLeg, ResolveTarget, Route, Target
 from cordboard.legs.presented import Caller, Presented, present
 from cordboard.legs.refer import is_replaces
@@ -37,6 +39,14 @@ LARGEST_DATAGRAM = 1300
 _FIXED_FIELDS = 480
 """What an INVITE has beside its URI, From, body and the fields that we add; rather more than less."""
 _AUTHORIZATION = 350
+
+
+class _Fields(msgspec.Struct, frozen=True, kw_only=True):
+    """What an INVITE says of us."""
+
+    from_: str
+    headers: tuple[tuple[str, str], ...]
+    credentials: Credentials | None
 
 
 class OutboundLeg(DialogLeg):
@@ -103,34 +113,59 @@ class OutboundLeg(DialogLeg):
         if target is None or self.media.local is None or self.over:
             return []
         self._early_tag = None
+        try:
+            outputs = self._attempt(target, now)
+        except (HeaderError, UriError) as error:
+            return self.finish(self.ending("bad_destination", str(error)))
+        if self._dialled or self.over:
+            return outputs
+        # Ring time counts from the first.
+        self._dialled = True
+        return [*outputs, self.tell(facts.LegDialled())]
+
+    def _attempt(self, target: Target, now: float) -> list[FromLeg]:
         self.media.wishes = self._wishes(now)
         other = self._parent.settled if self._parent is not None else None
         ours = self.media.choose(other)
         if not ours.codecs:
             return self.finish(self.ending("codec_mismatch", _nothing_to_offer(ours, other)))
         self._offer_body = self.media.offer(ours, other)
-        try:
-            outputs = self._send(target, self._presented(target), now)
-        except (HeaderError, UriError) as error:
-            return self.finish(self.ending("bad_destination", str(error)))
-        if self._dialled:
-            return outputs
-        # Ring time counts from the first.
-        self._dialled = True
-        return [*outputs, self.tell(facts.LegDialled())]
+        fields = self._fields(target)
+        size = self._size_without_body(target, fields)
+        if self._is_too_large(target, size) and self.media.wishes.encryption == OPTIONAL:
+            # Better fewer suites than another transport than the one that everybody has open.
+            self._offer_body = self.media.offer(ours, other, suites=COMMONEST)
+        large = self._attempts.large
+        place = large if large is not None and self._is_too_large(target, size) else target.endpoint
+        return self._send(target, fields, place, now)
 
-    def _send(self, target: Target, presented: Presented, now: float) -> list[FromLeg]:
-        headers = [*self._headers(target), *presented.headers]
-        credentials = self._credentials(target)
+    def _fields(self, target: Target) -> _Fields:
+        presented = self._presented(target)
+        return _Fields(
+            from_=presented.from_,
+            headers=(*self._headers(target), *presented.headers),
+            credentials=self._credentials(target),
+        )
+
+    def _size_without_body(self, target: Target, fields: _Fields) -> int:
+        """Of the INVITE, rather more than less; with the credentials that a challenge may ask for."""
+        size = _FIXED_FIELDS + 2 * len(target.request_uri) + len(fields.from_)
+        size += sum(len(name) + len(value) + 4 for name, value in fields.headers)
+        return size + (_AUTHORIZATION if fields.credentials is not None else 0)
+
+    def _is_too_large(self, target: Target, size: int) -> bool:
+        return target.endpoint.transport == "UDP" and size + len(self._offer_body) > LARGEST_DATAGRAM
+
+    def _send(self, target: Target, fields: _Fields, place: Endpoint, now: float) -> list[FromLeg]:
         self.session, outputs = self.stack.invite(
             uri=target.request_uri,
             to=f"<{target.request_uri}>",
-            from_=presented.from_,
-            destination=self._place(target, presented, headers, credentials),
+            from_=fields.from_,
+            destination=place,
             call_id=self.call_id,
             body=self._offer_body,
-            headers=headers,
-            credentials=credentials,
+            headers=fields.headers,
+            credentials=fields.credentials,
             session_expires=self._session_expires(),
             now=now,
         )
@@ -139,12 +174,12 @@ class OutboundLeg(DialogLeg):
     def _wishes(self, now: float) -> Wishes:
         """What the script says, else the trunk; of calls to phones the trunk alone (swml.md 7.3)."""
         destination, terms = self._dial.destination, self._attempts.terms
-        codecs, encryption = terms.codecs if terms else (), terms.encryption if terms else None
+        codecs = terms.codecs if terms else ()
         if self._attempts.is_phone:
-            codecs, encryption = codecs or PCMU_PCMA, encryption or FORBIDDEN
+            codecs = codecs or PCMU_PCMA
         else:
             codecs = _codecs_in(destination.to) or destination.codecs or codecs
-            encryption = destination.encryption or encryption or self.around.rules.encryption
+        encryption = self._encryption()
         return Wishes(
             codecs=codecs,
             encryption=FORBIDDEN if self._goes_plain(encryption, now) else encryption,
@@ -152,26 +187,18 @@ class OutboundLeg(DialogLeg):
             dtmf=terms.dtmf if terms else "auto",
         )
 
+    def _encryption(self) -> str:
+        terms = self._attempts.terms
+        of_trunk = terms.encryption if terms else None
+        if self._attempts.is_phone:
+            return of_trunk or FORBIDDEN
+        return self._dial.destination.encryption or of_trunk or self.around.rules.encryption
+
     def _goes_plain(self, encryption: str, now: float) -> bool:
         """The far end has refused keys that it need not take, now or within the last hour."""
         if encryption != OPTIONAL:
             return False
         return self._attempts.crypto_refused or self.around.plain_hosts.has(self._attempts.host, now)
-
-    def _place(
-        self,
-        target: Target,
-        presented: Presented,
-        headers: list[tuple[str, str]],
-        credentials: Credentials | None,
-    ) -> Endpoint:
-        large = self._attempts.large
-        if large is None:
-            return target.endpoint
-        size = len(self._offer_body) + 2 * len(target.request_uri) + len(presented.from_) + _FIXED_FIELDS
-        size += sum(len(name) + len(value) + 4 for name, value in headers)
-        size += _AUTHORIZATION if credentials is not None else 0
-        return large if size > LARGEST_DATAGRAM else target.endpoint
 
     def _presented(self, target: Target) -> Presented:
         caller = self._caller
@@ -243,6 +270,8 @@ class OutboundLeg(DialogLeg):
         problem = None if settled else self._read_answer(self._offer_body, event.body)
         if problem is not None:
             return self.fail(problem, now)
+        # A far end that wanted no keys in the INVITE may still offer some of its own.
+        self.media.wishes = msgspec.structs.replace(self.media.wishes, encryption=self._encryption())
         return [*self.media.remote(), *self.save_dialog(), *self.established()]
 
     def refused(self, event: Refused, now: float) -> list[FromLeg]:
