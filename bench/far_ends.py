@@ -40,7 +40,7 @@ FORMATS = {
     "OPUS": Format(96, "opus/48000/2", 960),
 }
 KEY = bytes(range(30))
-"""Of every SRTP stream of the load: a bench has no secrets."""
+"""Of every SRTP stream that the load sends: a bench has no secrets."""
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 FRAME = 0.020
 REPORT_EVERY = 5.0
@@ -136,13 +136,17 @@ class FarEnd:
             self._frames = _frames_of(codec)
         self._sequence = port * 7
         self._ssrc = 0x10000 + port
-        self._outbound: Any = _srtp(Policy.SSRC_ANY_OUTBOUND) if secure else None
-        self._inbound: Any = _srtp(Policy.SSRC_ANY_INBOUND) if secure else None
+        self._outbound: Any = _srtp(KEY, Policy.SSRC_ANY_OUTBOUND) if secure else None
+        self._inbound: Any = None
 
     def connect(self, port: int) -> None:
         """Where the other side wants its packets."""
         self.rtp.connect((LOOPBACK, port))
         self.rtcp.connect((LOOPBACK, port + 1))
+
+    def hear_with(self, key: bytes) -> None:
+        """The key of the other side."""
+        self._inbound = _srtp(key, Policy.SSRC_ANY_INBOUND)
 
     def send(self, now_us: int) -> None:
         """The next packet."""
@@ -191,8 +195,8 @@ def _frames_of(codec: str) -> list[bytes]:
     return _made[codec]
 
 
-def _srtp(direction: int) -> Session:
-    return Session(policy=Policy(key=KEY, ssrc_type=direction))
+def _srtp(key: bytes, direction: int) -> Session:
+    return Session(policy=Policy(key=key, ssrc_type=direction))
 
 
 def _bound(port: int) -> socket.socket:

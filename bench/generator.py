@@ -30,6 +30,7 @@ from cordboard.sip.stack import Endpoint, SipStack
 
 _FIRST_PORT = 31_000
 _PATIENCE = 20.0
+_KEY = re.compile(rb"^a=crypto:(\d+) " + SUITE.encode() + rb" inline:([A-Za-z0-9+/=]+)", re.MULTILINE)
 _PORT = re.compile(rb"^m=audio (\d+) ", re.MULTILINE)
 
 
@@ -288,16 +289,29 @@ class _Load:
             return
         end = self.called[self._free_called.pop(0)]
         end.connect(_port_in(event.request.body))
-        body = _description(end.port, self.codecs[1], secure=self._secure)
+        tag = 0
+        if self._secure:
+            tag, key = _key_in(event.request.body)
+            end.hear_with(key)
+        body = _description(end.port, self.codecs[1], tag)
         self.callees.carry(stack.ring(event.session, now=now))
         self.callees.carry(stack.accept(event.session, body=body, now=now))
 
 
-def _description(port: int, codec: str, *, secure: bool = False) -> bytes:
+def _key_in(body: bytes) -> tuple[int, bytes]:
+    """Tag and key of the suite that the load speaks.  Raises RuntimeError if it is not offered."""
+    found = _KEY.search(body)
+    if found is None:
+        raise RuntimeError(f"the server does not offer {SUITE}")
+    return int(found[1]), base64.b64decode(found[2])
+
+
+def _description(port: int, codec: str, tag: int = 0) -> bytes:
+    """`tag`: of the keys that are taken; 0 = plain RTP."""
     number, rtpmap, _ = FORMATS[codec]
-    profile = "RTP/SAVP" if secure else "RTP/AVP"
+    profile = "RTP/SAVP" if tag else "RTP/AVP"
     key = base64.b64encode(KEY).decode()
-    crypto = f"a=crypto:1 {SUITE} inline:{key}\r\n" if secure else ""
+    crypto = f"a=crypto:{tag} {SUITE} inline:{key}\r\n" if tag else ""
     return (
         f"v=0\r\no=- {port} 1 IN IP4 {LOOPBACK}\r\ns=-\r\nc=IN IP4 {LOOPBACK}\r\nt=0 0\r\n"
         f"m=audio {port} {profile} {number} 101\r\n{crypto}a=rtpmap:{number} {rtpmap}\r\n"
