@@ -323,12 +323,11 @@ class Call:
 
     def _go_on(self, now: float) -> list[Effect]:
         """Resume the driver when the action is done; close when all is."""
-        effects: list[Effect] = []
+        effects = self._side.follow()
         done = self._driving.finished()
         if done is not None:
-            effects = self._take_result(done, now)
+            effects += self._take_result(done, now)
         effects += self._fulfil(now)
-        effects += self._side.follow()
         if self._leg.is_ended and self._driving.running is None and self._background.is_over:
             self._over = True
             effects.append(CallOver())

@@ -322,6 +322,19 @@ _FAILURES = (
         "add the prefix to the allowed outbound numbers.",
     ),
     Cause(
+        "price_too_high",
+        ERROR,
+        403,
+        "{who} was not dialled because of its price{detail}: raise `maxPricePerMinute`, or add a rate.",
+    ),
+    Cause(
+        "trunk_unavailable",
+        ERROR,
+        503,
+        "{who} was not dialled because no trunk for it takes a call now{detail}: "
+        "look at the trunk's limits and its log, or add a trunk.",
+    ),
+    Cause(
         "from_not_allowed",
         ERROR,
         403,

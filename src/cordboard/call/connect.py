@@ -36,7 +36,7 @@ from cordboard.call.ringback import Ringback
 from cordboard.call.running import earliest
 
 MAX_TRANSFERS = 32
-"""Of one connect: two phones that send it to and fro are stopped there."""
+"""That may lead from one call to the next: phones that send each other to and fro are stopped there."""
 
 
 class ConnectMachine:
@@ -53,7 +53,6 @@ class ConnectMachine:
         "_state",
         "_stays",
         "_transferor",
-        "_transfers",
         "failure",
         "result",
     )
@@ -69,7 +68,6 @@ class ConnectMachine:
         self._bridge: Bridge | None = None
         self._transferor: str | None = None
         """The peer that has asked for a transfer, while it goes on."""
-        self._transfers = 0
         self._stays = False
         self._state = "fresh"
         self.result: Result | None = None
@@ -262,19 +260,26 @@ class ConnectMachine:
             return self._tell_transferor(fact.transferor, 481, "Call/Transaction Does Not Exist")
         if self._transferor is not None:
             return self._tell_transferor(fact.transferor, 491, "Request Pending")
-        if self._transfers >= MAX_TRANSFERS:
+        if self._own.transfers >= MAX_TRANSFERS:
+            self._state = "over" if self._stays else self._state
             return self._tell_transferor(fact.transferor, 482, "Loop Detected")
-        self._transfers += 1
+        self._own.transfers += 1
         effects = [self._report("connecting")] if self._stays else []
         if fact.join is not None:
-            return [*effects, *self._join_other(bridge, fact.join)]
+            return [*effects, *self._join_other(bridge, fact.join, now)]
         assert fact.destination is not None
         return [*effects, *self._dial_other(bridge, fact.destination, now)]
 
-    def _join_other(self, bridge: Bridge, peer: Peer) -> list[Effect]:
+    def _join_other(self, bridge: Bridge, peer: Peer, now: float) -> list[Effect]:
         done = self._tell_transferor(bridge.peer.call_id, 200, "OK")
-        self._stays = False
+        self._settle(bridge, now)
         return [*bridge.replace(peer), *bridge.join(), *done]
+
+    def _settle(self, bridge: Bridge, now: float) -> None:
+        """From now on it is a connect like any other, also one that was made for a transfer."""
+        self._stays = False
+        if bridge.until is None:
+            bridge.until = now + self._plan.max_duration
 
     def _dial_other(self, bridge: Bridge, destination: Destination, now: float) -> list[Effect]:
         transferor = self._transferor = bridge.peer.call_id
@@ -290,7 +295,7 @@ class ConnectMachine:
         assert winner is not None
         assert bridge is not None
         transferor, self._transferor = self._transferor, None
-        self._stays = False
+        self._settle(bridge, now)
         heard = self._ringback.heard == winner.call_id
         return [
             *self._ringback.stop(),

@@ -170,6 +170,7 @@ class Dialling:
             destination=branch.destination,
             from_=branch.from_,
             from_name=own.from_name,
+            transfers=own.transfers,
         )
 
     # -------------------------------------------------- what becomes of a branch

@@ -87,6 +87,8 @@ class Dial(msgspec.Struct, frozen=True, kw_only=True):
     from_: str
     """Effective caller identity: number, token or `sip:` URI."""
     from_name: str = ""
+    transfers: int = 0
+    """How many transfers have led here (`CallInfo.transfers`)."""
 
 
 class TellCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,4 +37,6 @@ class CallInfo(msgspec.Struct, kw_only=True):
     """The call that this one is bridged to, now."""
     dial_winner: bool = False
     """It was bridged out of a group that was dialled at once."""
+    transfers: int = 0
+    """How many transfers this call has been through, those that led to it included."""
     sip_data: dict[str, Any] | None = None

@@ -169,7 +169,9 @@ class Side:
     def _transfer_over(self, status: int, reason: str) -> list[Effect]:
         was, self._transferring = self._transferring, False
         self._deadline = None
-        return [ReportTransfer(status=status, reason=reason)] if was else []
+        if not was or self._info.call_state != "answered":
+            return []
+        return [ReportTransfer(status=status, reason=reason)]
 
     def _tell(self, fact: PeerPressed | PeerHeld | TransferTo | JoinRequested) -> list[Effect]:
         peer = self._info.peer_call_id

@@ -15,7 +15,6 @@ from cordboard.call import effects as fx
 from cordboard.call import facts
 from cordboard.call.actions import CallInfo
 from cordboard.call.call import Call
-from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, caller_code, ending
 from cordboard.legs import outputs as out
 from cordboard.legs.identity import is_sip_uri
@@ -31,7 +30,7 @@ from cordboard.server.refusals import Refusals
 from cordboard.server.routes import Routed
 from cordboard.server.sip_log import SipLog
 from cordboard.server.switchboard import Switchboard
-from cordboard.server.targets import Targets
+from cordboard.server.targets import Targets, Way
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import SendMessage
 from cordboard.swml.script import Script
@@ -194,7 +193,10 @@ class Exchange:
         except Exception:
             self._defect("a message from %s could not be handled", source.host_port)
 
-    def unreachable(self, destination: Endpoint) -> None:
+    def unreachable(self, destination: Endpoint, sentence: str = "") -> None:
+        """`sentence`: why, where the transport knows."""
+        if sentence:
+            _log.info("not reached: %s", sentence)
         try:
             self._carry(self.legs.transport_failed(destination, self._loop.time()))
         except Exception:
@@ -300,14 +302,15 @@ class Exchange:
         self.recorder.dialog_saved(order.call_id, order.saved)
 
     def _resolve(self, order: out.ResolveTarget) -> None:
-        found = self._targets.find_at_once(order.destination)
-        if found is not None:
-            self._resolved(order.call_id, found)
+        call = self.switchboard.call(order.call_id)
+        found = self._targets.find_at_once(order, call.info.from_ if call is not None else "")
+        if isinstance(found, Way):
+            self.spawn(self._look_up(order.call_id, found), order.call_id)
         else:
-            self.spawn(self._look_up(order.call_id, order.destination), order.call_id)
+            self._resolved(order.call_id, found)
 
-    async def _look_up(self, call_id: str, destination: Destination) -> None:
-        self._resolved(call_id, await self._targets.find(destination))
+    async def _look_up(self, call_id: str, way: Way) -> None:
+        self._resolved(call_id, await self._targets.find(way))
 
     def _resolved(self, call_id: str, found: out.Route | Ending) -> None:
         now = self._loop.time()
@@ -397,6 +400,7 @@ class Exchange:
 
     def _call_over(self, call: Call, effect: fx.CallOver) -> None:
         self._call_media.forget(call.info.call_id)
+        self._targets.release(call.info.call_id)
         self.recorder.over(call)
         self.sip_log.over(call.info.call_id)
         self.switchboard.forget(call.info.call_id)
@@ -442,6 +446,7 @@ class Exchange:
             from_name=effect.from_name,
             headers=effect.destination.headers,
             tag=effect.destination.tag,
+            transfers=effect.transfers,
             parent_call_id=effect.parent,
             parent_device_type=parent.type,
         )

@@ -303,6 +303,7 @@ def dialled_info(dial: Dial) -> CallInfo:
         to=dial.destination.to,
         from_name=dial.from_name,
         parent_call_id=dial.parent,
+        transfers=dial.transfers,
     )
 
 
