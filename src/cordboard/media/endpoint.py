@@ -131,6 +131,7 @@ class Endpoint:
         self.receiving = command.receiving
         self.speaker.is_open = command.sending and target is not None
         self.incoming.expect(types_of(command), event_clock=command.dtmf_clock_rate)
+        self.incoming.hear_tones(command.dtmf_mode == "inband")
         self.outgoing.speak(speech_of(command))
         self.reports.signal(command.rtcp_port if target is not None else 0)
         before = self.latch.target

@@ -18,6 +18,7 @@ from cordboard.media.codecs.catalogue import codec
 from cordboard.media.outgoing import EVENT, Outgoing, Speech
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
+from cordboard.media.speaker import Speaker
 
 LINK_TYPES = {
     0: g711.PCMU,
@@ -79,7 +80,7 @@ class _LinkOutgoing(Outgoing):
 class LinkEnd:
     """The far endpoint as this worker sees it: a party to join with."""
 
-    __slots__ = ("incoming", "local", "outgoing", "remote", "remote_socket")
+    __slots__ = ("incoming", "local", "outgoing", "remote", "remote_socket", "speaker")
 
     def __init__(
         self,
@@ -99,6 +100,10 @@ class LinkEnd:
         self.incoming.expect(LINK_TYPES)
         self.outgoing = _LinkOutgoing(sender, clock)
         self.outgoing.speak(Speech(codec(g711.PCMU), 0, event_type=_TYPE_OF[EVENT]))
+
+        self.speaker = Speaker(local, self.outgoing, lambda _: None)
+        """Tells the other worker's far end keys that came as tones."""
+        self.speaker.is_open = True
 
         # Not by way of `self`: the two would keep each other alive.
         here, there = self.local, self.remote
@@ -121,7 +126,7 @@ class LinkEnd:
     @property
     def may_be_told(self) -> bool:
         """The other worker knows whether its far end is on hold."""
-        return True
+        return not self.speaker.is_busy
 
 
 class LinkSocket:

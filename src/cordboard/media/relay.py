@@ -26,6 +26,7 @@ from cordboard.media.dtmf import Digit, DigitReceiver, duration_of, rescale
 from cordboard.media.hearing import Hearing, Hearings, Listener
 from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 from cordboard.media.paced import Paced
+from cordboard.media.tone_ear import ToneEar, wants_no_tones
 from cordboard.media.transcoding import Order, Transcoder, can_transcode
 
 DATAGRAM = 2048
@@ -46,6 +47,10 @@ _ODD = 3
 _EVEN = 100
 """Packets in succession of the length that it wants, after which it is relayed again."""
 _NO_MARKER = 0xFF7F
+_EVENT_COUNTS = 0.5
+"""Seconds after the packets of an event in which a tone is taken for the same key."""
+
+Convert = Callable[[Digit, bool], None]
 
 
 def _no_socket(_: bytearray) -> int:
@@ -60,6 +65,7 @@ class Incoming:
         "_clock",
         "_clock_rate",
         "_digits",
+        "_event_at",
         "_event_clock",
         "_folded",
         "_hear",
@@ -80,8 +86,10 @@ class Incoming:
         "_ticking",
         "_timestamp",
         "_timestamp_shift",
+        "_tone_ear",
         "_transcoder",
         "_transmit",
+        "convert",
         "hearing",
         "malformed",
         "receive",
@@ -109,6 +117,9 @@ class Incoming:
         self._hearings = hearings if hearings is not None else {}
         self.hearing: Hearing | None = None
         """Who listens to all that the far end says."""
+        self._tone_ear: ToneEar | None = None
+        self.convert: Convert | None = None
+        """Takes each digit for the far end that it is meant for: the digit, and whether it came as a tone."""
         self._paced: Paced | None = None
         self._transcoder: Transcoder | None = None
         self._order = Order()
@@ -116,6 +127,7 @@ class Incoming:
         """Packets in succession that speak against the way the stream goes; below 0 = it has not begun."""
         self._digits = DigitReceiver()
         self._event_clock = 8000
+        self._event_at = -_EVENT_COUNTS
         self._clock_rate = 8000
         """Of the audio that comes."""
         self.receive: Callable[[bytearray], int] = _no_socket
@@ -148,7 +160,8 @@ class Incoming:
 
     def let_go(self) -> None:
         """Tell nobody any more: what listens owns this stream, and the two would keep each other alive."""
-        self._hear = self._take_report = None
+        self.hear_tones(False)
+        self._hear = self._take_report = self.convert = None
 
     @property
     def heard_at(self) -> float:
@@ -325,6 +338,9 @@ class Incoming:
         elif self._digits.is_down and sink.event_type is None:
             # The key is told in another way: what sounds beside its event must not be heard as a second one.
             sink.interrupt()
+        elif self._tone_ear is not None and wants_no_tones(sink):
+            # The ear says it, without its tones.
+            self._order.note(rtp.sequence(data))
         elif self._is_to_be_paced(sink, spoken, data, samples):
             self._begin_pacing(sink, spoken).hear(spoken, data, payload)
         else:
@@ -384,6 +400,7 @@ class Incoming:
     # -------------------------------------------------------------- keys
 
     def _take_event(self, data: bytes, payload: bytes) -> None:
+        self._event_at = self._clock.now
         self._hear_event(payload, rtp.timestamp(data))
         sink = self.sink
         if sink is None or sink.event_type is None:
@@ -398,10 +415,30 @@ class Incoming:
             sink.relay(EVENT, data, payload)
 
     def _hear_event(self, payload: bytes, timestamp: int) -> None:
-        if self._hear is not None:
+        if self._hear is not None or self.convert is not None:
             for digit in self._digits.handle(payload, timestamp, self._clock.now):
-                self._hear(digit)
+                self._tell(digit)
             self._ticking.add(self)
+
+    def _tell(self, digit: Digit, *, by_tone: bool = False) -> None:
+        if self._hear is not None:
+            self._hear(digit)
+        if self.convert is not None:
+            self.convert(digit, by_tone)
+
+    def hear_tones(self, wanted: bool) -> None:
+        """Whether its keys come as tones."""
+        if wanted and self._tone_ear is None:
+            self._tone_ear = ToneEar(self._heard_tone, lambda: self.sink)
+            self.attach(self._tone_ear)
+        elif not wanted and self._tone_ear is not None:
+            self.detach(self._tone_ear)
+            self._tone_ear = None
+
+    def _heard_tone(self, digit: Digit) -> None:
+        # Some send both: an event is the surer of the two.
+        if not self._digits.is_down and self._clock.now - self._event_at > _EVENT_COUNTS:
+            self._tell(digit, by_tone=True)
 
     def tick(self) -> None:
         """20 ms have passed: say the next frame if the stream is paced, report a key whose end was lost."""
@@ -417,5 +454,4 @@ class Incoming:
 
     def _check_key(self) -> None:
         for digit in self._digits.handle_timeout(self._clock.now):
-            if self._hear is not None:
-                self._hear(digit)
+            self._tell(digit)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cordboard.media.dtmf import DigitSender
+from cordboard.media.dtmf import DIGITS, Digit, DigitSender, EventFrame
+from cordboard.media.inband import digit_frame
 from cordboard.media.outgoing import Outgoing
 from cordboard.media.player import Player
-from cordboard.media.protocol import PlayEnded, SendDigits, StartPlay
-from cordboard.media.tones import SAMPLE_RATE
+from cordboard.media.protocol import DigitsPlayed, PlayEnded, SendDigits, StartPlay
+from cordboard.media.tones import SAMPLE_RATE, SILENT_FRAME
+
+_MOST_WAITING = 64
+_SHORTEST_MS, _LONGEST_MS = 80, 2000
+"""Of a key that is pressed here for another far end's."""
 
 
 class Speaker:
@@ -21,18 +26,24 @@ class Speaker:
         "_play_id",
         "_player",
         "_report",
+        "_send_id",
+        "_tone_at",
         "_waiting",
         "is_open",
     )
 
-    def __init__(self, endpoint_id: str, outgoing: Outgoing, report: Callable[[PlayEnded], None]) -> None:
+    def __init__(
+        self, endpoint_id: str, outgoing: Outgoing, report: Callable[[PlayEnded | DigitsPlayed], None]
+    ) -> None:
         self._endpoint_id = endpoint_id
         self._outgoing = outgoing
         self._report = report
         self._player: Player | None = None
         self._play_id = ""
         self._digits: DigitSender | None = None
-        self._waiting: list[DigitSender] = []
+        self._send_id = ""
+        self._tone_at = 0
+        self._waiting: list[tuple[DigitSender, str]] = []
         self.is_open = False
         """Whether the far end may be sent anything; what is played runs on in time while it may not."""
 
@@ -53,11 +64,27 @@ class Speaker:
 
     def send_digits(self, command: SendDigits) -> None:
         """After those that are still being sent."""
-        sender = DigitSender(command.digits, duration_ms=command.duration_ms, gap_ms=command.gap_ms)
+        sender = DigitSender(
+            command.digits,
+            duration_ms=command.duration_ms,
+            gap_ms=command.gap_ms,
+            clock_rate=self._outgoing.speech.event_clock,
+        )
+        self._queue(sender, command.send_id)
+
+    def press(self, digit: Digit) -> None:
+        """A key of the joined far end, which this one is told in another way."""
+        duration = min(max(digit.duration_ms, _SHORTEST_MS), _LONGEST_MS)
+        clock_rate = self._outgoing.speech.event_clock
+        self._queue(DigitSender(digit.digit, duration_ms=duration, clock_rate=clock_rate), "")
+
+    def _queue(self, sender: DigitSender, send_id: str) -> None:
         if self._digits is None:
-            self._digits = sender
+            self._digits, self._send_id = sender, send_id
+        elif len(self._waiting) < _MOST_WAITING:
+            self._waiting.append((sender, send_id))
         else:
-            self._waiting.append(sender)
+            self._digits_sent(send_id)
 
     def end(self) -> None:
         """Nothing more."""
@@ -74,12 +101,28 @@ class Speaker:
 
     def _tick_digits(self, digits: DigitSender) -> None:
         frame = digits.next_frame()
-        if frame is None:
+        if self.is_open and self._outgoing.event_type is None:
+            self._say_tone(frame)
+        elif frame is None:
             self._outgoing.interrupt()
         elif self.is_open:
             self._outgoing.say_event(frame.payload, start=frame.start)
         if digits.finished:
-            self._digits = self._waiting.pop(0) if self._waiting else None
+            sent = self._send_id
+            self._digits, self._send_id = self._waiting.pop(0) if self._waiting else (None, "")
+            self._digits_sent(sent)
+
+    def _say_tone(self, frame: EventFrame | None) -> None:
+        """The same in place of an event; between the keys there is silence, so that they stay apart."""
+        if frame is None or frame.payload[1] & 0x80:
+            self._outgoing.say_pcm(SILENT_FRAME, SAMPLE_RATE)
+            return
+        self._tone_at = 0 if frame.start else self._tone_at + 1
+        self._outgoing.say_pcm(digit_frame(DIGITS[frame.payload[0]], self._tone_at), SAMPLE_RATE)
+
+    def _digits_sent(self, send_id: str) -> None:
+        if send_id:
+            self._report(DigitsPlayed(endpoint_id=self._endpoint_id, send_id=send_id))
 
     def _tick_player(self, player: Player) -> None:
         frame = player.next_frame()

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO
 
 import msgspec
@@ -24,8 +25,9 @@ from cordboard.media import protocol, rtcp
 from cordboard.media.channel import ChannelError, command_reader, frame
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import catalogue, resample
+from cordboard.media.dtmf import Digit
 from cordboard.media.endpoint import Endpoint
-from cordboard.media.graph import Graph
+from cordboard.media.graph import Graph, Party
 from cordboard.media.hearing import Hearings
 from cordboard.media.latching import LatchingPolicy
 from cordboard.media.link import LinkEnd, LinkSocket
@@ -73,7 +75,7 @@ class Worker:
         self._settings = settings
         self._clock = Clock(time.monotonic())
         self._endpoints: dict[str, Endpoint] = {}
-        self._speaking: set[Endpoint] = set()
+        self._speaking: set[Endpoint | LinkEnd] = set()
         self._ticking: set[Incoming] = set()
         self._hearings: Hearings = {}
         self._reports_due: tuple[set[Endpoint], ...] = tuple(set() for _ in range(_REPORT_SLOTS))
@@ -225,6 +227,7 @@ class Worker:
             hearings=self._hearings,
             video=self._pool.take(self._clock.now) if command.video else None,
         )
+        endpoint.incoming.convert = partial(self._convert, command.endpoint_id)
         self._await_report(endpoint, first=True)
         self._endpoints[command.endpoint_id] = endpoint
         address = self._settings.public_address or self._settings.address
@@ -305,13 +308,32 @@ class Worker:
             endpoint.speaker.send_digits(command)
             self._begin_speaking(endpoint)
 
-    def _begin_speaking(self, endpoint: Endpoint) -> None:
+    def _convert(self, endpoint_id: str, digit: Digit, by_tone: bool) -> None:
+        """A far end pressed a key: whoever it is joined with is told in the way that it understands."""
+        endpoint = self._endpoints.get(endpoint_id)
+        peer = self._graph.peer(endpoint) if endpoint is not None and endpoint.may_be_heard else None
+        if peer is not None:
+            self._press(peer, digit, by_tone)
+
+    def _convert_of_link(self, endpoint_id: str, digit: Digit, by_tone: bool) -> None:
+        endpoint = self._endpoints.get(endpoint_id)
+        if endpoint is not None:
+            self._press(endpoint, digit, by_tone)
+
+    def _press(self, party: Party, digit: Digit, by_tone: bool) -> None:
+        """Tones pass as they are to who wants tones, and events to who wants events."""
+        wanted = party.outgoing.speech.digits
+        if wanted == ("rfc4733" if by_tone else "inband") and isinstance(party, Endpoint | LinkEnd):
+            party.speaker.press(digit)
+            self._begin_speaking(party)
+
+    def _begin_speaking(self, endpoint: Endpoint | LinkEnd) -> None:
         if endpoint not in self._speaking:
             endpoint.outgoing.interrupt()
             self._speaking.add(endpoint)
             self._graph.review(endpoint)
 
-    def _review_speaking(self, endpoint: Endpoint) -> None:
+    def _review_speaking(self, endpoint: Endpoint | LinkEnd) -> None:
         if endpoint in self._speaking and not endpoint.speaker.is_busy:
             self._speaking.discard(endpoint)
             self._graph.review(endpoint)
@@ -329,6 +351,7 @@ class Worker:
             transmit=self._links.transmit,
             ticking=self._ticking,
         )
+        end.incoming.convert = partial(self._convert_of_link, command.endpoint_id)
         self._part(endpoint)
         self._links.add(end)
         self._graph.join(endpoint, end)
@@ -342,6 +365,7 @@ class Worker:
         peer = self._graph.part(endpoint)
         if isinstance(peer, LinkEnd):
             self._links.remove(peer)
+            self._speaking.discard(peer)
 
     def _ping(self, command: protocol.Ping) -> None:
         self._report(
