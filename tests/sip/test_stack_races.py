@@ -16,6 +16,7 @@ from cordboard.sip.events import (
     Event,
     InviteReceived,
     Output,
+    RefreshDue,
     ReinviteReceived,
     RequestReceived,
     SendMessage,
@@ -43,9 +44,12 @@ class Chaos:
             self.pair.wire.at(self.chance.uniform(0, 3), self._call)
 
     def _call(self) -> None:
-        session = self.pair.call()
+        session = self.pair.call(self._interval())
         self.begun[ALICE, session] += 1
         self._plan_end(ALICE, session, 40)
+
+    def _interval(self) -> int | None:
+        return 90 if self.chance.random() < 0.4 else None
 
     def _plan_end(self, who: Endpoint, session: str, most: float) -> None:
         """Sooner or later everybody has had enough: no call may ring or talk for ever."""
@@ -67,12 +71,18 @@ class Chaos:
         self._plan_end(BOB, event.session, 60)
         later = now + self.chance.choice([0.0, 0.0, 0.2, 5.0, 30.0])
         self.pair.wire.at(later, lambda: self._decide(event.session))
-        return self.pair.bob.ring(event.session, now=now) if self.chance.random() < 0.7 else []
+        return [*self._ring(event.session, now), *self._ring(event.session, now)]
+
+    def _ring(self, session: str, now: float) -> list[Output]:
+        """Perhaps; with a description reliably."""
+        body = ANSWER if self.chance.random() < 0.5 else b""
+        return self.pair.bob.ring(session, body=body, now=now) if self.chance.random() < 0.5 else []
 
     def _decide(self, session: str) -> None:
         now, bob = self.pair.now, self.pair.bob
         if self.chance.random() < 0.7:
-            self.pair.wire.put(BOB, bob.accept(session, body=ANSWER, now=now))
+            asked = self._interval()
+            self.pair.wire.put(BOB, bob.accept(session, body=ANSWER, session_expires=asked, now=now))
         else:
             self.pair.wire.put(BOB, bob.reject(session, status=486, now=now))
 
@@ -82,6 +92,8 @@ class Chaos:
         return self._on_either(ALICE, event, now)
 
     def _on_either(self, who: Endpoint, event: Event, now: float) -> list[Output]:
+        if isinstance(event, RefreshDue) and self.chance.random() < 0.8:
+            return self._stack(who).refresh(event.session, OFFER, now)
         if isinstance(event, ReinviteReceived | RequestReceived) and self.chance.random() < 0.8:
             status = self.chance.choice([200, 200, 488])
             body = ANSWER if status == 200 else b""

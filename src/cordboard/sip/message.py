@@ -21,8 +21,11 @@ from cordboard.sip.headers.name_addr import parse_name_addr
 from cordboard.sip.headers.names import SPELLINGS, canonical_name
 from cordboard.sip.headers.typed import READERS, TypedHeaders, read_lines
 from cordboard.sip.headers.via import Via
+from cordboard.sip.message_error import MessageError
 from cordboard.sip.status import reason_phrase
 from cordboard.sip.uri import MAX_URI_LENGTH, Uri, UriError
+
+__all__ = ["Message", "MessageError", "Request", "Response", "measure", "parse"]
 
 Fields = Iterable[tuple[str, str]]
 Fault = tuple[int, str]
@@ -166,22 +169,6 @@ def _write(start_line: str, headers: Headers, body: bytes) -> bytes:
     lines += [f"{name}: {value}" for name, value in headers if name != "Content-Length"]
     lines.append(f"Content-Length: {len(body)}\r\n\r\n")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
-
-
-class MessageError(ValueError):
-    """Bytes that are no acceptable SIP message.
-
-    `code` and `reason` are what a request deserves as its response; `reason` holds nothing the peer sent.
-    `partial` is the message as far as it goes, when its topmost Via is readable and From, To, Call-ID and
-    CSeq are there: enough for `partial.response(code, reason)`.  Of its properties only `via`, `branch`,
-    `sent_by` and `call_id` are sure not to raise.
-    """
-
-    def __init__(self, code: int, reason: str, partial: Message | None = None) -> None:
-        super().__init__(f"{code} {reason}")
-        self.code = code
-        self.reason = reason
-        self.partial = partial
 
 
 _MANDATORY = ("From", "To", "Call-ID", "CSeq", "Via")

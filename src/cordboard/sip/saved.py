@@ -28,6 +28,7 @@ class SavedInvite(msgspec.Struct, frozen=True, array_like=True):
 
 def save_invite(sent: OutgoingRequest, tag: str) -> bytes:
     """For `restore_invite`.  `tag`: our From tag."""
+    to = sent.destination
     saved = SavedInvite(
         tag=tag,
         uri=_octets(sent.uri),
@@ -38,7 +39,7 @@ def save_invite(sent: OutgoingRequest, tag: str) -> bytes:
         call_id=_octets(sent.call_id),
         cseq=sent.cseq,
         routes=_octets(sent.routes),
-        destination=tuple(sent.destination),
+        destination=(to.transport, to.address, to.port, to.server_name),
     )
     return _MARK + msgspec.msgpack.encode(saved)
 

@@ -41,7 +41,7 @@ class StackPair:
     def now(self) -> float:
         return self.wire.now
 
-    def call(self) -> str:
+    def call(self, session_expires: int | None = None) -> str:
         """Alice sends an INVITE to bob; returns her session."""
         session, outputs = self.alice.invite(
             uri="sip:bob@127.0.0.2",
@@ -49,6 +49,7 @@ class StackPair:
             from_="<sip:alice@127.0.0.1>",
             destination=BOB,
             body=OFFER,
+            session_expires=session_expires,
             now=self.now,
         )
         self.wire.put(ALICE, outputs)
