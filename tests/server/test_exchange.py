@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import pytest
 
 from cordboard.server.server import Server
+from cordboard.server.targets import Way
 from cordboard.sip.endpoint import Endpoint
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import SimulatedPhone
@@ -146,7 +147,8 @@ async def test_a_look_up_that_fails_ends_the_dialled_call_with_the_reason(
 ) -> None:
     async with make_server(tmp_path, DIAL_ALICE) as server:
         server.exchange._targets.find = defect  # type: ignore[method-assign]
-        server.exchange._targets.find_at_once = lambda destination: None  # type: ignore[method-assign]
+        way = Way(who="alice", plans=())
+        server.exchange._targets.find_at_once = lambda order, caller="": way  # type: ignore[method-assign]
         report = await report_of(phone, server)
         assert report.status == 500
         await comes_to_rest(server)

@@ -9,10 +9,12 @@ import pytest
 
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
-from cordboard.legs.outputs import Route, Target
+from cordboard.legs.outputs import ResolveTarget, Route, Target
 from cordboard.server.config import Trunk
 from cordboard.server.outbound_policy import OutboundPolicy
-from cordboard.server.targets import Targets
+from cordboard.server.resolver import Resolver
+from cordboard.server.targets import Targets, Way
+from cordboard.server.trunks import Trunks
 from cordboard.sip.endpoint import Endpoint
 
 PUBLIC = "93.184.216.34"
@@ -32,15 +34,38 @@ async def lookup(host: str, port: int) -> list[str]:
     return NAMES[host]
 
 
-def targets(*, private: bool = False, local_address: str = "127.0.0.1", **trunks: Trunk) -> Targets:
+def targets(
+    *, private: bool = False, versions: tuple[int, ...] = (4,), transport: str = "UDP", **trunks: Trunk
+) -> Targets:
     policy = OutboundPolicy(
         allow_private=private, hosts={"phones.test": "127.0.0.9", "fixed.example.com": PUBLIC}, lookup=lookup
     )
-    return Targets(policy, trunks, {"phones.test": 5099}, local_address=local_address)
+    resolver = Resolver(
+        policy,
+        fixed_ports={"phones.test": 5099},
+        default_transport=transport,
+        versions=versions,
+        random=lambda: 0.0,
+    )
+    return Targets(resolver, Trunks(trunks, random=lambda: 0.0, clock=lambda: 0.0))
+
+
+def order(to: str, kind: str = "sip", *, redirects: tuple[str, ...] = (), **fields: Any) -> ResolveTarget:
+    return ResolveTarget(
+        call_id="c", destination=Destination(kind=kind, to=to, **fields), redirects=redirects
+    )
 
 
 async def found(to: str, made: Targets | None = None, kind: str = "sip", **fields: Any) -> Route | Ending:
-    return await (made or targets()).find(Destination(kind=kind, to=to, **fields))
+    made = made or targets()
+    answer = made.find_at_once(order(to, kind, **fields), "+15550000000")
+    return await made.find(answer) if isinstance(answer, Way) else answer
+
+
+async def first(to: str, made: Targets | None = None, kind: str = "sip", **fields: Any) -> Target:
+    route = await found(to, made, kind, **fields)
+    assert isinstance(route, Route), route
+    return route.targets[0]
 
 
 async def cause(to: str, made: Targets | None = None, kind: str = "sip") -> str:
@@ -70,28 +95,76 @@ async def cause(to: str, made: Targets | None = None, kind: str = "sip") -> str:
 async def test_a_sip_uri_goes_to_its_host_without_header_fields(
     to: str, endpoint: tuple[str, int], request_uri: str
 ) -> None:
-    expected = Route(targets=(Target(request_uri=request_uri, endpoint=Endpoint("UDP", *endpoint)),))
-    assert await found(to) == expected
+    target = await first(to)
+    assert (target.request_uri, target.endpoint) == (request_uri, Endpoint("UDP", *endpoint))
 
 
 async def test_a_name_with_a_fixed_port_gives_it_where_the_uri_names_none() -> None:
     made = targets(private=True)
-    first, second = (
-        await found("sip:alice@Phones.test", made),
-        await found("sip:alice@phones.test:6000", made),
-    )
-    assert isinstance(first, Target)
-    assert isinstance(second, Target)
-    assert first.endpoint == Endpoint("UDP", "127.0.0.9", 5099)
-    assert second.endpoint == Endpoint("UDP", "127.0.0.9", 6000)
+    assert (await first("sip:alice@Phones.test", made)).endpoint == Endpoint("UDP", "127.0.0.9", 5099)
+    assert (await first("sip:alice@phones.test:6000", made)).endpoint == Endpoint("UDP", "127.0.0.9", 6000)
 
 
 def test_an_address_needs_no_waiting_and_a_name_does() -> None:
     made = targets()
-    assert isinstance(made.find_at_once(Destination(kind="sip", to=f"sip:bob@{PUBLIC}")), Target)
-    assert isinstance(made.find_at_once(Destination(kind="sip", to="sip:bob@10.0.0.1")), Ending)
-    assert isinstance(made.find_at_once(Destination(kind="phone", to="+1555")), Ending)
-    assert made.find_at_once(Destination(kind="sip", to="sip:bob@pbx.example.com")) is None
+    assert isinstance(made.find_at_once(order(f"sip:bob@{PUBLIC}")), Route)
+    assert isinstance(made.find_at_once(order("sip:bob@10.0.0.1")), Ending)
+    assert isinstance(made.find_at_once(order("+1555", "phone")), Ending)
+    assert isinstance(made.find_at_once(order("sip:bob@pbx.example.com")), Way)
+
+
+@pytest.mark.parametrize(
+    ("to", "default", "endpoint"),
+    [
+        ("sips:bob@pbx.example.com", "UDP", Endpoint("TLS", PUBLIC, 5061, "pbx.example.com")),
+        (f"sips:bob@{PUBLIC}:5099", "UDP", Endpoint("TLS", PUBLIC, 5099, PUBLIC)),
+        ("sip:bob@pbx.example.com;transport=tcp", "UDP", Endpoint("TCP", PUBLIC, 5060)),
+        ("sips:bob@pbx.example.com;transport=tcp", "UDP", Endpoint("TLS", PUBLIC, 5061, "pbx.example.com")),
+        ("sip:bob@pbx.example.com;transport=TLS", "UDP", Endpoint("TLS", PUBLIC, 5061, "pbx.example.com")),
+        ("sip:bob@pbx.example.com", "TLS", Endpoint("TLS", PUBLIC, 5061, "pbx.example.com")),
+        (f"sip:bob@{PUBLIC}", "TCP", Endpoint("TCP", PUBLIC, 5060)),
+    ],
+)
+async def test_the_uri_says_the_transport_else_the_configuration(
+    to: str, default: str, endpoint: Endpoint
+) -> None:
+    assert (await first(to, targets(transport=default))).endpoint == endpoint
+
+
+async def test_large_requests_have_a_stream_to_go_by_unless_the_uri_insists_on_udp() -> None:
+    assert (await first("sip:bob@pbx.example.com")).large == Endpoint("TCP", PUBLIC, 5060)
+    assert (await first("sip:bob@pbx.example.com;transport=udp")).large is None
+    assert (await first("sip:bob@pbx.example.com;transport=tcp")).large is None
+
+
+# ---------------------------------------------------------------- redirections
+
+
+async def test_contacts_of_a_redirection_are_dialled_like_other_uris() -> None:
+    contacts = ("tel:+1555", "sip:c@pbx.example.com:5070?Subject=x", f"sip:+15551234567@{PUBLIC}")
+    route = await found("sip:bob@pbx.example.com", redirects=contacts, username="bob", password="secret")
+    assert isinstance(route, Route)
+    assert [(t.request_uri, t.endpoint.port, t.credentials) for t in route.targets] == [
+        ("sip:c@pbx.example.com:5070", 5070, None),
+        (f"sip:+15551234567@{PUBLIC}", 5060, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        ("sip:c@10.0.0.1", "policy_refused"),
+        ("sip:c@mixed.example.com", "policy_refused"),
+        ("sip:c@169.254.169.254:80;transport=tcp", "policy_refused"),
+        ("tel:+19005551234", "transport_unsupported"),
+        ("https://example.com/", "transport_unsupported"),
+        ("sip:c@nowhere.example.com", "dns_failed"),
+    ],
+)
+async def test_a_redirection_to_where_nobody_may_go_is_not_followed(contact: str, expected: str) -> None:
+    end = await found("sip:bob@pbx.example.com", redirects=(contact,))
+    assert isinstance(end, Ending)
+    assert end.cause == expected
 
 
 @pytest.mark.parametrize(
@@ -130,9 +203,7 @@ async def test_metadata_addresses_are_out_of_reach_even_where_private_ones_are_a
 @pytest.mark.parametrize(
     ("to", "named"),
     [
-        ("sips:bob@pbx.example.com", "sips"),
-        ("sip:bob@pbx.example.com;transport=tcp", "transport=tcp"),
-        ("sip:bob@169.254.169.254:80;transport=TLS", "transport=tls"),
+        ("sips:bob@pbx.example.com;transport=udp", "transport=udp"),
         ("tel:+1555", "tel"),
         ("sip:bob@pbx.example.com;transport=ws", "transport=ws"),
     ],
@@ -176,27 +247,28 @@ async def test_a_name_that_does_not_exist_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("local", "to", "address"),
+    ("versions", "to", "address"),
     [
-        ("127.0.0.1", "sip:a@both.example.com", PUBLIC),
-        ("::1", "sip:a@both.example.com", "2606:2800::1"),
-        ("127.0.0.1", "sip:a@six.example.com", None),
-        ("::1", "sip:a@pbx.example.com", None),
-        ("127.0.0.1", "sip:a@[2606:2800::1]", None),
-        ("::1", "sip:a@[2606:2800::1]:5070", "2606:2800::1"),
+        ((4,), "sip:a@both.example.com", PUBLIC),
+        ((6,), "sip:a@both.example.com", "2606:2800::1"),
+        ((4, 6), "sip:a@both.example.com", "2606:2800::1"),
+        ((4,), "sip:a@six.example.com", None),
+        ((6,), "sip:a@pbx.example.com", None),
+        ((4,), "sip:a@[2606:2800::1]", None),
+        ((6,), "sip:a@[2606:2800::1]:5070", "2606:2800::1"),
     ],
 )
 async def test_only_addresses_that_the_socket_can_send_to_are_taken(
-    local: str, to: str, address: str | None
+    versions: tuple[int, ...], to: str, address: str | None
 ) -> None:
-    result = await found(to, targets(local_address=local))
+    result = await found(to, targets(versions=versions))
     if address is None:
         assert isinstance(result, Ending)
         assert result.cause == "bad_destination"
         assert "IPv4" in result.sentence
     else:
-        assert isinstance(result, Target)
-        assert result.endpoint.address == address
+        assert isinstance(result, Route)
+        assert result.targets[0].endpoint.address == address
 
 
 # ---------------------------------------------------------------- phone numbers
@@ -216,15 +288,14 @@ async def test_the_first_trunk_that_allows_a_number_gets_it() -> None:
         uk=Trunk(address="pbx.example.com:5061", allowed_prefixes=("+44",)),
         us=Trunk(address=PUBLIC, allowed_prefixes=("+1", "+44")),
     )
-    uk, us = await found("+4420", made, "phone"), await found("+1555", made, "phone")
-    assert isinstance(uk, Route)
-    assert isinstance(us, Route)
-    assert uk.targets[0] == Target(
-        request_uri="sip:+4420@pbx.example.com:5061", endpoint=Endpoint("UDP", PUBLIC, 5061), is_phone=True
+    uk, us = await first("+4420", made, "phone"), await first("+1555", made, "phone")
+    assert (uk.request_uri, uk.endpoint) == (
+        "sip:+4420@pbx.example.com:5061",
+        Endpoint("UDP", PUBLIC, 5061),
     )
-    assert us.targets[0] == Target(
-        request_uri=f"sip:+1555@{PUBLIC}", endpoint=Endpoint("UDP", PUBLIC, 5060), is_phone=True
-    )
+    assert (us.request_uri, us.endpoint) == (f"sip:+1555@{PUBLIC}", Endpoint("UDP", PUBLIC, 5060))
+    assert uk.is_phone
+    assert us.is_phone
     assert await cause("+882", made, "phone") == "prefix_not_allowed"
 
 
@@ -234,7 +305,6 @@ async def test_a_trunk_passes_the_policy_too() -> None:
 
 
 async def test_an_ipv6_trunk_is_written_with_brackets() -> None:
-    made = targets(local_address="::1", t=Trunk(address="[2606:2800::1]:5061", allowed_prefixes=("+",)))
-    target = await found("+1555", made, "phone")
-    assert isinstance(target, Target)
+    made = targets(versions=(6,), t=Trunk(address="[2606:2800::1]:5061", allowed_prefixes=("+",)))
+    target = await first("+1555", made, "phone")
     assert target.request_uri == "sip:+1555@[2606:2800::1]:5061"

@@ -7,6 +7,7 @@ checked.  Cloud metadata services are out of reach whatever the configuration sa
 from __future__ import annotations
 
 import asyncio
+import copy
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -62,6 +63,16 @@ class OutboundPolicy:
         if parsed is None:
             return Verdict(False, f"{address!r} is not an IP address.")
         return self._check(parsed)
+
+    def with_lookup(self, lookup: Lookup) -> OutboundPolicy:
+        """The same rules for names that are looked up in another way."""
+        other = copy.copy(self)
+        other._lookup = lookup
+        return other
+
+    def is_fixed(self, host: str) -> bool:
+        """The configuration names its address."""
+        return _key(host) in self._hosts
 
     async def resolve(self, host: str, port: int) -> list[str]:
         """The checked addresses of a host, in order of preference.

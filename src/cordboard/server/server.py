@@ -34,12 +34,14 @@ from cordboard.server.recording_links import RecordingLinks
 from cordboard.server.recordings import Recordings
 from cordboard.server.recovery import recover
 from cordboard.server.routes import RouteTable
+from cordboard.server.sip_setup import make_targets, told
 from cordboard.server.sip_sockets import UdpSocket
+from cordboard.server.sip_transports import SipTransports
 from cordboard.server.sounds import HoldMusic, Sounds
 from cordboard.server.speech import Speech
 from cordboard.server.sqlite_store import SqliteStore
 from cordboard.server.taps import Taps
-from cordboard.server.targets import Targets
+from cordboard.server.trunks import Trunks
 from cordboard.server.webhook_sender import WebhookSender
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.stack import SipStack
@@ -76,7 +78,8 @@ class Server:
         self.http: HttpServer
         self.recordings: Recordings
         self.recorder: Recorder
-        self.socket: UdpSocket
+        self.transports: SipTransports
+        self.trunks: Trunks
         self._is_running = False
         self._closing = AsyncExitStack()
         """What must be ended again, in the reverse order of its start."""
@@ -91,6 +94,11 @@ class Server:
     @property
     def data_directory(self) -> Path:
         return self._directory / self.config.server.data_directory
+
+    @property
+    def socket(self) -> UdpSocket:
+        """SIP over UDP."""
+        return self.transports.udp
 
     # ------------------------------------------------------------ start
 
@@ -114,15 +122,18 @@ class Server:
         self.sender = WebhookSender(self.store, policy, signing_key=self.config.server.signing_key)
         closing.push_async_callback(self.sender.stop)
         self.recorder = Recorder(self.store, self.sender, new_id)
-        self.socket = UdpSocket(
-            self.config.sip.address, self.config.sip.port, self._received, self._unreachable
+        self.transports = SipTransports(
+            self.config.sip,
+            on_message=self._received,
+            on_failure=self._unreachable,
+            directory=self._directory,
         )
-        closing.callback(self.socket.close)
+        closing.push_async_callback(self.transports.close)
         await self._start_http()
         self.exchange = self._make_exchange(policy, ports)
         self.media = self._make_media()
         closing.push_async_callback(self.media.stop)
-        self.exchange.attach(self.socket.send, self.media)
+        self.exchange.attach(self.transports.send, self.media)
         closing.push_async_callback(self.exchange.stop)
         await self.media.start()
         evaluate("1", {})  # the first evaluation in a thread makes its context
@@ -130,8 +141,8 @@ class Server:
         await self.sender.start()
         left_behind = await asyncio.to_thread(self._recording_files.orphans)
         # Only now: a call that came earlier would find no media, and recovery would close it.
-        self.socket.listen()
-        closing.callback(self.socket.close)  # and first of all when it stops
+        self.transports.listen()
+        closing.push_async_callback(self.transports.close)  # and first of all when it stops
         finishing = asyncio.create_task(self.recordings.finish(left_behind))
         closing.push_async_callback(_cancelled, finishing)
         housekeeping = asyncio.create_task(self._keep_house())
@@ -164,9 +175,13 @@ class Server:
 
     def _make_exchange(self, policy: OutboundPolicy, ports: dict[str, int]) -> Exchange:
         config = self.config
-        local = self.socket.local
+        first, *others = told(config.sip, self.transports.local)
+        targets, self.trunks = make_targets(
+            config, policy, trunks=self._trunks(), ports=ports, local=self.transports.local
+        )
         stack = SipStack(
-            local=local._replace(address=config.sip.public_address or local.address),
+            local=first,
+            also=others,
             token=new_token,
             user_agent="Cordboard",
             # Twice the legs: sessions of legs that are over are still being seen off.
@@ -182,13 +197,13 @@ class Server:
         legs = SipLegs(
             stack,
             ours,
-            may_call=source_filter(config.sip.allowed_sources),
+            may_call=source_filter(_callers(config)),
             max_legs=config.server.max_calls,
             rules=leg_rules(config),
         )
         return Exchange(
             legs=legs,
-            targets=Targets(policy, self._trunks(), ports, local_address=local.address),
+            targets=targets,
             recorder=self.recorder,
             documents=DocumentFetcher(policy, signing_key=config.server.signing_key),
             call_media=partial(self._make_call_media, policy),
@@ -266,8 +281,8 @@ class Server:
     def _received(self, data: bytes, source: Endpoint) -> None:
         self.exchange.received(data, source)
 
-    def _unreachable(self, destination: Endpoint) -> None:
-        self.exchange.unreachable(destination)
+    def _unreachable(self, destination: Endpoint, sentence: str) -> None:
+        self.exchange.unreachable(destination, sentence)
 
     async def _keep_house(self) -> None:
         """Each second: take over changed files, say what went wrong inside; each day: drop old records."""
@@ -315,6 +330,12 @@ class Server:
             await asyncio.wait_for(done, seconds)
         except TimeoutError:
             _log.info("not everything was finished within %.0f s", seconds)
+
+
+def _callers(config: Config) -> tuple[str, ...]:
+    """Who may place calls: the allowed sources, and those of every trunk."""
+    of_trunks = (source for trunk in config.trunks.values() for source in trunk.allowed_sources)
+    return (*config.sip.allowed_sources, *of_trunks)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -60,6 +60,11 @@ class SipTransports:
         sockets = [udp.local for udp in self._udp.values()]
         return (*sockets, *(listener.local for listener in self._listeners))
 
+    @property
+    def udp(self) -> UdpSocket:
+        """The first UDP socket."""
+        return next(iter(self._udp.values()))
+
     def listen(self) -> None:
         """From now on messages are handed up."""
         for udp in self._udp.values():

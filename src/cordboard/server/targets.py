@@ -1,4 +1,4 @@
-"""Where an outbound leg goes: trunk or SIP URI to a checked address.
+"""Where an outbound leg goes: a trunk, a SIP URI or a redirection, to checked addresses.
 
 Phone numbers leave only through a trunk that allows their prefix; every address passes the outbound policy,
 and the address that was checked is the one that the INVITE goes to.
@@ -6,133 +6,177 @@ and the address that was checked is the one that the INVITE goes to.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Mapping
 
 import msgspec
 
-from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
-from cordboard.legs.outputs import Route, Target
-from cordboard.server.config import Trunk, split_host
-from cordboard.server.outbound_policy import OutboundPolicy, PolicyError
+from cordboard.legs.outputs import ResolveTarget, Route, Target, Terms
+from cordboard.server.config import split_host
+from cordboard.server.outbound_policy import PolicyError
+from cordboard.server.resolver import MAX_HOPS, Hop, NoRouteError, Resolver, Wanted
+from cordboard.server.trunks import Chosen, Trunks
+from cordboard.sip.credentials import Credentials
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.uri import Uri, UriError
 
-_DEFAULT_PORT = 5060
 _HOST = re.compile(r"[A-Za-z0-9._\-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+MAX_CONTACTS = 5
 
 
 class Targets:
-    """Finds the target of a destination: at once where no name has to be looked up."""
+    """Finds the targets of a destination: at once where no name has to be looked up."""
 
-    def __init__(
-        self,
-        policy: OutboundPolicy,
-        trunks: Mapping[str, Trunk],
-        ports: Mapping[str, int],
-        *,
-        local_address: str = "127.0.0.1",
-    ) -> None:
-        """`ports`: of host names that have a fixed one; they hold where a URI names none.
-
-        `local_address`: of the SIP socket, which reaches only addresses of its own IP version.
-        """
-        self._policy = policy
+    def __init__(self, resolver: Resolver, trunks: Trunks) -> None:
+        self._resolver = resolver
         self._trunks = trunks
-        self._ports = ports
-        self._is_v6 = ":" in local_address
 
-    def find_at_once(self, destination: Destination) -> Route | Ending | None:
-        """The target or the reason against it; None when a host name must be resolved first."""
-        plan = self._plan(destination)
-        if isinstance(plan, Ending):
-            return plan
-        try:
-            ipaddress.ip_address(plan.host)
-        except ValueError:
-            return None
-        verdict = self._policy.check_address(plan.host)
-        if not verdict.allowed:
-            return ending("policy_refused", who=destination.to, detail=verdict.sentence)
-        return self._target(plan, [plan.host], destination)
+    def find_at_once(self, order: ResolveTarget, caller: str = "") -> Route | Ending | Way:
+        """The targets or the reason against them; a `Way` for `find` when a name must be resolved first.
 
-    async def find(self, destination: Destination) -> Route | Ending:
-        """The same, with the name looked up."""
-        plan = self._plan(destination)
-        if isinstance(plan, Ending):
-            return plan
-        try:
-            addresses = await self._policy.resolve(plan.host, plan.port)
-        except PolicyError as error:
-            return ending("policy_refused", who=destination.to, detail=str(error))
-        except OSError as error:
-            return ending("dns_failed", who=destination.to, detail=error.strerror or str(error))
-        return self._target(plan, addresses, destination)
+        `caller`: the number or URI that the call is to present.
+        """
+        way = self._way(order, caller)
+        if isinstance(way, Ending):
+            return way
+        located: list[tuple[_Plan, list[Hop]]] = []
+        for plan in way.plans:
+            try:
+                hops = self._resolver.locate_at_once(plan.wanted)
+            except OSError as error:
+                return _refused(error, way.who)
+            if hops is None:
+                return way
+            located.append((plan, hops))
+        return _route(way, located)
 
-    def _target(self, plan: _Plan, addresses: list[str], destination: Destination) -> Route | Ending:
-        """The first address that the SIP socket can send to."""
-        for address in addresses:
-            if (":" in address) is self._is_v6:
-                return Route(targets=(plan.target(address),))
-        ours, theirs = ("IPv6", "IPv4") if self._is_v6 else ("IPv4", "IPv6")
-        detail = f"{plan.host} has only {theirs} addresses, and this server's SIP address is {ours}."
-        return ending("bad_destination", who=destination.to, detail=detail)
+    async def find(self, way: Way) -> Route | Ending:
+        """The same, with the names looked up."""
+        located: list[tuple[_Plan, list[Hop]]] = []
+        failure: Ending | None = None
+        for plan in way.plans:
+            try:
+                located.append((plan, await self._resolver.locate(plan.wanted)))
+            except OSError as error:
+                failure = failure or _refused(error, way.who)
+        return _route(way, located) if located or failure is None else failure
 
-    # ------------------------------------------------------------ inside
+    def release(self, call_id: str) -> None:
+        """The call is over: its place on a trunk is free."""
+        self._trunks.release(call_id)
 
-    def _plan(self, destination: Destination) -> _Plan | Ending:
+    # ------------------------------------------------------------ the way
+
+    def _way(self, order: ResolveTarget, caller: str) -> Way | Ending:
+        destination = order.destination
         if destination.problem:
             return ending("bad_destination", who=destination.to, detail=destination.problem)
+        if order.redirects:
+            return _redirected(order)
         if destination.kind == "phone":
-            return self._through_trunk(destination.to)
-        return self._to_uri(destination.to)
+            return self._through_trunk(order, caller)
+        plan = _to_uri(destination.to, destination.to)
+        return plan if isinstance(plan, Ending) else Way(who=destination.to, plans=(plan,))
 
-    def _through_trunk(self, number: str) -> _Plan | Ending:
-        if not self._trunks:
-            return ending("no_trunk", who=number)
-        for trunk in self._trunks.values():
-            if any(number.startswith(prefix) for prefix in trunk.allowed_prefixes):
-                host, port = split_host(trunk.address, _DEFAULT_PORT)
-                uri = f"sip:{number}@{_bracketed(host)}"
-                return _Plan(host, port, f"{uri}:{port}" if port != _DEFAULT_PORT else uri, is_phone=True)
-        return ending("prefix_not_allowed", who=number)
+    def _through_trunk(self, order: ResolveTarget, caller: str) -> Way | Ending:
+        number = order.destination.to
+        chosen = self._trunks.choose(order.call_id, order.destination, caller, order.failed_trunks)
+        if isinstance(chosen, Ending):
+            return chosen
+        return Way(who=number, plans=(_trunk_plan(chosen),), terms=chosen.terms)
 
-    def _to_uri(self, text: str) -> _Plan | Ending:
-        try:
-            uri = Uri.parse(text)
-        except UriError as error:
-            return ending("bad_destination", who=text, detail=str(error))
-        transport = (uri.params.get("transport") or "udp").lower()
-        if uri.scheme != "sip" or transport != "udp":
-            wanted = uri.scheme if uri.scheme != "sip" else f"transport={transport}"
-            return ending("transport_unsupported", who=text, detail=wanted)
-        host = (uri.params.get("maddr") or uri.host).strip("[]")
-        if not _HOST.fullmatch(host):
-            return ending(
-                "bad_destination", who=text, detail=f"{host[:64]!r} is neither a name nor an address."
-            )
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A host to reach, and what goes into the INVITE for it."""
+
+    wanted: Wanted
+    uri: str
+    is_phone: bool = False
+    credentials: Credentials | None = None
+    """Of a trunk; those of a destination the leg knows itself."""
+
+    def target(self, hop: Hop) -> Target:
+        name = self.wanted.host if hop.transport == "TLS" else ""
+        # RFC 3261 section 18.1.1: over 1,300 bytes by TCP, unless the URI insists on UDP.
+        by_tcp = hop.transport == "UDP" and self.wanted.transport is None
+        return Target(
+            request_uri=self.uri,
+            endpoint=Endpoint(hop.transport, hop.address, hop.port, name),
+            is_phone=self.is_phone,
+            credentials=self.credentials,
+            large=Endpoint("TCP", hop.address, hop.port) if by_tcp else None,
+        )
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """What has been decided before any name is looked up."""
+
+    who: str
+    plans: tuple[_Plan, ...]
+    terms: Terms | None = None
+
+
+def _route(way: Way, located: list[tuple[_Plan, list[Hop]]]) -> Route:
+    targets = [plan.target(hop) for plan, hops in located for hop in hops]
+    return Route(targets=tuple(targets[:MAX_HOPS]), terms=way.terms)
+
+
+def _redirected(order: ResolveTarget) -> Way | Ending:
+    """Contacts of a 3xx: SIP URIs like any other, and no credentials for hosts that they name."""
+    who = order.destination.to
+    plans: list[_Plan] = []
+    problem: Ending | None = None
+    for contact in order.redirects[:MAX_CONTACTS]:
+        plan = _to_uri(contact, who, is_phone=order.destination.kind == "phone")
+        if isinstance(plan, Ending):
+            problem = problem or plan
+        else:
+            plans.append(plan)
+    if not plans:
+        return problem or ending("redirected", who=who)
+    return Way(who=who, plans=tuple(plans))
+
+
+def _to_uri(text: str, who: str, *, is_phone: bool = False) -> _Plan | Ending:
+    try:
+        uri = Uri.parse(text)
+    except UriError as error:
+        return ending("bad_destination", who=who, detail=str(error))
+    named = uri.params.get("transport")
+    transport = _TRANSPORTS.get((named or "udp").lower())
+    secure = uri.scheme == "sips"
+    if not uri.is_sip or transport is None or (secure and named and transport == "UDP"):
+        wanted = f"transport={(named or '').lower()}" if uri.is_sip else uri.scheme
+        return ending("transport_unsupported", who=who, detail=wanted)
+    host = (uri.params.get("maddr") or uri.host).strip("[]")
+    if not _HOST.fullmatch(host):
+        return ending("bad_destination", who=who, detail=f"{host[:64]!r} is neither a name nor an address.")
+    return _Plan(
+        wanted=Wanted(host=host, port=uri.port, transport=transport if named else None, secure=secure),
         # URI headers would become header fields of the INVITE: only the plan's own headers may.
-        dialled = str(msgspec.structs.replace(uri, headers={}))
-        return _Plan(host, uri.port or self._ports.get(host.lower().rstrip("."), _DEFAULT_PORT), dialled)
+        uri=str(msgspec.structs.replace(uri, headers={})),
+        is_phone=is_phone,
+    )
 
 
-class _Plan:
-    """A host to reach, and the Request-URI for it."""
-
-    __slots__ = ("_is_phone", "_uri", "host", "port")
-
-    def __init__(self, host: str, port: int, uri: str, *, is_phone: bool = False) -> None:
-        self.host = host
-        self.port = port
-        self._uri = uri
-        self._is_phone = is_phone
-
-    def target(self, address: str) -> Target:
-        endpoint = Endpoint("UDP", address, self.port)
-        return Target(request_uri=self._uri, endpoint=endpoint, is_phone=self._is_phone)
+def _trunk_plan(chosen: Chosen) -> _Plan:
+    host, port = split_host(chosen.trunk.address, 0)
+    transport = chosen.trunk.transport
+    params = {"transport": transport} if transport in ("tcp", "tls") else {}
+    uri = Uri(user=chosen.number, host=host, port=port if port not in (0, 5060) else None, params=params)
+    return _Plan(
+        wanted=Wanted(host=host, port=port or None, transport=_TRANSPORTS.get(transport or "")),
+        uri=str(uri),
+        is_phone=True,
+        credentials=chosen.credentials,
+    )
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _refused(error: OSError, who: str) -> Ending:
+    detail = error.strerror or str(error)
+    if isinstance(error, PolicyError):
+        return ending("policy_refused", who=who, detail=detail)
+    if isinstance(error, NoRouteError):
+        return ending("bad_destination", who=who, detail=detail)
+    return ending("dns_failed", who=who, detail=detail)

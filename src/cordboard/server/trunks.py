@@ -1,0 +1,202 @@
+"""Which trunk carries a call to a phone number: prefixes, priority, weight, price, limits.
+
+A trunk is closed until prefixes are allowed.  A call holds its place on a trunk from its choice until
+`release`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from cordboard.call.codec_wish import read_codecs
+from cordboard.call.plan import Destination
+from cordboard.call.reasons import Ending, ending
+from cordboard.legs.outputs import Terms
+from cordboard.server.address_rules import source_filter
+from cordboard.server.config import Rewrite, Trunk
+from cordboard.server.resolver import draw
+from cordboard.sip.credentials import Credentials
+from cordboard.sip.uri import Uri, UriError
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """A trunk, and the call as it wants it."""
+
+    name: str
+    trunk: Trunk
+    number: str
+    terms: Terms
+    credentials: Credentials | None
+
+
+class Trunks:
+    """`numbers`: those that may be presented, None = all; `random`: in [0, 1); `clock`: seconds."""
+
+    def __init__(
+        self,
+        trunks: Mapping[str, Trunk],
+        *,
+        numbers: Iterable[str] | None = None,
+        random: Callable[[], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._trunks = dict(trunks)
+        self._numbers = None if numbers is None else frozenset(numbers)
+        self._random = random
+        self._clock = clock
+        self._places: dict[str, str] = {}
+        """Trunk by call id."""
+        self._budgets: dict[str, tuple[float, float]] = {}
+        """By trunk: calls that may begin now, and when that was counted."""
+        self.down: dict[str, str] = {}
+        """Trunks that answer no OPTIONS or have refused to register, with the sentence why."""
+        self._sources = [(name, source_filter(t.allowed_sources)) for name, t in self._trunks.items()]
+
+    def of_source(self, address: str) -> str | None:
+        """The trunk whose calls come from this address."""
+        return next((name for name, is_inside in self._sources if is_inside(address)), None)
+
+    def calls(self, name: str) -> int:
+        """That hold a place on this trunk."""
+        return sum(1 for held in self._places.values() if held == name)
+
+    def choose(
+        self, call_id: str, destination: Destination, caller: str, failed: Iterable[str] = ()
+    ) -> Chosen | Ending:
+        """The trunk for a call, which has a place on it then; or why there is none."""
+        self.release(call_id)
+        found = self._candidates(destination, caller, frozenset(failed))
+        if isinstance(found, Ending):
+            return found
+        name = self._draw(found)
+        self._take_place(call_id, name)
+        return _chosen(name, self._trunks[name], destination.to, caller)
+
+    def release(self, call_id: str) -> None:
+        """The call is over, or goes another way."""
+        self._places.pop(call_id, None)
+
+    # ------------------------------------------------------------ which
+
+    def _candidates(
+        self, destination: Destination, caller: str, failed: frozenset[str]
+    ) -> list[str] | Ending:
+        number = destination.to
+        if not self._trunks:
+            return ending("no_trunk", who=number)
+        covering = [name for name, trunk in self._trunks.items() if covers(trunk, number)]
+        if not covering:
+            return ending("prefix_not_allowed", who=number)
+        if self._numbers is not None and _number_of(caller) not in self._numbers:
+            return ending("from_not_allowed", who=number, detail=f"from is {caller or 'missing'}")
+        affordable = [n for n in covering if _price_problem(self._trunks[n], destination) is None]
+        if not affordable:
+            problem = _price_problem(self._trunks[covering[0]], destination) or ""
+            return ending("price_too_high", who=number, detail=problem)
+        problems = {n: self._problem(n) for n in affordable if n not in failed}
+        usable = [n for n, problem in problems.items() if not problem]
+        if usable:
+            return usable
+        detail = "; ".join(f"{n}: {problem}" for n, problem in problems.items()) or "all have been tried"
+        return ending("trunk_unavailable", who=number, detail=detail)
+
+    def _problem(self, name: str) -> str:
+        """Why the trunk takes no call now; empty if it does."""
+        trunk = self._trunks[name]
+        if name in self.down:
+            return self.down[name]
+        if trunk.max_calls and self.calls(name) >= trunk.max_calls:
+            return f"it carries max_calls = {trunk.max_calls} already"
+        if trunk.max_calls_per_second and self._budget(name) < 1.0:
+            return f"max_calls_per_second = {trunk.max_calls_per_second:g} is reached"
+        return ""
+
+    def _draw(self, usable: list[str]) -> str:
+        first = min(self._trunks[name].priority for name in usable)
+        best = [name for name in usable if self._trunks[name].priority == first]
+        return draw(best, [self._trunks[name].weight for name in best], self._random)
+
+    # ------------------------------------------------------------ places
+
+    def _take_place(self, call_id: str, name: str) -> None:
+        self._places[call_id] = name
+        if self._trunks[name].max_calls_per_second:
+            self._budgets[name] = (self._budget(name) - 1.0, self._clock())
+
+    def _budget(self, name: str) -> float:
+        """What a second has brought in, a second's worth at most."""
+        rate = self._trunks[name].max_calls_per_second
+        most = max(1.0, rate)
+        budget, then = self._budgets.get(name, (most, self._clock()))
+        return min(most, budget + (self._clock() - then) * rate)
+
+
+def covers(trunk: Trunk, number: str) -> bool:
+    """A prefix of the trunk allows the number."""
+    return any(number.startswith(prefix) for prefix in trunk.allowed_prefixes)
+
+
+def rate_of(trunk: Trunk, number: str) -> float | None:
+    """US dollars a minute: of the longest prefix that fits; None: the table does not say."""
+    fitting = [prefix for prefix in trunk.rates if number.startswith(prefix)]
+    return trunk.rates[max(fitting, key=len)] if fitting else None
+
+
+def _price_problem(trunk: Trunk, destination: Destination) -> str | None:
+    limit = destination.max_price_per_minute
+    if limit is None:
+        return None
+    rate = rate_of(trunk, destination.to)
+    if rate is None:
+        return f"no trunk has a rate for it, and the limit is {limit:g} USD a minute"
+    return None if rate <= limit else f"it costs {rate:g} USD a minute, and the limit is {limit:g}"
+
+
+def _chosen(name: str, trunk: Trunk, number: str, caller: str) -> Chosen:
+    presented = trunk.from_user or rewritten(_number_of(caller), trunk.rewrite_from)
+    terms = Terms(
+        trunk=name,
+        from_=presented if presented != caller else None,
+        from_domain=trunk.from_domain,
+        codecs=read_codecs(trunk.codecs).wishes if trunk.codecs else (),
+        encryption=trunk.encryption,
+        two_media_lines=trunk.two_media_lines,
+        dtmf=trunk.dtmf,
+        session_timeout=trunk.session_timeout,
+        asserted_identity=trunk.asserted_identity,
+    )
+    return Chosen(
+        name=name,
+        trunk=trunk,
+        number=rewritten(number, trunk.rewrite_to),
+        terms=terms,
+        credentials=credentials_of(trunk),
+    )
+
+
+def credentials_of(trunk: Trunk) -> Credentials | None:
+    """For its challenges."""
+    if trunk.username is None:
+        return None
+    return Credentials(username=trunk.username, password=trunk.password or "", realm=trunk.realm)
+
+
+def rewritten(number: str, rules: Iterable[Rewrite]) -> str:
+    """By the first pattern that is found in it."""
+    for pattern, replacement in rules:
+        if re.search(pattern, number):
+            return re.sub(pattern, replacement, number, count=1)
+    return number
+
+
+def _number_of(caller: str) -> str:
+    """Of a SIP URI the user."""
+    if not caller.lower().startswith(("sip:", "sips:")):
+        return caller
+    try:
+        return Uri.parse(caller).user or ""
+    except UriError:
+        return caller
