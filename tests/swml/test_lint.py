@@ -179,6 +179,17 @@ def test_speech_without_an_engine_is_warned_of() -> None:
     assert "no engine" in message
 
 
+def test_the_only_step_that_cannot_be_read_is_the_only_finding() -> None:
+    assert found("- plya: x") == [(3, "error", "unknown method")]
+
+
+def test_a_section_that_is_no_list_hides_no_mistake_of_another() -> None:
+    assert found("- plya: x", "  sub: 5\n") == [
+        (3, "error", "unknown method"),
+        (4, "error", "wrong type"),
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "a: b", "sections: 5", "{", b"\xff", "sections: {main: [" + "[" * 500])
 def test_a_text_that_is_no_document_is_one_error(text: Any) -> None:
     (finding,) = lint(text, source="a")

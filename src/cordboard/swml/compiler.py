@@ -16,19 +16,15 @@ from cordboard.swml.checking import CompileInline, Path, read
 from cordboard.swml.conditions import Condition, compile_condition
 from cordboard.swml.confirm_steps import fault_of
 from cordboard.swml.limits import MAX_NESTING
-from cordboard.swml.literals import mistakes
 from cordboard.swml.methods import METHODS, UNBUILT
 from cordboard.swml.methods.method import Method
-from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, key_position, plain
+from cordboard.swml.nodes import Mapping, Node, Position, Scalar, Sequence, plain
 from cordboard.swml.problems import DocumentError, MethodError, Note, dotted, nearest, shown
 from cordboard.swml.program import Argument, Block, Branches, Document, Inline, Step, Switch
 from cordboard.swml.properties import STRUCTURE, Kind, Property, Shape
 from cordboard.swml.remarks import remarks
-from cordboard.swml.reporter import Place, Reporter, joined, value_position
+from cordboard.swml.reporter import CheckExpression, Place, Reporter, unchecked
 from cordboard.swml.shorthand import as_mapping, labels_of, text_of
-
-CheckExpression = Callable[[str], str | None]
-"""Says what is wrong with the syntax of a JavaScript expression."""
 
 LoadInline = Callable[[str], Document]
 """Reads a document that stands inside another.  Raises `DocumentError`."""
@@ -43,14 +39,23 @@ class Compiler(Reporter):
         self, source: str, load_inline: LoadInline, *, check_expression: CheckExpression | None = None
     ) -> None:
         """With `check_expression` all that is worth saying is found, not only what matters at run time."""
-        super().__init__(source)
+        super().__init__(source, check_expression or unchecked)
         self._load_inline = load_inline
         self._thorough = check_expression is not None
-        self._check_expression = check_expression or _unchecked
 
     # ------------------------------------------------ the document
 
     def document(self, root: Node | None) -> Document:
+        """Raises `DocumentError`; where all findings are wanted, it is one of them."""
+        try:
+            return self._document(root)
+        except DocumentError as error:
+            if not self._thorough:
+                raise
+            self.warnings.append(error.finding)
+            return Document(source=self.source, sections={}, warnings=tuple(self.warnings))
+
+    def _document(self, root: Node | None) -> Document:
         if not isinstance(root, Mapping):
             self._not_a_document(root)
         for key, position in root.keys.items():
@@ -103,7 +108,7 @@ class Compiler(Reporter):
         blocks = {
             name: self.block(item, Place(f"sections.{name}", name)) for name, item in node.entries.items()
         }
-        if not blocks["main"].steps:
+        if not blocks["main"].steps and not (self._thorough and self.warnings):
             at = node.entries["main"].position
             self.refuse(codes.SECTION_EMPTY, "there is no step to run", at, "sections.main")
         return blocks
@@ -187,7 +192,7 @@ class Compiler(Reporter):
         parts: dict[str, Any] = {}
         fault: MethodError | None = None
         if self._thorough:
-            self._check_literals(node, method.shape, place)
+            self.check_literals(node, method.shape, place)
         try:
             if method.whole:
                 values["value"] = plain(node)
@@ -221,7 +226,7 @@ class Compiler(Reporter):
             notes = [*notes, *method.advise(values)]
         if self._thorough:
             whole = dict(template.items)["value"] if method.whole and not constant else template
-            self._check_expressions(whole, node, place)
+            self.check_expressions(whole, node, place)
         else:
             notes = [note for note in notes if not note.lint_only]
         self.report(node, place, notes, fault)
@@ -234,13 +239,6 @@ class Compiler(Reporter):
             notes=tuple(notes),
             fault=fault,
         )
-
-    def _check_expressions(self, template: Any, node: Node, place: Place) -> None:
-        for path, found in expressions.expressions_of(template):
-            problem = found.problem or self._check_expression(found.source)
-            if problem:
-                position = value_position(node, path)
-                self.warn(codes.JS_ERROR, f"`{found.source[:80]}`: {problem}", position, joined(place, path))
 
     def _properties(
         self,
@@ -281,21 +279,6 @@ class Compiler(Reporter):
             return Inline(document=self._load_inline(str(node.value)))
         except DocumentError as error:
             return Inline(fault=MethodError(error.code, f"{dotted(path)}: {error}", path=path))
-
-    def _check_literals(self, node: Node, shape: Shape, place: Place) -> None:
-        """All that can be said of the values as they are written, not only the first mistake."""
-        try:
-            full = as_mapping(node, shape) if shape.properties else None
-        except MethodError:
-            return
-        for error in mistakes(full, shape) if full is not None else ():
-            is_unknown = error.code == codes.PARAMETER_UNDEFINED
-            position = (key_position if is_unknown else value_position)(node, error.path)
-            more = {"found": error.found, "allowed": error.allowed}
-            severity = "warning" if is_unknown else "error"
-            self.warn(
-                error.code, error.message, position, joined(place, error.path), severity=severity, **more
-            )
 
     def _structure(
         self,
@@ -366,7 +349,7 @@ class Compiler(Reporter):
         value = node.value
         source = node.text or (("true" if value else "false") if isinstance(value, bool) else str(value))
         compiled = compile_condition(source)
-        problem = compiled.problem or (None if compiled.parts else self._check_expression(compiled.source))
+        problem = compiled.problem or (None if compiled.parts else self.check_expression(compiled.source))
         if self._thorough and problem:
             self.warn(codes.JS_ERROR, f"{method}: `{source[:80]}`: {problem}", node.position, "")
         return compiled
@@ -399,10 +382,6 @@ class Compiler(Reporter):
             self.cases(node.entries["case"], place.at(".case")) if "case" in node.entries else {},
             None if default is None else self.block(default, place.at(".default")),
         )
-
-
-def _unchecked(_: str) -> None:
-    return None
 
 
 def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> MethodError | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from cordboard.swml import codes, json_tree, yaml_tree
-from cordboard.swml.compiler import CheckExpression, Compiler
+from cordboard.swml.compiler import Compiler
 from cordboard.swml.limits import MAX_DOCUMENT
 from cordboard.swml.nodes import Node
 from cordboard.swml.problems import DocumentError, Finding
 from cordboard.swml.program import Document
+from cordboard.swml.reporter import CheckExpression
 
 __all__ = ["Document", "DocumentError", "Finding", "load"]
 

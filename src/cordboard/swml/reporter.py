@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import msgspec
 
 from cordboard.swml import codes, expressions
 from cordboard.swml.checking import Path
+from cordboard.swml.literals import mistakes
 from cordboard.swml.nodes import Node, Position, below, key_position, plain
 from cordboard.swml.problems import DocumentError, Finding, MethodError, Note, dotted, nearest, shown
+from cordboard.swml.properties import Shape
+from cordboard.swml.shorthand import as_mapping
+
+CheckExpression = Callable[[str], str | None]
+"""Says what is wrong with the syntax of a JavaScript expression."""
+
+
+def unchecked(_: str) -> None:
+    return None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -36,8 +47,9 @@ class Place(msgspec.Struct, frozen=True):
 class Reporter:
     """The findings of one document."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, check_expression: CheckExpression) -> None:
         self.source = source
+        self.check_expression = check_expression
         self.warnings: list[Finding] = []
 
     def report(self, node: Node, place: Place, notes: list[Note], fault: MethodError | None) -> None:
@@ -59,6 +71,28 @@ class Reporter:
                 severity="error",
             )
             self.warnings.append(finding)
+
+    def check_literals(self, node: Node, shape: Shape, place: Place) -> None:
+        """All that can be said of the values as they are written, not only the first mistake."""
+        try:
+            full = as_mapping(node, shape) if shape.properties else None
+        except MethodError:
+            return
+        for error in mistakes(full, shape) if full is not None else ():
+            is_unknown = error.code == codes.PARAMETER_UNDEFINED
+            position = (key_position if is_unknown else value_position)(node, error.path)
+            more = {"found": error.found, "allowed": error.allowed}
+            severity = "warning" if is_unknown else "error"
+            self.warn(
+                error.code, error.message, position, joined(place, error.path), severity=severity, **more
+            )
+
+    def check_expressions(self, template: Any, node: Node, place: Place) -> None:
+        for path, found in expressions.expressions_of(template):
+            problem = found.problem or self.check_expression(found.source)
+            if problem:
+                position = value_position(node, path)
+                self.warn(codes.JS_ERROR, f"`{found.source[:80]}`: {problem}", position, joined(place, path))
 
     def check_closed(self, values: dict[str, Any], node: Node, place: Place) -> None:
         if any(isinstance(value, str) and expressions.unclosed(value) for value in values.values()):
