@@ -7,18 +7,16 @@
 5. nothing is left playing, recording or tapped;
 6. a connect says `connecting`, then `failed`, or `connected` (again after a transfer) and `disconnected`.
 
-First every reachable order of one and two branches is walked through, down to the delivery of each single
-message between the calls, also with a confirm script, a hold and a transfer; then 10,000 seeded calls of one
-to four branches, in which all of that may happen, run in virtual time.
+Here every reachable order of one and two branches is walked through, down to the delivery of each single
+message between the calls, also with a confirm script, a hold and a transfer; `test_random_calls` runs 10,000
+seeded calls of one to four branches, in which all of that may happen.
 """
 
 from __future__ import annotations
 
 import itertools
-import random
-import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from types import NoneType
 from typing import Any
@@ -31,59 +29,43 @@ from cordboard.call.actions import (
     CallInfo,
     Connect,
     ConnectDone,
-    Finished,
     Hangup,
     Play,
     PlayItem,
-    Prompt,
-    RecordCall,
-    Recording,
-    Sleep,
 )
 from cordboard.call.call import Call
 from cordboard.call.effects import (
     AnswerLeg,
     CallOver,
-    CallStateChanged,
-    ConnectStateChanged,
     Dial,
     Effect,
     EndLeg,
     Join,
     PlayTo,
-    RecordStateChanged,
-    Report,
-    StartRecording,
     StopPlay,
     TellCall,
     Unjoin,
 )
 from cordboard.call.facts import (
-    Bridged,
     Fact,
     LegAnswered,
     LegEnded,
     LegHeld,
     LegRinging,
-    PeerConfirming,
     PlayFinished,
     TransferRequested,
 )
 from cordboard.call.peer import Peer
-from cordboard.call.plan import Confirm, ConnectPlan, Destination, Ringback
+from cordboard.call.plan import Confirm, ConnectPlan, Destination
 from cordboard.call.reasons import Ending, ending, ending_of_status
 from cordboard.call.workshop import Workshop
-from cordboard.testing.recording_legs import GIVE_UP, DialledLeg
 from cordboard.testing.virtual import (
-    Caller,
-    FarEnd,
     ListDriver,
-    RecordingLegs,
-    VirtualShell,
-    VirtualTime,
     caller_info,
     dialled_info,
 )
+
+from .promises import bridged, check_connect_reports, check_plays, is_terminal
 
 # ------------------------------------------------------------------ every order, walked through
 
@@ -330,58 +312,20 @@ def _check_so_far(world: World, path: tuple[Step, ...]) -> None:
             joined.discard(frozenset((effect.a, effect.b)))
         elif isinstance(effect, CallOver):
             over.add(call_id)
-        elif _is_terminal(effect):
+        elif is_terminal(effect):
             assert call_id not in terminal, path
             terminal.add(call_id)
-    assert len(_bridged(world.effects)) <= 1 + world.refers, path
+    assert len(bridged(world.effects)) <= 1 + world.refers, path
 
 
 def _check_at_the_end(world: World, path: tuple[Step, ...]) -> None:
     assert all(call.is_over for call in world.calls.values()), path
     assert all(call.next_timeout() is None for call in world.calls.values()), path
-    terminal = [call_id for call_id, effect in world.effects if _is_terminal(effect)]
+    terminal = [call_id for call_id, effect in world.effects if is_terminal(effect)]
     assert sorted(terminal) == sorted(world.calls), path
-    _check_connect_reports(world.effects, world.calls, path)
+    check_connect_reports(world.effects, world.calls, path)
     assert len([r for r in world.driver.results if isinstance(r, ConnectDone)]) <= 1, path
-    _check_plays(world.effects)
-
-
-def _is_terminal(effect: Effect) -> bool:
-    if not isinstance(effect, Report):
-        return False
-    happening = effect.happening
-    return isinstance(happening, CallStateChanged) and happening.state == "ended"
-
-
-def _bridged(effects: list[tuple[str, Effect]]) -> set[str]:
-    return {e.call_id for _, e in effects if isinstance(e, TellCall) and isinstance(e.fact, Bridged)}
-
-
-def _check_connect_reports(effects: list[tuple[str, Effect]], calls: Iterable[str], about: object) -> None:
-    for call_id in calls:
-        happenings = [e.happening for c, e in effects if c == call_id and isinstance(e, Report)]
-        states = [happening.state for happening in happenings if isinstance(happening, ConnectStateChanged)]
-        assert not states or GOOD_CONNECT.fullmatch(" ".join(states)), about
-
-
-GOOD_CONNECT = re.compile("connecting( failed|( connected)+ disconnected)")
-
-
-def _check_plays(effects: list[tuple[str, Effect]]) -> None:
-    """Every ring that was started for a caller was stopped."""
-    started = [e.control_id for _, e in effects if isinstance(e, PlayTo) and e.loop == 0]
-    stopped = [e.control_id for _, e in effects if isinstance(e, StopPlay)]
-    assert set(started) <= set(stopped)
-    assert len(stopped) == len(set(stopped))
-
-
-def _check_recordings(effects: list[tuple[str, Effect]]) -> None:
-    """Every recording has one last event."""
-    started = [e.control_id for _, e in effects if isinstance(e, StartRecording)]
-    happenings = [e.happening for _, e in effects if isinstance(e, Report)]
-    recorded = [h for h in happenings if isinstance(h, RecordStateChanged)]
-    over = [h.control_id for h in recorded if h.state in ("finished", "no_input", "error")]
-    assert sorted(over) == sorted(started)
+    check_plays(world.effects)
 
 
 def _plan(*sizes: int, answer_on_bridge: bool = False) -> ConnectPlan:
@@ -445,168 +389,3 @@ def test_every_reachable_order_of_a_longest_duration_ends_well() -> None:
     plan = msgspec.structs.replace(_plan(1), max_duration=5.0)
     states, _ = _walk(plan, answered=True, refers=1)
     assert states > 500
-
-
-# ------------------------------------------------------------------ ten thousand calls in virtual time
-
-RUNS = 10_000
-TIMES = (0.0, 0.5, 1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 40.0)
-"""A coarse grid, so that things often happen in the same instant."""
-REFUSALS = (486, 603, 480, 404, 500, 487, 302)
-
-
-def _far_end(choose: random.Random, names: list[str]) -> FarEnd:
-    steps: list[tuple[float, int | str]] = []
-    if choose.random() < 0.7:
-        steps.append((choose.choice(TIMES), choose.choice((180, 183))))
-    fate = choose.random()
-    if fate < 0.5:
-        answer = choose.choice(TIMES)
-        steps.append((answer, 200))
-        if choose.random() < 0.6:
-            steps.append((answer + choose.choice(TIMES), "bye"))
-        steps += [(answer + at, word) for at, word in _deeds(choose, names)]
-    elif fate < 0.85:
-        steps.append((choose.choice(TIMES), choose.choice(REFUSALS)))
-    return FarEnd(*sorted(steps, key=lambda step: step[0]), answers_cancel=choose.random() < 0.9)
-
-
-def _deeds(choose: random.Random, names: list[str]) -> list[tuple[float, str]]:
-    """What a person does in a call: mostly nothing."""
-    if choose.random() < 0.5:
-        return []
-    words = ("hold", "resume", "press 1", f"refer {choose.choice(names)}", "refer x replacing a")
-    return [(choose.choice(TIMES), choose.choice(words)) for _ in range(choose.randint(1, 3))]
-
-
-def _confirm(choose: random.Random) -> Confirm | None:
-    if choose.random() < 0.7:
-        return None
-    steps: list[Any] = [
-        Prompt(items=(PlayItem(kind="say", text="hi"),)),
-        Play(items=(PlayItem(kind="audio", url=choose.choice(("http://h/a", "http://h/missing"))),)),
-        RecordCall(recording=Recording()),
-        Sleep(seconds=choose.choice(TIMES)),
-        Hangup(),
-        Finished(failed="no document"),
-    ]
-    script = choose.sample(steps, choose.randint(0, 3))
-    return Confirm(document=script, timeout=choose.choice((1.0, 4.0, 30.0)))
-
-
-def _groups(choose: random.Random, names: list[str]) -> tuple[tuple[Destination, ...], ...]:
-    groups: list[list[Destination]] = [[]]
-    for name in names:
-        if groups[-1] and choose.random() < 0.4:
-            groups.append([])
-        timeout = choose.choice((1.0, 3.0, 8.0))
-        groups[-1].append(Destination(kind="sip", to=name, timeout=timeout, confirm=_confirm(choose)))
-    return tuple(tuple(group) for group in groups)
-
-
-def _plan_by_chance(choose: random.Random, names: list[str]) -> ConnectPlan:
-    item = PlayItem(kind="audio", url=choose.choice(("http://h/ring", "http://h/missing")))
-    return ConnectPlan(
-        groups=_groups(choose, names),
-        answer_on_bridge=choose.random() < 0.5,
-        ringback=Ringback(items=(item,)) if choose.random() < 0.3 else None,
-        max_duration=choose.choice((2.0, 6.0, 14_400.0)),
-    )
-
-
-def _random_call(seed: int) -> VirtualShell:
-    choose = random.Random(seed)
-    time = VirtualTime(choose.random)
-    names = [f"b{number}" for number in range(1, choose.randint(1, 4) + 1)]
-    plan = _plan_by_chance(choose, names)
-    far_ends = {name: _far_end(choose, names) for name in names if choose.random() < 0.97}
-    legs = RecordingLegs(time, far_ends, round_trip=choose.choice((0.0, 0.02, 1.0, 3.0)))
-    shell = VirtualShell(time, legs)
-    before: list[Any] = [Answer(max_duration=choose.choice((4.0, 100.0)))] if choose.random() < 0.6 else []
-    if before and choose.random() < 0.3:
-        before.append(RecordCall(recording=Recording(direction="both")))
-    after = [Play(items=(PlayItem(kind="silence", duration=1.0),))] if choose.random() < 0.5 else []
-    hangs_up = choose.choice((*TIMES, 60.0)) if choose.random() < 0.5 else None
-    deeds = tuple(_deeds(choose, names)) if choose.random() < 0.3 else ()
-    caller = Caller(hangs_up_at=hangs_up, does=deeds)
-    shell.call_in(ListDriver([*before, Connect(plan=plan), *after]), caller)
-    time.run(20_000.0)
-    return shell
-
-
-def _check_leg(leg: DialledLeg, wire: list[str]) -> None:
-    """Ended by CANCEL, or by ACK and BYE, or by the far end itself; an INVITE to nobody dies of old age."""
-    assert leg.is_over
-    assert wire[0] == "> INVITE"
-    assert wire.count("> INVITE") == 1
-    assert len([what for what in wire if what.startswith("> CANCEL")]) <= 1
-    if "< 200" in wire:
-        assert wire[wire.index("< 200") + 1] == "> ACK"
-        assert "> BYE" in wire or "< BYE" in wire
-        assert wire.count("> BYE") <= 1
-    elif not _is_refused(wire):
-        had_provisional = "< 180" in wire or "< 183" in wire
-        assert not had_provisional or any(what.startswith("> CANCEL") for what in wire)
-
-
-def _is_refused(wire: list[str]) -> bool:
-    finals = [what for what in wire if what.startswith("<") and what[2:].isdigit() and int(what[2:]) >= 300]
-    assert len(finals) <= 1
-    return bool(finals) and wire[wire.index(finals[0]) + 1] == "> ACK"
-
-
-def _check_caller(wire: list[str]) -> None:
-    """One final response at most, nothing provisional after it, and an end."""
-    finals = [what for what in wire if what.startswith("> ") and what[2:].isdigit() and int(what[2:]) >= 200]
-    assert len(finals) <= 1
-    after = wire[wire.index(finals[0]) + 1 :] if finals else []
-    assert not [what for what in after if what in ("> 180", "> 183")]
-    assert wire[-1] in ("> BYE", "< BYE", "< CANCEL") or wire[-1] == finals[0]
-
-
-def _check(shell: VirtualShell) -> None:
-    legs = shell.legs
-    assert shell.open_calls() == []
-    assert shell.most_joins <= 1
-    assert shell.joined == set()
-    assert shell.media.running() == []
-    ended = [t.call_id for t in shell.reports if _is_terminal(t.report)]
-    assert sorted(ended) == sorted(shell.calls)
-    assert sorted(c for c, effect in shell.effects if isinstance(effect, CallOver)) == sorted(shell.calls)
-    for call_id, leg in legs.legs.items():
-        if isinstance(leg, DialledLeg):
-            _check_leg(leg, legs.wire(call_id))
-    _check_caller(legs.wire("a"))
-    _check_connect_reports(shell.effects, shell.calls, legs.seen)
-    _check_recordings(shell.effects)
-    last = max(legs.seen[-1].at, shell.reports[-1].at)
-    assert last <= legs.last_transaction + GIVE_UP
-
-
-@pytest.mark.parametrize("first", range(0, RUNS, 1000))
-def test_a_thousand_random_calls_keep_the_four_promises(first: int) -> None:
-    for seed in range(first, first + 1000):
-        try:
-            _check(_random_call(seed))
-        except Exception as problem:
-            problem.add_note(f"seed {seed}")
-            raise
-
-
-def test_the_random_calls_reach_the_races_that_matter() -> None:
-    crossed = bridged = left = moved = confirmed = held = 0
-    for seed in range(1500):
-        shell = _random_call(seed)
-        wires = [shell.legs.wire(call_id) for call_id in shell.legs.legs if call_id != "a"]
-        crossed += any("> CANCEL" in " ".join(w) and "< 200" in w for w in wires)
-        bridged += bool(_bridged(shell.effects))
-        left += any("> CANCEL" in w for w in wires)
-        moved += any("> NOTIFY 200" in w for w in (*wires, shell.legs.wire("a")))
-        told = [e.fact for _, e in shell.effects if isinstance(e, TellCall)]
-        confirmed += any(isinstance(fact, PeerConfirming) for fact in told)
-        held += any(isinstance(e, PlayTo) and e.items[0].kind == "hold" for _, e in shell.effects)
-    assert crossed > 20
-    assert bridged > 200
-    assert left > 100
-    assert min(moved, held) > 20
-    assert confirmed > 100
