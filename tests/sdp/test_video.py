@@ -240,3 +240,21 @@ def test_video_may_be_added_later_behind_the_lines_that_are_there() -> None:
         address="192.0.2.1", port=40_000, codecs=(PCMU,), session_id=9, sections=media.sections, video=OFFERED
     )
     assert [line.split()[0] for line in mlines(again)] == ["m=audio", "m=video"]
+
+
+def test_video_that_is_added_later_has_the_profile_of_the_audio() -> None:
+    keys = new_keys(bytes, ("AES_CM_128_HMAC_SHA1_80",))
+    sent = make_offer(
+        address="192.0.2.9", port=5004, codecs=(PCMU,), session_id=1, crypto=keys, profile="RTP/SAVP"
+    )
+    media = read_answer(sent, parse(answer(sent, None, "mandatory").body), encryption="mandatory")
+    again = make_offer(
+        address="192.0.2.9",
+        port=5004,
+        codecs=(PCMU,),
+        session_id=1,
+        crypto=keys,
+        sections=media.sections,
+        video=VideoOffer(port=5006, codecs=(VP8,), crypto=keys),
+    )
+    assert [line.split()[2] for line in mlines(again)] == ["RTP/SAVP", "RTP/SAVP"]

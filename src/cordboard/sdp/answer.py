@@ -21,7 +21,7 @@ from cordboard.sdp.agreement import (
     with_our_parameters,
 )
 from cordboard.sdp.codec import Codec
-from cordboard.sdp.crypto import CryptoAttribute, CryptoPair, answer_to
+from cordboard.sdp.crypto import CryptoPair, answer_to
 from cordboard.sdp.media import Answer, MediaParameters, NoCommonCodec, VideoOffer, VideoParameters
 from cordboard.sdp.session import MediaDescription, SessionDescription
 from cordboard.sdp.stream import DEFAULT_PTIME_MS
@@ -69,26 +69,9 @@ def answer_offer(
     """
     keys = _Keys(encryption, new_key)
     chosen, common = _choose(offer, codecs, address, keys.encryption)
-    events = answered_events(chosen.codecs(), common)
     pair = keys.answer(chosen, keep.crypto if keep else None)
-    media = agree(
-        offer,
-        chosen,
-        common,
-        ours=codecs,
-        accepted=common,
-        their_events=events,
-        our_events=events,
-        wanted=direction,
-        ptime_ms=ptime_ms,
-        crypto=pair,
-    )
-    formats = [*with_our_parameters(common, codecs), *events]
-    written = {
-        id(chosen): writing.audio(
-            port, chosen.protocol, formats, media.ptime_ms, media.direction, _lines(pair)
-        )
-    }
+    media = _agree(offer, chosen, common, codecs, direction, ptime_ms, pair)
+    written = {id(chosen): _write(port, chosen, media, common, codecs)}
     seen = _see(offer, address, video, keys, keep) if video is not None else None
     if seen is not None and video is not None:
         written[id(seen[0])] = video_section.write(seen[0].protocol, video.port, seen[1])
@@ -97,6 +80,43 @@ def answer_offer(
     active = [id(section) in written for section in offer.media]
     settled = standing(media, seen[1] if seen else None, offer.media, active)
     return Answer("".join(parts).encode("ascii"), settled)
+
+
+def _agree(
+    offer: SessionDescription,
+    chosen: MediaDescription,
+    common: list[Codec],
+    ours: Sequence[Codec],
+    wanted: str,
+    ptime_ms: int,
+    pair: CryptoPair | None,
+) -> MediaParameters:
+    """Payload types are the same in both directions: those of the offer."""
+    events = answered_events(chosen.codecs(), common)
+    return agree(
+        offer,
+        chosen,
+        common,
+        ours=ours,
+        accepted=common,
+        their_events=events,
+        our_events=events,
+        wanted=wanted,
+        ptime_ms=ptime_ms,
+        crypto=pair,
+    )
+
+
+def _write(
+    port: int,
+    chosen: MediaDescription,
+    media: MediaParameters,
+    common: list[Codec],
+    ours: Sequence[Codec],
+) -> str:
+    formats = [*with_our_parameters(common, ours), *media.events]
+    lines = (media.crypto.send,) if media.crypto is not None else ()
+    return writing.audio(port, chosen.protocol, formats, media.ptime_ms, media.direction, lines)
 
 
 class _Keys:
@@ -144,10 +164,6 @@ def _see(
     before = keep.video.crypto if keep is not None and keep.video is not None else None
     pair = keys.answer(section, before)
     return section, video_section.parameters(offer, section, common, common, wanted, pair)
-
-
-def _lines(pair: CryptoPair | None) -> tuple[CryptoAttribute, ...]:
-    return (pair.send,) if pair is not None else ()
 
 
 def _rejected(section: MediaDescription) -> str:

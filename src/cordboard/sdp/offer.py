@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from cordboard.sdp import writing
 from cordboard.sdp.codec import Codec
@@ -39,38 +40,41 @@ def make_offer(
     `profile`: RTP/AVP (with `crypto`: RFC 8643), RTP/SAVP, or `both`, a secure line and a plain one, of which
     the far end takes one.  Where `sections` has the stream already, its profile holds.
     """
+    packets = round_ptime(min([ptime_ms, *(longest_ptime(codec) for codec in codecs)]))
     formats = [*codecs, *(events(codecs) if dtmf else [])]
-    longest = min((longest_ptime(codec) for codec in codecs), default=ptime_ms)
-    ptime_ms = round_ptime(min(ptime_ms, longest))
-
-    def audio(protocol: str) -> str:
-        lines = crypto if protocol in SECURE_PROTOCOLS or profile != BOTH or sections else ()
-        return writing.audio(port, protocol, formats, ptime_ms, direction, lines)
-
-    def picture(protocol: str) -> str:
-        assert video is not None
-        return writing.video(
-            video.port, protocol, video.codecs, video.feedback, video.direction, video.crypto
-        )
-
-    new = [SECURE, PLAIN] if profile == BOTH else [profile]
+    audio = partial(writing.audio, port, codecs=formats, ptime_ms=packets, direction=direction)
+    new = [(SECURE, crypto), (PLAIN, ())] if profile == BOTH else [(profile, crypto)]
+    writers: dict[str, Callable[[str], str]] = {"audio": lambda protocol: audio(protocol, crypto=crypto)}
+    if video is not None:
+        writers["video"] = partial(_picture, video)
     parts = [writing.head(address, session_id, version, "0 0")]
-    writers = {"audio": audio, **({"video": picture} if video is not None else {})}
-    for section in sections:
-        write = writers.pop(section.kind, None) if section.active else None
-        parts.append(write(section.protocol) if write else _rejected(section))
+    parts += _standing(sections, writers)
     if "audio" in writers:
-        parts += [audio(protocol) for protocol in new]
+        parts += [audio(protocol, crypto=lines) for protocol, lines in new]
     if "video" in writers:
-        parts.append(picture(_video_protocol(profile, video)))
+        parts.append(writers["video"](_video_protocol(profile, video, sections)))
     return "".join(parts).encode("ascii")
 
 
-def _video_protocol(profile: str, video: VideoOffer | None) -> str:
+def _standing(sections: Sequence[Section], writers: dict[str, Callable[[str], str]]) -> Iterator[str]:
+    """The m-lines that are there already; what they carry is taken out of `writers`."""
+    for section in sections:
+        write = writers.pop(section.kind, None) if section.active else None
+        if write is not None:
+            yield write(section.protocol)
+        else:
+            yield writing.rejected(section.kind, section.protocol, section.formats)
+
+
+def _picture(video: VideoOffer, protocol: str) -> str:
+    return writing.video(video.port, protocol, video.codecs, video.feedback, video.direction, video.crypto)
+
+
+def _video_protocol(profile: str, video: VideoOffer | None, sections: Sequence[Section]) -> str:
+    """That of the audio; of two lines for it, the one that the keys of the video call for."""
+    for section in sections:
+        if section.kind == "audio" and section.active:
+            return section.protocol
     if profile == BOTH:
         return SECURE if video is not None and video.crypto else PLAIN
     return profile
-
-
-def _rejected(section: Section) -> str:
-    return writing.rejected(section.kind, section.protocol, section.formats)
