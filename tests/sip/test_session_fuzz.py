@@ -13,8 +13,20 @@ from cordboard.testing.stack_pair import ALICE, ANSWER, BOB, OFFER
 from cordboard.testing.wire import Wire
 
 NAMES = st.sampled_from(
-    "RSeq RAck Require Supported Allow Session-Expires Min-SE Retry-After WWW-Authenticate "
-    "Proxy-Authenticate Contact Record-Route".split()
+    [
+        "RSeq",
+        "RAck",
+        "Require",
+        "Supported",
+        "Allow",
+        "Session-Expires",
+        "Min-SE",
+        "Retry-After",
+        "WWW-Authenticate",
+        "Proxy-Authenticate",
+        "Contact",
+        "Record-Route",
+    ]
 )
 VALUES = st.sampled_from(
     """100rel|timer|1|2|90;refresher=uas|1 1 INVITE|UPDATE|0|"|<|99999999999999999999999||Digest|
