@@ -38,7 +38,7 @@ from cordboard.testing.virtual import (
     VirtualTime,
 )
 
-from .promises import check_connect_reports, check_recordings, is_terminal
+from .promises import bridged, check_connect_reports, check_recordings, is_terminal
 
 RUNS = 10_000
 TIMES = (0.0, 0.5, 1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 40.0)

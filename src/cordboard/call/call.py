@@ -6,9 +6,8 @@ last is done.  A dialled call has a parent, to which it reports: rings, answered
 driver too, its confirm script, which starts at the answer; the parent hears `PeerConfirming` then, and
 `PeerAnswered` only when the script has ended with the leg up.  From then on it is a call like any other.
 
-Its end has one door.  Whoever wants it (the script, another call, a timer, the media), `_end` is asked once,
-the running action is abandoned at that moment, and `LegEnded` closes the call, once the recordings have said
-their last word.  Whatever arrives later finds the call over and has no effect.
+Its end has one door.  Whoever wants it, `_end` is asked once, the running action is abandoned at that moment,
+and `LegEnded` closes the call, once the recordings have said their last word.  What comes later has no effect.
 """
 
 from __future__ import annotations
@@ -294,9 +293,9 @@ class Call:
         return [*effects, *self._transferred(gone, now)]
 
     def _transferred(self, fact: Unbridged, now: float) -> list[Effect]:
-        effects = self._driving.handle(fact, now)
+        left = self._driving.handle(fact, now)
         self.info.peer_call_id = None
-        return [*effects, *self._side.follow(), *self._end(self._ending("transferred"), now)]
+        return [*left, *self._side.follow(), *self._end(self._ending("transferred"), now)]
 
     @property
     def _leads(self) -> bool:
@@ -324,8 +323,7 @@ class Call:
     def _go_on(self, now: float) -> list[Effect]:
         """Resume the driver when the action is done; close when all is."""
         effects = self._side.follow()
-        done = self._driving.finished()
-        if done is not None:
+        if (done := self._driving.finished()) is not None:
             effects += self._take_result(done, now)
         effects += self._fulfil(now)
         if self._leg.is_ended and self._driving.running is None and self._background.is_over:
