@@ -165,6 +165,12 @@ def test_packets_that_overtake_each_other_around_the_wrap_are_heard() -> None:
     assert b.protection.refused == 0
 
 
+def test_packets_that_come_late_to_us_go_out_late_too() -> None:
+    a, b = pair()
+    order = sorted(range(65_500, 65_700), key=lambda n: n + 10 * (n % 3))
+    assert all(b.hears(a.protect(rtp(n))) == rtp(n) for n in order)
+
+
 def test_a_far_end_may_change_its_source() -> None:
     a, b = pair()
     for ssrc in (1, 2, 3):

@@ -242,3 +242,14 @@ def test_each_stream_has_its_own_keys(call: Call) -> None:
     (report,) = call.a.is_told()
     assert camera.open_rtcp(report) == PLI
     assert call.a.video.refused == 2
+
+
+def test_a_packet_that_was_missed_is_passed_again(call: Call) -> None:
+    call.a.agree()
+    call.b.agree(srtp=keys(10))
+    screen = Protection(call.b.leg.clock)
+    screen.use(Srtp(send=keys(10).receive, receive=keys(10).send))
+    call.a.shows(picture(1), picture(2), picture(3), picture(2))
+    first, missed, third, again = call.b.sees()
+    assert missed == again
+    assert [screen.open(packet) for packet in (first, third, again)] == [picture(1), picture(3), picture(2)]

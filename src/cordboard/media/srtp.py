@@ -75,7 +75,7 @@ class _Direction:
 
     __slots__ = ("_sources", "keys", "session")
 
-    def __init__(self, keys: SrtpKeys, ssrcs: int) -> None:
+    def __init__(self, keys: SrtpKeys, ssrcs: int, *, repeats: bool) -> None:
         """Raises `ValueError` for keys that fit no suite."""
         rtp, rtcp, length = SUITES.get(keys.suite, ("", "", -1))
         if len(keys.key) != length:
@@ -85,6 +85,7 @@ class _Direction:
         _set(policy, "rtcp", rtcp)
         key = _ffi.new("unsigned char[]", keys.key)
         policy.key, policy.ssrc.type, policy.window_size = key, ssrcs, _WINDOW
+        policy.allow_repeat_tx = repeats
         created = _ffi.new("srtp_t *")
         if _lib.srtp_create(created, policy):
             raise ValueError(f"libsrtp takes no key for {keys.suite}")
@@ -111,9 +112,11 @@ def _set(policy: Any, part: str, function: str) -> None:
 class Protection:
     """Of one stream, both ways, with its RTCP.  It is plain until `use` was given keys."""
 
-    __slots__ = ("_clock", "_old", "_old_until", "_receive", "_send", "refused")
+    __slots__ = ("_clock", "_old", "_old_until", "_receive", "_repeats", "_send", "refused")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, repeats: bool = False) -> None:
+        """`repeats`: a packet may be sent again, as video is that a far end has missed (NACK)."""
+        self._repeats = repeats
         self._clock = clock
         self._send: _Direction | None = None
         self._receive: _Direction | None = None
@@ -134,12 +137,21 @@ class Protection:
         A key that stays keeps its roll-over counter and its replay list.
         """
         send, receive = self._send, self._receive
-        self._send = _renew(send, srtp.send if srtp is not None else None, _lib.ssrc_any_outbound)
-        self._receive = _renew(receive, srtp.receive if srtp is not None else None, _lib.ssrc_any_inbound)
+        self._send = self._renew(send, srtp.send if srtp is not None else None, _lib.ssrc_any_outbound)
+        self._receive = self._renew(
+            receive, srtp.receive if srtp is not None else None, _lib.ssrc_any_inbound
+        )
         if self._receive is not receive:
             self._old = receive if srtp is not None else None
             self._old_until = self._clock.now + _OLD_KEY
         return self._send is not send or self._receive is not receive
+
+    def _renew(self, direction: _Direction | None, keys: SrtpKeys | None, ssrcs: int) -> _Direction | None:
+        if keys is None:
+            return None
+        if direction is not None and direction.keys == keys:
+            return direction
+        return _Direction(keys, ssrcs, repeats=self._repeats)
 
     # ------------------------------------------------------------ out
 
@@ -238,14 +250,6 @@ class Protection:
         if self._old is not None and self._clock.now >= self._old_until:
             self._old = None
         return self._old
-
-
-def _renew(direction: _Direction | None, keys: SrtpKeys | None, ssrcs: int) -> _Direction | None:
-    if keys is None:
-        return None
-    if direction is not None and direction.keys == keys:
-        return direction
-    return _Direction(keys, ssrcs)
 
 
 def _process(function: Any, direction: _Direction, packet: bytes) -> bytes:

@@ -46,7 +46,7 @@ class Video:
     ) -> None:
         self.ports = ports
         self._clock = clock
-        self._protection = Protection(clock)
+        self._protection = Protection(clock, repeats=True)
         self.latch = Latch(policy)
         self._reports = ReportSocket(ports.rtcp, self.latch, self._protection)
         self._types: dict[int, str] = {}
