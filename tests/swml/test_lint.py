@@ -190,6 +190,11 @@ def test_a_section_that_is_no_list_hides_no_mistake_of_another() -> None:
     ]
 
 
+def test_an_empty_main_is_an_error_whatever_else_is_found() -> None:
+    findings = lint("sections: {main: [], sub: [{answer: {nope: 1}}]}", source="a")
+    assert [finding.severity for finding in findings] == ["error", "warning"]
+
+
 @pytest.mark.parametrize("text", ["", "a: b", "sections: 5", "{", b"\xff", "sections: {main: [" + "[" * 500])
 def test_a_text_that_is_no_document_is_one_error(text: Any) -> None:
     (finding,) = lint(text, source="a")

@@ -108,9 +108,9 @@ class Compiler(Reporter):
         blocks = {
             name: self.block(item, Place(f"sections.{name}", name)) for name, item in node.entries.items()
         }
-        if not blocks["main"].steps and not (self._thorough and self.warnings):
-            at = node.entries["main"].position
-            self.refuse(codes.SECTION_EMPTY, "there is no step to run", at, "sections.main")
+        main = node.entries["main"]
+        if not blocks["main"].steps and not (isinstance(main, Sequence) and main.items):
+            self.refuse(codes.SECTION_EMPTY, "there is no step to run", main.position, "sections.main")
         return blocks
 
     # ------------------------------------------------ steps
