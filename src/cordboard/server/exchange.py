@@ -31,8 +31,9 @@ from cordboard.server.routes import Routed
 from cordboard.server.sip_log import SipLog
 from cordboard.server.switchboard import Switchboard
 from cordboard.server.targets import Targets, Way
+from cordboard.server.trunk_requests import TrunkRequests
 from cordboard.sip.endpoint import Endpoint
-from cordboard.sip.events import SendMessage
+from cordboard.sip.events import ResponseReceived, SendMessage
 from cordboard.swml.script import Script
 
 _log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Exchange:
         self.sip_log = SipLog(recorder.save_ladder)
         self.taps: list[MessageTap] = []
         self._targets = targets
+        self.requests = TrunkRequests(legs.stack, self._carry)
         self._documents = documents
         self._route = route
         self._ready = ready
@@ -106,6 +108,7 @@ class Exchange:
             out.ResolveTarget: self._resolve,
             out.CallOffered: self._offered,
             out.CallRefused: self._refused,
+            ResponseReceived: self.requests.arrived,
         }
         self._performers: dict[type, Callable[[Call, Any], None]] = {
             fx.Report: self._report,

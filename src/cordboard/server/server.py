@@ -33,8 +33,9 @@ from cordboard.server.recording_files import RecordingFiles
 from cordboard.server.recording_links import RecordingLinks
 from cordboard.server.recordings import Recordings
 from cordboard.server.recovery import recover
+from cordboard.server.resolver import Resolver
 from cordboard.server.routes import RouteTable
-from cordboard.server.sip_setup import make_targets, told
+from cordboard.server.sip_setup import make_targets, make_watch, told
 from cordboard.server.sip_sockets import UdpSocket
 from cordboard.server.sip_transports import SipTransports
 from cordboard.server.sounds import HoldMusic, Sounds
@@ -80,6 +81,7 @@ class Server:
         self.recorder: Recorder
         self.transports: SipTransports
         self.trunks: Trunks
+        self._resolver: Resolver
         self._is_running = False
         self._closing = AsyncExitStack()
         """What must be ended again, in the reverse order of its start."""
@@ -142,6 +144,11 @@ class Server:
         left_behind = await asyncio.to_thread(self._recording_files.orphans)
         # Only now: a call that came earlier would find no media, and recovery would close it.
         self.transports.listen()
+        watch = make_watch(
+            self.config, self.trunks, self._resolver, self.exchange.requests, self.transports.local
+        )
+        watch.start()
+        closing.push_async_callback(watch.stop)
         closing.push_async_callback(self.transports.close)  # and first of all when it stops
         finishing = asyncio.create_task(self.recordings.finish(left_behind))
         closing.push_async_callback(_cancelled, finishing)
@@ -176,7 +183,7 @@ class Server:
     def _make_exchange(self, policy: OutboundPolicy, ports: dict[str, int]) -> Exchange:
         config = self.config
         first, *others = told(config.sip, self.transports.local)
-        targets, self.trunks = make_targets(
+        targets, self.trunks, self._resolver = make_targets(
             config, policy, trunks=self._trunks(), ports=ports, local=self.transports.local
         )
         stack = SipStack(

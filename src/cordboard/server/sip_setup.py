@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 
 from cordboard.server.config import Config, SipSection, Trunk
 from cordboard.server.outbound_policy import OutboundPolicy
+from cordboard.server.registrations import TrunkWatch
 from cordboard.server.resolver import DnsRecords, Resolver
 from cordboard.server.targets import Targets
+from cordboard.server.trunk_requests import TrunkRequests
 from cordboard.server.trunks import Trunks
 from cordboard.sip.endpoint import Endpoint
 
@@ -26,6 +28,24 @@ def _told(section: SipSection, endpoint: Endpoint) -> Endpoint:
     return endpoint._replace(address=public or endpoint.address, port=port)
 
 
+def make_watch(
+    config: Config,
+    trunks: Trunks,
+    resolver: Resolver,
+    requests: TrunkRequests,
+    local: Iterable[Endpoint],
+) -> TrunkWatch:
+    """Not started yet."""
+    return TrunkWatch(
+        config.trunks,
+        trunks,
+        resolver,
+        requests,
+        told=told(config.sip, local),
+        random=random.random,
+    )
+
+
 def make_targets(
     config: Config,
     policy: OutboundPolicy,
@@ -33,7 +53,7 @@ def make_targets(
     trunks: Mapping[str, Trunk],
     ports: Mapping[str, int],
     local: Iterable[Endpoint],
-) -> tuple[Targets, Trunks]:
+) -> tuple[Targets, Trunks, Resolver]:
     """`ports`: of the configuration's `hosts` that name one."""
     records = DnsRecords(config.dns)
     resolver = Resolver(
@@ -46,4 +66,4 @@ def make_targets(
         random=random.random,
     )
     chooser = Trunks(trunks, numbers=config.server.numbers, random=random.random, clock=time.monotonic)
-    return Targets(resolver, chooser), chooser
+    return Targets(resolver, chooser), chooser, resolver

@@ -51,8 +51,8 @@ class Trunks:
         """Trunk by call id."""
         self._budgets: dict[str, tuple[float, float]] = {}
         """By trunk: calls that may begin now, and when that was counted."""
-        self.down: dict[str, str] = {}
-        """Trunks that answer no OPTIONS or have refused to register, with the sentence why."""
+        self._down: dict[str, dict[str, str]] = {}
+        """By trunk: the checks that it has failed, each with the sentence why."""
         self._sources = [(name, source_filter(t.allowed_sources)) for name, t in self._trunks.items()]
 
     def of_source(self, address: str) -> str | None:
@@ -78,6 +78,19 @@ class Trunks:
     def release(self, call_id: str) -> None:
         """The call is over, or goes another way."""
         self._places.pop(call_id, None)
+
+    # ------------------------------------------------------------ up and down
+
+    def mark_down(self, name: str, check: str, sentence: str) -> bool:
+        """`check` (`options`, `register`) has failed: the trunk is passed over.  True: that is new."""
+        failed = self._down.setdefault(name, {})
+        is_new = check not in failed
+        failed[check] = sentence
+        return is_new
+
+    def mark_up(self, name: str, check: str) -> bool:
+        """`check` has succeeded.  True: it had failed before."""
+        return self._down.get(name, {}).pop(check, None) is not None
 
     # ------------------------------------------------------------ which
 
@@ -106,8 +119,8 @@ class Trunks:
     def _problem(self, name: str) -> str:
         """Why the trunk takes no call now; empty if it does."""
         trunk = self._trunks[name]
-        if name in self.down:
-            return self.down[name]
+        if failed := self._down.get(name):
+            return next(iter(failed.values()))
         if trunk.max_calls and self.calls(name) >= trunk.max_calls:
             return f"it carries max_calls = {trunk.max_calls} already"
         if trunk.max_calls_per_second and self._budget(name) < 1.0:
