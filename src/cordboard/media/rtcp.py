@@ -170,6 +170,7 @@ class Reporting:
         "_heard_report",
         "_packets_reported",
         "goodbye",
+        "heard_at",
         "remote_fraction_lost",
         "remote_jitter_ms",
         "remote_lost",
@@ -190,6 +191,8 @@ class Reporting:
         self.round_trip_ms: float | None = None
         self.goodbye = False
         """The far end said that it leaves."""
+        self.heard_at = -1.0
+        """When its last report came; -1.0 = never."""
 
     def report(
         self, sender: RtpSender, reception: ReceptionStatistics, now: float, *, goodbye: bool = False
@@ -218,6 +221,7 @@ class Reporting:
     def handle(self, data: bytes, ssrc: int, now: float) -> None:
         """Take a compound packet of the far end; `ssrc` is ours.  Nonsense is ignored."""
         for packet in parse(data):
+            self.heard_at = now
             if isinstance(packet, Goodbye):
                 self.goodbye = True
                 continue

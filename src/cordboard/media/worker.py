@@ -37,6 +37,7 @@ from cordboard.media.player import Player, make_player
 from cordboard.media.ports import PortPool
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
+from cordboard.media.silence import SilenceWatch
 
 _READ = 1 << 14
 _HIGHEST_PORT = 0xFFFF
@@ -121,6 +122,8 @@ class Worker:
             public_address=settings.public_address,
         )
         self._actions.update(self._observers.actions)
+        self._silence = SilenceWatch(self._endpoints, clock=self._clock, report=self._report)
+        self._actions[protocol.WatchSilence] = self._silence.watch
         self._links = LinkSocket(settings.link_path)
         self._loop.watch(self._control, self._control_ready)
         self._loop.watch(self._links.socket, self._links.receive)
@@ -272,6 +275,7 @@ class Worker:
             return
         self._part(endpoint)
         self._observers.leave(command.endpoint_id)
+        self._silence.leave(command.endpoint_id)
         self._speaking.discard(endpoint)
         self._ticking.discard(endpoint.incoming)
         for hearing in (endpoint.incoming.hearing, endpoint.outgoing.hearing):
@@ -392,6 +396,8 @@ class Worker:
             self._loop.guard(hearing.tick)
         if self._observers:
             self._loop.guard(self._observers.tick)
+        if self._silence:
+            self._loop.guard(self._silence.tick)
         self._send_reports()
         self._pool.tend(self._clock.now)
         if self._ticks % _TICKS_BETWEEN_COLLECTIONS == 0:
