@@ -226,71 +226,66 @@ Item = Recorded | Tapped
 class Background:
     """All recordings and taps of one call, by control id, in the order of their start."""
 
-    __slots__ = ("_deadline", "_items")
+    __slots__ = ("deadline", "items")
 
     def __init__(self) -> None:
-        self._items: dict[str, Item] = {}
-        self._deadline: float | None = None
+        self.items: dict[str, Item] = {}
+        self.deadline: float | None = None
+        """When the last words are late."""
 
     @property
     def is_over(self) -> bool:
         """Nothing goes on, and nothing has its last report to make."""
-        return not self._items
+        return not self.items
 
     def problem(self, control_id: str) -> str:
         """Why no item of that id can be added; empty if one can."""
-        if control_id in self._items:
+        if control_id in self.items:
             return f"A recording or tap with the control id {control_id} is already running."
-        if len(self._items) >= MAX_ITEMS:
+        if len(self.items) >= MAX_ITEMS:
             return f"A call may have {MAX_ITEMS} recordings and taps at a time."
         return ""
 
     def add(self, item: Item) -> list[Effect]:
         """Start one more."""
-        self._items[item.control_id] = item
+        self.items[item.control_id] = item
         return item.start()
 
     def find(self, kind: type[Recorded] | type[Tapped], control_id: str | None) -> Item | None:
         """One that goes on in the background; without an id the one that was started last."""
-        running = [item for item in self._items.values() if isinstance(item, kind) and not item.foreground]
+        running = [item for item in self.items.values() if isinstance(item, kind) and not item.foreground]
         if control_id is None:
             return running[-1] if running else None
         return next((item for item in running if item.control_id == control_id), None)
 
     def handle(self, fact: Fact) -> list[Effect]:
         """Hand the fact to the item that it is about."""
-        if not self._items:
-            return []
-        effects = [effect for item in list(self._items.values()) for effect in item.handle(fact)]
+        effects = [effect for item in list(self.items.values()) for effect in item.handle(fact)]
         self._sweep()
         return effects
 
     def stop_all(self) -> list[Effect]:
         """The call is ending."""
-        return [effect for item in self._items.values() for effect in item.stop()]
+        return [effect for item in self.items.values() for effect in item.stop()]
 
     def leg_ended(self, now: float) -> list[Effect]:
         """From now on the last words are waited for."""
-        self._deadline = now + LAST_WORDS if self._items else None
+        self.deadline = now + LAST_WORDS if self.items else None
         return self.stop_all()
-
-    def next_timeout(self) -> float | None:
-        """When the last words are late."""
-        return self._deadline
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """Wait no longer."""
-        if self._deadline is None or now < self._deadline:
+        if self.deadline is None or now < self.deadline:
             return []
-        effects = [effect for item in self._items.values() for effect in item.give_up()]
+        effects = [effect for item in self.items.values() for effect in item.give_up()]
         self._sweep()
         return effects
 
     def _sweep(self) -> None:
-        if any(item.is_over for item in self._items.values()):
-            self._items = {key: item for key, item in self._items.items() if not item.is_over}
-        if not self._items:
-            self._deadline = None
+        if any(item.is_over for item in self.items.values()):
+            self.items = {key: item for key, item in self.items.items() if not item.is_over}
+        if not self.items:
+            self.deadline = None
 
 
 class Awaiting:

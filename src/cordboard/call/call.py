@@ -6,8 +6,8 @@ last is done.  A dialled call has a parent, to which it reports: rings, answered
 driver too, its confirm script, which starts at the answer; the parent hears `PeerConfirming` then, and
 `PeerAnswered` only when the script has ended with the leg up.  From then on it is a call like any other.
 
-Its end has one door.  Whoever wants it, `_end` is asked once, the running action is abandoned at that moment,
-and `LegEnded` closes the call, once the recordings have said their last word.  What comes later has no effect.
+Its end has one door.  Whoever wants it, `_end` is asked once, the running action is abandoned at that
+moment, and `LegEnded` closes the call, once the recordings have said their last word.
 """
 
 from __future__ import annotations
@@ -136,16 +136,23 @@ class Call:
             return []
         take = _TAKE.get(type(fact))
         effects = take(self, fact, now) if take is not None else []
-        effects += self._background.handle(fact)
-        effects += self._driving.handle(fact, now)
+        if self._background.items:
+            effects += self._background.handle(fact)
+        if (running := self._driving.running) is not None:
+            effects += running.handle(fact, now)
         return effects + self._go_on(now)
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is due, in the seconds of `now`."""
         if self._over:
             return None
-        machines = (self._driving, self._side, self._background)
-        return earliest((self._deadline, *[machine.next_timeout() for machine in machines]))
+        running = self._driving.next_timeout()
+        due = self._deadline
+        if running is not None and (due is None or running < due):
+            due = running
+        if self._background.deadline is None and self._side.deadline is None:
+            return due
+        return earliest((due, self._background.deadline, self._side.deadline))
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """Do what is due at `now`."""
@@ -200,12 +207,6 @@ class Call:
         gone = PeerEnded(call_id=self.info.call_id, ending=why)
         return [*abandoned, *self._leg.ended(why), *self._tell_others(gone)]
 
-    def _media_failed(self, fact: MediaFailed, now: float) -> list[Effect]:
-        return self._end(fact.ending, now)
-
-    def _digit_received(self, fact: DigitReceived, now: float) -> list[Effect]:
-        return self._side.digit_received(fact)
-
     def _hold_changed(self, fact: LegHeld | LegResumed, now: float) -> list[Effect]:
         return self._side.hold_changed(held=isinstance(fact, LegHeld))
 
@@ -218,7 +219,7 @@ class Call:
 
     # -------------------------------------------------- facts from other calls
 
-    def _hangup_requested(self, fact: HangupRequested, now: float) -> list[Effect]:
+    def _end_wanted(self, fact: HangupRequested | MediaFailed, now: float) -> list[Effect]:
         return self._end(fact.ending, now)
 
     def _bridged(self, fact: Bridged, now: float) -> list[Effect]:
@@ -274,9 +275,6 @@ class Call:
         refused = TransferProgress(status=481, reason="Call/Transaction Does Not Exist")
         return [TellCall(call_id=fact.transferor, fact=refused)]
 
-    def _replace_requested(self, fact: ReplaceRequested, now: float) -> list[Effect]:
-        return self._side.replace_requested(fact)
-
     def _join_requested(self, fact: JoinRequested, now: float) -> list[Effect]:
         connect = self._driving.connect
         free = self._driving.running is None if connect is None else connect.may_move
@@ -322,10 +320,13 @@ class Call:
 
     def _go_on(self, now: float) -> list[Effect]:
         """Resume the driver when the action is done; close when all is."""
-        effects = self._side.follow()
+        effects: list[Effect] = []
+        if self.info.peer_call_id != self._side.peer:
+            effects += self._side.follow()
         if (done := self._driving.finished()) is not None:
             effects += self._take_result(done, now)
-        effects += self._fulfil(now)
+        if self._driving.wish is not None:
+            effects += self._fulfil(now)
         if self._leg.is_ended and self._driving.running is None and self._background.is_over:
             self._over = True
             effects.append(CallOver())
@@ -402,10 +403,10 @@ _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
     LegEnded: Call._leg_ended,
     LegHeld: Call._hold_changed,
     LegResumed: Call._hold_changed,
-    DigitReceived: Call._digit_received,
+    DigitReceived: lambda call, fact, now: call._side.digit_received(fact),
     PlayFinished: Call._play_finished,
-    MediaFailed: Call._media_failed,
-    HangupRequested: Call._hangup_requested,
+    MediaFailed: Call._end_wanted,
+    HangupRequested: Call._end_wanted,
     Bridged: Call._bridged,
     Unbridged: Call._unbridged,
     PeerEnded: Call._other_ended,
@@ -414,7 +415,7 @@ _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
     TransferRequested: Call._transfer_requested,
     TransferTo: Call._transfer_to,
     TransferProgress: Call._transfer_progress,
-    ReplaceRequested: Call._replace_requested,
+    ReplaceRequested: lambda call, fact, now: call._side.replace_requested(fact),
     JoinRequested: Call._join_requested,
     DriverReply: Call._driver_replied,
 }

@@ -209,7 +209,7 @@ class ConnectMachine:
             return self._transfer(bridge, fact, now)
         if isinstance(fact, Bridged):
             return self._moved(bridge, fact)
-        if isinstance(fact, PeerEnded | Unbridged) and fact.call_id == bridge.peer.call_id:
+        if isinstance(fact, (PeerEnded, Unbridged)) and fact.call_id == bridge.peer.call_id:
             return [*self._peer_left(bridge), *self._farewell(fact)]
         if self._transferor is not None:
             return self._after_dialling(self._dialling.handle(fact, now), now)

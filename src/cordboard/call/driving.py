@@ -131,10 +131,10 @@ class Driving:
         """Carry one turn out; the result if it is there at once."""
         effects += [Report(happening=ScriptWarned(warning=warning)) for warning in turn.warnings]
         wanted = turn.next
-        if isinstance(wanted, Finished | Hangup):
+        if isinstance(wanted, (Finished, Hangup)):
             self.wish = wanted
             return None
-        if isinstance(wanted, Evaluate | FetchDocument | SendRequest):
+        if isinstance(wanted, (Evaluate, FetchDocument, SendRequest)):
             self._ticket += 1
             effects.append(AskShell(ticket=self._ticket, request=wanted))
             return None

@@ -38,19 +38,21 @@ REPLACE_LIMIT = 5.0
 class Side:
     """What one call does for its peer, and what its peer does for it."""
 
-    __slots__ = ("_deadline", "_held", "_info", "_music", "_new_id", "_peer", "_transferring")
+    __slots__ = ("_held", "_info", "_music", "_new_id", "_transferring", "deadline", "peer")
 
     def __init__(self, info: CallInfo, new_id: Callable[[], str]) -> None:
         self._info = info
         self._new_id = new_id
-        self._peer: str | None = None
+        self.peer: str | None = None
+        """Who the peer was when this was looked at last."""
         self._held = False
         """Our far end has put us on hold."""
         self._music: str | None = None
         """Control id of the music that our far end hears, because the peer's has put us on hold."""
         self._transferring = False
         """Our far end has asked for a transfer, which goes on."""
-        self._deadline: float | None = None
+        self.deadline: float | None = None
+        """The end of an attended transfer that nobody has answered."""
 
     @property
     def is_transferring(self) -> bool:
@@ -61,9 +63,9 @@ class Side:
 
     def follow(self) -> list[Effect]:
         """Look whether the peer has changed since the last time."""
-        if self._info.peer_call_id == self._peer:
+        if self._info.peer_call_id == self.peer:
             return []
-        self._peer = self._info.peer_call_id
+        self.peer = self._info.peer_call_id
         effects = [*self.silence(), *self._transfer_over(487, "Request Terminated")]
         return (
             [*effects, *self._tell(PeerHeld(call_id=self._info.call_id, held=True))]
@@ -71,13 +73,9 @@ class Side:
             else effects
         )
 
-    def next_timeout(self) -> float | None:
-        """The end of an attended transfer that nobody has answered."""
-        return self._deadline
-
     def handle_timeout(self, now: float) -> list[Effect]:
         """Give the transfer up."""
-        if self._deadline is None or now < self._deadline:
+        if self.deadline is None or now < self.deadline:
             return []
         return self._transfer_over(408, "Request Timeout")
 
@@ -140,7 +138,7 @@ class Side:
         self._transferring = True
         if fact.replaces is None:
             return self._tell(TransferTo(transferor=own, destination=fact.destination))
-        self._deadline = now + REPLACE_LIMIT
+        self.deadline = now + REPLACE_LIMIT
         return [TellCall(call_id=fact.replaces, fact=ReplaceRequested(transferor=own, to=peer))]
 
     def replace_requested(self, fact: ReplaceRequested) -> list[Effect]:
@@ -168,7 +166,7 @@ class Side:
 
     def _transfer_over(self, status: int, reason: str) -> list[Effect]:
         was, self._transferring = self._transferring, False
-        self._deadline = None
+        self.deadline = None
         if not was or self._info.call_state != "answered":
             return []
         return [ReportTransfer(status=status, reason=reason)]

@@ -198,7 +198,7 @@ class VirtualShell:
             self.time.at(due, lambda: self._wake(call_id))
 
     def _do(self, call_id: str, effect: Effect) -> None:
-        if isinstance(effect, RingLeg | AnswerLeg | EndLeg | ReportTransfer):
+        if isinstance(effect, (RingLeg, AnswerLeg, EndLeg, ReportTransfer)):
             self.legs.carry_out(call_id, effect)
         elif isinstance(effect, TellCall):
             self._queue.append((effect.call_id, effect.fact))
@@ -206,7 +206,7 @@ class VirtualShell:
             self.reports.append(Told(self.time.now, call_id, effect))
         elif isinstance(effect, Dial):
             self._dial(effect)
-        elif isinstance(effect, Join | Unjoin):
+        elif isinstance(effect, (Join, Unjoin)):
             self._join(effect)
         elif isinstance(effect, AskShell):
             self._reply(call_id, effect)
