@@ -1,9 +1,10 @@
 """Digits as tones (ITU-T Q.23): made, and heard (Q.24) among speech.
 
-A window of 26 ms every 7 ms is correlated with the eight frequencies, and 1.5 % beside them.  It sounds like
-a key if one of the low and one of the high ones stand out, are about equally loud (twist), and have nearly all
-of the power between them: speech and music have harmonics elsewhere, which is what protects them from being
-taken for keys.  A key is one that sounds the same for three windows in succession; it is told when it ends.
+A window of 26 ms every 7 ms is correlated with the eight frequencies and what is up to 1.5 % beside them.  It
+sounds like a key if one of the low and one of the high ones stand out, are about equally loud (twist), and
+have nearly all of the power between them: speech and music have harmonics elsewhere, which is what protects
+them from being taken for keys.  A key is one that sounds the same for three windows in succession; it is told
+when it ends.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def _keys_of(numpy: Any, pcm: bytes, hops: int) -> dict[int, str]:
     if not len(loud):
         return {}
     parts = numpy.square(windows[loud] @ _references())
-    strengths = (parts[:, :24] + parts[:, 24:]).reshape(-1, 3, 8).max(axis=1)
+    half = parts.shape[1] // 2
+    strengths = (parts[:, :half] + parts[:, half:]).reshape(len(loud), -1, 8).max(axis=1)
     low, high = strengths[:, :4], strengths[:, 4:]
     rows, columns = low.argmax(axis=1), high.argmax(axis=1)
     lows, highs = low.max(axis=1), high.max(axis=1)
@@ -141,7 +143,7 @@ def _keys_of(numpy: Any, pcm: bytes, hops: int) -> dict[int, str]:
 def _references() -> Any:
     """Cosines and sines, scaled so that the square of a product is the mean power of that frequency."""
     numpy = rates.load()
-    around = numpy.array((1.0 - _TOLERANCE, 1.0, 1.0 + _TOLERANCE))
+    around = numpy.linspace(1.0 - _TOLERANCE, 1.0 + _TOLERANCE, 5)
     steps = (2.0 * numpy.pi / SAMPLE_RATE * around[:, None] * numpy.array(LOW + HIGH)[None, :]).ravel()
     angles = numpy.arange(_WINDOW)[:, None] * steps[None, :]
     both = numpy.concatenate((numpy.cos(angles), numpy.sin(angles)), axis=1)

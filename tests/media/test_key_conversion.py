@@ -1,0 +1,250 @@
+"""Keys between legs that tell them in different ways: a worker of its own, real sockets, real time."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cordboard.media.channel import event_reader, frame
+from cordboard.media.codecs import catalogue
+from cordboard.media.codecs.codec import Wish
+from cordboard.media.dtmf import DigitReceiver, DigitSender
+from cordboard.media.inband import InbandDetector, digit_frame
+from cordboard.media.playout import Playout
+from cordboard.media.protocol import (
+    Command,
+    DigitHeard,
+    EndpointOpened,
+    Event,
+    Format,
+    JoinEndpoints,
+    OpenEndpoint,
+    SetRemote,
+)
+from cordboard.media.tones import SILENT_FRAME
+from cordboard.media.worker import WorkerSettings
+
+KEYS = "0123456789*#ABCD"
+FORMATS = {
+    "PCMU": Format(name="PCMU", payload_type=0),
+    "PCMA": Format(name="PCMA", payload_type=8),
+    "G722": Format(name="G722", payload_type=9),
+    "OPUS": Format(name="opus", payload_type=111, clock_rate=48000, channels=2),
+}
+
+
+class Phone:
+    """One far end: presses keys in its way, and hears them in any."""
+
+    def __init__(self, codec: str, mode: str, event_type: int) -> None:
+        self.format = FORMATS[codec]
+        self.codec = catalogue.codec(codec)
+        self.mode = mode
+        self.event_type = event_type
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        assert self.codec.make_encoder is not None
+        self._encoder = self.codec.make_encoder(8000, Wish())
+        self._sequence = random.randrange(65_536)
+        self._timestamp = 5000
+        self._begun = 0
+        self.script: list[tuple[str, int]] = []
+        self._sender: DigitSender | None = None
+        self.heard: list[tuple[float, bytes]] = []
+
+    def press(self, digits: str) -> None:
+        """80 ms each, 80 ms apart."""
+        if self.mode == "inband":
+            self.script = [(digit if n < 4 else "", n) for digit in digits for n in range(8)]
+        else:
+            self._sender = DigitSender(digits, duration_ms=80, gap_ms=80, clock_rate=self.codec.clock_rate)
+
+    @property
+    def is_done(self) -> bool:
+        return not self.script and (self._sender is None or self._sender.finished)
+
+    def tick(self) -> None:
+        event = self._sender.next_frame() if self._sender is not None else None
+        if event is not None:
+            if event.start:
+                self._begun = self._timestamp
+            self._put(self.event_type, self._begun, event.payload)
+        else:
+            key, number = self.script.pop(0) if self.script else ("", 0)
+            pcm = digit_frame(key, number) if key else SILENT_FRAME
+            self._put(self.format.payload_type, self._timestamp, self._encoder.encode(pcm))
+        self._timestamp += self.codec.clock_rate // 50
+
+    def _put(self, payload_type: int, timestamp: int, payload: bytes) -> None:
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self.socket.send(struct.pack("!BBHII", 0x80, payload_type, self._sequence, timestamp, 7) + payload)
+
+    def listen(self, now: float) -> None:
+        while True:
+            try:
+                self.heard.append((now, self.socket.recv(2048)))
+            except BlockingIOError:
+                return
+
+    def events(self) -> str:
+        """Keys that came as events."""
+        receiver = DigitReceiver(clock_rate=self.codec.clock_rate)
+        told = []
+        for at, data in self.heard:
+            told += receiver.handle_timeout(at)
+            if data[1] & 0x7F == self.event_type:
+                told += receiver.handle(data[12:], int.from_bytes(data[4:8], "big"), at)
+        return "".join(digit.digit for digit in told)
+
+    def tones(self) -> str:
+        """Keys that came as tones."""
+        playout, detector = Playout(self.codec, 8000, start_ms=100, spare=20), InbandDetector()
+        told = []
+        waiting = [one for one in self.heard if one[1][1] & 0x7F == self.format.payload_type]
+        now = waiting[0][0] if waiting else 0.0
+        for _ in range(int((self.heard[-1][0] - now) * 50) + 50):
+            while waiting and waiting[0][0] <= now:
+                playout.put(waiting[0][1], waiting[0][1][12:])
+                waiting.pop(0)
+            told += detector.feed(playout.next_frame() or SILENT_FRAME)
+            now += 0.02
+        return "".join(digit.digit for digit in told)
+
+
+class Worker:
+    """The process, and calls of two phones each."""
+
+    def __init__(self, directory: Path) -> None:
+        self._socket, theirs = socket.socketpair()
+        settings = WorkerSettings(
+            control_fd=theirs.fileno(),
+            link_path=str(directory / "link"),
+            address="127.0.0.1",
+            first_port=33501,
+            last_port=33599,
+        )
+        with theirs:
+            command = [sys.executable, "-m", "cordboard.media.worker", msgspec.json.encode(settings).decode()]
+            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
+        self._reader = event_reader()
+        self._socket.settimeout(10)
+        self.phones: dict[str, Phone] = {}
+        self.told: list[DigitHeard] = []
+
+    def order(self, *commands: Command) -> None:
+        self._socket.sendall(b"".join(frame(command) for command in commands))
+
+    def events(self) -> list[Event]:
+        return list(self._reader.feed(self._socket.recv(1 << 16)))
+
+    def add(self, name: str, phone: Phone) -> None:
+        self.phones[name] = phone
+        self.order(OpenEndpoint(endpoint_id=name))
+        (opened,) = self.events()
+        assert isinstance(opened, EndpointOpened)
+        phone.socket.connect(("127.0.0.1", opened.port))
+        port = phone.socket.getsockname()[1]
+        self.order(
+            SetRemote(
+                endpoint_id=name,
+                address="127.0.0.1",
+                port=port,
+                rtcp_port=9,
+                send=phone.format,
+                accepted=((phone.format.payload_type, phone.format.name),),
+                receive=(phone.format,),
+                dtmf_send_type=phone.event_type,
+                dtmf_receive_type=phone.event_type,
+                dtmf_clock_rate=phone.codec.clock_rate,
+                dtmf_mode=phone.mode,
+            )
+        )
+
+    def run(self) -> None:
+        """Until all is pressed, and heard."""
+        begin = time.monotonic()
+        tick, rest = 0, 40
+        while rest:
+            for phone in self.phones.values():
+                phone.tick()
+            tick += 1
+            rest -= all(phone.is_done for phone in self.phones.values())
+            while (now := time.monotonic()) < begin + tick * 0.02:
+                time.sleep(max(0.0, begin + tick * 0.02 - now))
+            for phone in self.phones.values():
+                phone.listen(now)
+            self._listen()
+
+    def _listen(self) -> None:
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.told += [event for event in self.events() if isinstance(event, DigitHeard)]
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.wait(5)
+        for phone in self.phones.values():
+            phone.socket.close()
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    made = Worker(tmp_path)
+    yield made
+    made.close()
+
+
+CALLS = [
+    (("PCMU", "rfc4733"), ("PCMA", "rfc4733")),
+    (("OPUS", "rfc4733"), ("PCMU", "rfc4733")),
+    (("OPUS", "rfc4733"), ("OPUS", "rfc4733")),
+    (("PCMU", "rfc4733"), ("PCMA", "inband")),
+    (("G722", "inband"), ("OPUS", "rfc4733")),
+    (("PCMU", "inband"), ("PCMU", "rfc4733")),
+    (("PCMU", "inband"), ("G722", "inband")),
+    (("PCMU", "rfc4733"), ("PCMU", "info")),
+    (("PCMA", "inband"), ("PCMU", "info")),
+]
+
+
+def _press_all(worker: Worker, count: int) -> None:
+    """Both sides of every call press; each hears all of it, in its way and in no other."""
+    rng = random.Random(8)
+    pressed: dict[str, str] = {}
+    for number, (a, b) in enumerate(CALLS):
+        for side, (codec, mode), event_type in (("a", a, 101), ("b", b, 96)):
+            name = f"{number}{side}"
+            worker.add(name, Phone(codec, mode, event_type))
+            # One after the other: at the same time both would be deaf while they speak.
+            pressed[name] = "".join(rng.choice(KEYS) for _ in range(count)) if side == "a" else ""
+            if worker.phones[name].mode != "info":
+                worker.phones[name].press(pressed[name])
+        worker.order(JoinEndpoints(a=f"{number}a", b=f"{number}b"))
+    worker.run()
+    for number, (_, (_, mode)) in enumerate(CALLS):
+        keys, ear = pressed[f"{number}a"], worker.phones[f"{number}b"]
+        told = "".join(one.digit for one in worker.told if one.endpoint_id == f"{number}a")
+        assert (number, told) == (number, keys)
+        assert (number, ear.events()) == (number, keys if mode == "rfc4733" else "")
+        assert (number, ear.tones()) == (number, keys if mode == "inband" else "")
+
+
+def test_keys_reach_the_other_leg_in_its_own_way_and_once(worker: Worker) -> None:
+    _press_all(worker, 15)
+
+
+@pytest.mark.slow
+def test_two_hundred_keys_of_each_pairing(worker: Worker) -> None:
+    _press_all(worker, 200)
