@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -79,7 +79,7 @@ class Bench:
     def _message(self, data: bytes, source: Endpoint) -> None:
         self._carry(self.stack.receive(data, source, asyncio.get_running_loop().time()))
 
-    def _carry(self, outputs: list[object]) -> None:
+    def _carry(self, outputs: Sequence[object]) -> None:
         for output in outputs:
             if isinstance(output, SendMessage):
                 self.transports.send(output.data, output.destination)
@@ -148,7 +148,7 @@ async def test_a_wrong_password_is_tried_once_and_told_once(
 
 
 async def test_failures_are_followed_by_growing_pauses_and_a_success_ends_them(registrar: Registrar) -> None:
-    registrar.answers = [(500, ())] * 3 + [(200, ())]
+    registrar.answers = [(500, ()), (500, ()), (500, ()), (200, ())]
     bench = Bench(registrar, register_expires=100)
     bench.enough = 4
     with pytest.raises(EOFError):

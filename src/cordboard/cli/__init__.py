@@ -11,6 +11,7 @@ from cordboard.cli.lint import lint
 from cordboard.cli.run import run
 from cordboard.cli.schema import schema
 from cordboard.cli.serve import serve
+from cordboard.cli.trunk import trunk
 
 app = typer.Typer(
     name="cordboard",
@@ -26,6 +27,7 @@ app.command()(lint)
 app.command()(schema)
 app.command()(deliveries)
 app.command()(explain)
+app.add_typer(trunk, name="trunk")
 
 
 def main() -> None:
