@@ -117,7 +117,10 @@ class Recordings:
         for name, entry in list(self._open.items()):
             if entry.call_id in gone:
                 failed = RecordingClosed(
-                    endpoint_id=entry.call_id, recording_id=name, outcome="error", sentence=f"{sentence}."
+                    endpoint_id=entry.call_id,
+                    recording_id=name,
+                    outcome="error",
+                    sentence=f"{sentence[:1].upper()}{sentence[1:]}.",
                 )
                 self.closed(failed)
 
