@@ -216,7 +216,7 @@ async def test_an_answer_without_usable_audio_is_hung_up(stage: Stage, body: str
     [
         ("487 Request Terminated", 487, "cancel"),
         ("480 Temporarily Unavailable", 480, "no_answer"),
-        ("302 Moved Temporarily", 480, "error"),
+        ("380 Alternative Service", 480, "error"),
         ("503 Service Unavailable", 503, "error"),
         ("600 Busy Everywhere", 600, "busy"),
     ],
