@@ -84,6 +84,7 @@ def test_every_key_is_read() -> None:
     assert config.server.model_dump() == {
         "profile": "production",
         "data_directory": "data",
+        "numbers": None,
         "node_id": "n",
         "project_id": "p",
         "space_id": "s",
@@ -227,3 +228,31 @@ def test_a_file_that_cannot_be_read_is_a_mistake_too(tmp_path: Path, content: by
 )
 def test_a_host_with_a_port_is_taken_apart(text: str, expected: Any) -> None:
     assert split_host(text, 9) == expected
+
+
+# ---------------------------------------------------------------- trunks, TLS, two addresses
+
+
+def test_a_key_with_an_alias_is_known_by_that() -> None:
+    assert parse('[trunks.c]\naddress = "a"\nregister = true\n', source="c.toml").trunks["c"].registers
+    told = mistakes('[trunks.c]\naddress = "a"\nregistr = true\n')
+    assert "c.toml:3: trunks.c.registr: unknown key; did you mean 'register'?" in told
+    assert "registers" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[sip]\ntls_port = 5061\n", "certificate must be set"),
+        ('[sip]\naddress_v6 = "127.0.0.1"\n', "address_v6 must be an IPv6 address"),
+        ('[sip]\naddress = "::1"\naddress_v6 = "::1"\n', "address_v6 must be an IPv6 address"),
+        ('[sip]\naddress_v6 = "::"\n', "public_address_v6 must be set"),
+        ('[trunks.c]\naddress = "a"\nrewrite_to = [["(", "x"]]\n', "cannot be used"),
+        ('[trunks.c]\naddress = "a"\nallowed_prefixes = ["1"]\n', "trunks.c.allowed_prefixes"),
+        ('[trunks.c]\naddress = "a"\ncodecs = "PCMX"\n', "unknown codec 'PCMX'"),
+        ('[trunks.c]\naddress = "a"\n[trunks.c.rates]\n"1" = 0.5\n', "trunks.c.rates.1"),
+        ('[dns]\nserver = ["192.0.2.1"]\n', "did you mean 'servers'?"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(text: str, told: str) -> None:
+    assert told in mistakes(text)

@@ -27,6 +27,7 @@ from cordboard.call.codec_wish import KNOWN, read_codecs
 
 _NAMESPACE = "00000000-0000-4000-8000-"
 _DEVELOPMENT_KEY = "development-signing-key"
+_PREFIX = re.compile(r"\+[0-9]{0,15}")
 
 
 class ConfigError(Exception):
@@ -54,6 +55,12 @@ def _host_address(value: str) -> str:
     return value
 
 
+def _prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise ValueError(f"{value!r} is not an E.164 prefix such as '+1555'")
+    return value
+
+
 def _codecs(value: str) -> str:
     read = read_codecs(value)
     if read.unknown:
@@ -67,7 +74,7 @@ Address = Annotated[str, AfterValidator(_address)]
 """An IP address."""
 E164 = Annotated[str, Field(pattern=r"^\+[0-9]{1,15}$")]
 """A phone number such as +15551234567."""
-Prefix = Annotated[str, Field(pattern=r"^\+[0-9]{0,15}$")]
+Prefix = Annotated[str, AfterValidator(_prefix)]
 """The beginning of E.164 numbers, such as +1555."""
 Codecs = Annotated[str, AfterValidator(_codecs)]
 """A comma list of codecs, in order of preference."""
@@ -117,6 +124,7 @@ class SipSection(_Reachable):
     address_v6: Address | None = None
     """A second address, where `address` is an IPv4 address and calls go over IPv6 too."""
     public_address_v6: Address | None = None
+    """What far ends are told instead of `address_v6`."""
     port: int = Field(default=5060, ge=0, le=65535)
     """0 takes a free port."""
     public_port: int | None = Field(default=None, ge=1, le=65535)
@@ -150,6 +158,22 @@ class SipSection(_Reachable):
     """Host of From URIs made from a number; default: the (public) address."""
     allowed_sources: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
     """CIDR blocks that may place calls; everybody else gets 403."""
+
+    @model_validator(mode="after")
+    def _second_address(self) -> Self:
+        if self.address_v6 is None:
+            return self
+        if ":" not in self.address_v6 or ":" in self.address:
+            raise ValueError("address_v6 must be an IPv6 address beside an IPv4 one in address")
+        if self.public_address_v6 is None and ipaddress.ip_address(self.address_v6).is_unspecified:
+            raise ValueError("public_address_v6 must be set, because nobody can be told to send to ::")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_has_a_certificate(self) -> Self:
+        if self.tls_port is not None and self.certificate is None:
+            raise ValueError("certificate must be set, because tls_port opens a TLS listener")
+        return self
 
 
 class MediaSection(_Reachable):
@@ -429,7 +453,7 @@ def _keys_at(path: tuple[str, ...]) -> list[str]:
         annotation = Config.model_fields[path[0]].annotation
         assert isinstance(annotation, type)
         model = annotation
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 _TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
