@@ -139,3 +139,13 @@ async def test_a_tap_that_is_stopped_while_its_name_is_looked_up_never_begins() 
     bench.taps.stop("c", StopTap(control_id="t"))
     await asyncio.gather(*bench.tasks, return_exceptions=True)
     assert (bench.media.told, bench.facts) == ([], [TapEnded(control_id="t")])
+
+
+async def test_the_death_of_a_worker_ends_its_taps() -> None:
+    bench = Bench()
+    await bench.start("rtp://tap.test:5004")
+    assert len(bench.taps) == 1
+    for _ in range(2):
+        bench.taps.lost(["other", "c"], "the media worker was killed by signal 9")
+    ended = TapEnded(control_id="t", sentence="The media worker was killed by signal 9.")
+    assert (bench.facts, len(bench.taps)) == ([ended], 0)

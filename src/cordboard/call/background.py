@@ -31,8 +31,11 @@ from cordboard.call.effects import (
 )
 from cordboard.call.facts import Fact, RecordingEnded, RecordingStarted, TapEnded, TapOpened
 
-LAST_WORDS = 5.0
-"""Seconds after the end of the leg that a recording or tap has to say how it ended."""
+LAST_WORDS = 150.0
+"""Seconds after the end of the leg that a recording or tap has to say how it ended.
+
+Most need none of them; an mp3 of four hours takes more than a minute to be made.
+"""
 
 MAX_ITEMS = 20
 """That one call may have at a time."""

@@ -21,6 +21,7 @@ class CallMedia:
     def __init__(self, playback: Playback, recordings: Recordings, taps: Taps) -> None:
         self.playback = playback
         self.recordings = recordings
+        self._taps = taps
         self.performers: dict[type, Perform] = {
             fx.PlayTo: _of_call(playback.play),
             fx.StopPlay: _of_call(playback.stop),
@@ -39,7 +40,11 @@ class CallMedia:
 
     def counts(self) -> dict[str, int]:
         """What is held for calls: all 0 at rest."""
-        return {"plays": len(self.playback), "recordings": len(self.recordings)}
+        return {
+            "plays": len(self.playback),
+            "recordings": len(self.recordings),
+            "taps": len(self._taps),
+        }
 
     def pressed(self, call_id: str, digit: str) -> None:
         """A key that came by SIP."""
@@ -52,6 +57,7 @@ class CallMedia:
     def lost(self, call_ids: list[str], sentence: str) -> None:
         """Their worker died."""
         self.recordings.lost(call_ids, sentence)
+        self._taps.lost(call_ids, sentence)
 
     async def close(self) -> None:
         """Nothing is fetched, spoken or encoded any more."""

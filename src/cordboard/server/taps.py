@@ -42,6 +42,11 @@ class Taps:
         self._spawn = spawn
         self._insecure = insecure
         self._looking_up: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._open: set[tuple[str, str]] = set()
+        """(call id, tap id) of those that a worker has been told of."""
+
+    def __len__(self) -> int:
+        return len(self._looking_up) + len(self._open)
 
     def start(self, call_id: str, effect: StartTap) -> None:
         key = (call_id, effect.control_id)
@@ -60,7 +65,15 @@ class Taps:
         self._post(event.endpoint_id, fact)
 
     def closed(self, event: TapClosed) -> None:
+        self._open.discard((event.endpoint_id, event.tap_id))
         self._post(event.endpoint_id, TapEnded(control_id=event.tap_id, sentence=event.sentence))
+
+    def lost(self, call_ids: list[str], sentence: str) -> None:
+        """Their worker died, and says nothing any more."""
+        gone = set(call_ids)
+        for call_id, tap_id in [key for key in self._open if key[0] in gone]:
+            ended = f"{sentence[:1].upper()}{sentence[1:]}."
+            self.closed(TapClosed(endpoint_id=call_id, tap_id=tap_id, sentence=ended))
 
     async def _begin(self, call_id: str, effect: StartTap) -> None:
         try:
@@ -72,6 +85,7 @@ class Taps:
         if problem:
             self._post(call_id, TapEnded(control_id=effect.control_id, sentence=problem))
         else:
+            self._open.add((call_id, effect.control_id))
             self._media.send(command)
 
     async def _order(self, call_id: str, tap_id: str, target: TapTarget) -> BeginTap:
