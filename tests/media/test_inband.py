@@ -181,7 +181,7 @@ _TEXT = (
 @pytest.mark.slow
 def test_no_key_is_heard_in_an_hour_of_speech() -> None:
     hibari = pytest.importorskip("hibari")
-    from hibari.voices import VOICES, voice_path
+    from hibari.voices import VOICES, voice_path  # type: ignore[import-untyped]  # has no stubs
 
     spoken = []
     for name in list(VOICES):
