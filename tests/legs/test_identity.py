@@ -298,6 +298,13 @@ def test_a_uri_that_is_no_sip_is_refused_by_scheme() -> None:
     assert parse(next(d.data for d in bench.wire.sent)).to_bytes()
 
 
+@pytest.mark.parametrize(("own", "seen"), [(None, "Alice"), ("Billing", "Billing"), ("", "")])
+def test_the_name_of_a_destination_stands_in_place_of_the_callers(own: str | None, seen: str) -> None:
+    bench = LegBench()
+    bench.call_out(from_name="Alice", destination=Destination(kind="sip", to=BOB, from_name=own))
+    assert bench.last_sent("INVITE").from_.display_name == seen
+
+
 # ---------------------------------------------------------------- asserted, and withheld
 
 CARRIER = Target(request_uri="sip:+15559999@carrier.example", endpoint=FAR, is_phone=True)

@@ -67,7 +67,8 @@ class OutboundLeg(DialogLeg):
         destination = dial.destination
         super().__init__(dial.call_id, around, dialog_id, destination.to, hops, Wishes())
         self._dial = dial
-        self._caller = Caller(identity=dial.from_, name=dial.from_name, withheld=withheld)
+        name = dial.from_name if destination.from_name is None else destination.from_name
+        self._caller = Caller(identity=dial.from_, name=name, withheld=withheld)
         self._parent = parent
         self._attempts = Attempts(destination.to, is_phone=destination.kind == "phone")
         self._offer_body = b""
