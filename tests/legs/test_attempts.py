@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from cordboard.call.codec_wish import CodecWish
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import ending
-from cordboard.legs.attempts import MAX_REDIRECTS
-from cordboard.legs.outputs import ResolveTarget, Target, Terms
+from cordboard.legs.attempts import MAX_REDIRECTS, AskRoute, Attempts
+from cordboard.legs.outputs import ResolveTarget, Route, Target, Terms
 from cordboard.sip.credentials import Credentials
-from cordboard.sip.events import InviteReceived
-from cordboard.sip.message import Request
+from cordboard.sip.events import InviteReceived, Refused
+from cordboard.sip.message import Request, Response
 
 from .attempting import DEAD, FIRST, SECOND, TRUNK, answer, asked, dialled, invites, refuse
 from .leg_bench import BOB, CALLED, FAR, LegBench, far_answer
@@ -222,6 +222,14 @@ def test_a_callee_who_declines_everywhere_ends_the_redirection(bench: LegBench) 
     assert bench.ending(CALLED).cause == "call_rejected"
 
 
+def test_a_secure_call_is_not_redirected_to_an_address_that_is_not() -> None:
+    attempts = Attempts("sips:bob@h")
+    attempts.found(Route(targets=(Target(request_uri="sips:bob@h", endpoint=FAR),)))
+    response = Response(302, headers=[("Contact", "<sip:a@h>, <sips:b@h>;q=0.1")])
+    step = attempts.refused(Refused("s", response, 302, "Moved", "response"))
+    assert step == AskRoute(redirects=("sips:b@h",))
+
+
 def test_header_fields_in_a_contact_are_not_taken_over(bench: LegBench) -> None:
     dialled(bench, SECOND)
     refuse(bench, 302, "<sip:a@h;x=1?X-Evil=1&Route=%3Csip:h%3E>")
@@ -290,7 +298,14 @@ def test_without_credentials_a_challenge_ends_the_leg(bench: LegBench) -> None:
     assert bench.ending(CALLED).cause == "credentials_refused"
 
 
-@pytest.mark.parametrize(("uri", "told"), [("sip:new@127.0.0.2", True), ("sip:bob@127.0.0.3", False)])
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("sip:new@127.0.0.2", True),
+        ("sip:bob@127.0.0.3", False),
+        ("sip:new@127.0.0.2;maddr=127.0.0.3", False),
+    ],
+)
 def test_credentials_follow_a_redirection_on_the_same_host_only(
     bench: LegBench, uri: str, told: bool
 ) -> None:

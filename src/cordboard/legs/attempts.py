@@ -200,16 +200,19 @@ class Attempts:
         return AskRoute(redirects=(contact,), failed_trunks=self._failed_trunks)
 
     def _redirected(self, response: Response | None) -> Step:
-        fresh = [contact for contact in contacts_of(response) if not self._is_known(contact)]
+        fresh = [contact for contact in contacts_of(response) if self._may_follow(contact)]
         # What the nearer host names comes before what an earlier one had left.
         self._contacts = deque([*fresh, *self._contacts][:MAX_REDIRECTS])
         if not self._contacts:
             return GiveUp(self._failure or ending("redirected", who=self._who))
         return self._next_contact()
 
-    def _is_known(self, contact: str) -> bool:
+    def _may_follow(self, contact: str) -> bool:
+        """Not twice to the same place, and not from a secure URI to one that is not (section 26.4.4)."""
         uri = Uri.parse(contact)
-        return contact in self._contacts or any(uri.equivalent(known) for known in self._tried)
+        if any(known.scheme == "sips" for known in self._tried) and uri.scheme != "sips":
+            return False
+        return contact not in self._contacts and not any(uri.equivalent(known) for known in self._tried)
 
     def _remember(self, uri: str) -> None:
         read = _read(uri)
@@ -240,8 +243,9 @@ def _q(text: str | None) -> float:
 
 
 def host_of(uri: str) -> str:
+    """Who gets a request for this URI; `maddr` says that it is not who the URI names."""
     read = _read(uri)
-    return "" if read is None else read.host.lower()
+    return "" if read is None else (read.params.get("maddr") or read.host).lower()
 
 
 def _read(uri: str) -> Uri | None:
