@@ -27,7 +27,7 @@ from cordboard.media.clock import Clock
 from cordboard.media.codecs import catalogue, resample
 from cordboard.media.dtmf import Digit
 from cordboard.media.endpoint import Endpoint
-from cordboard.media.graph import Graph, Party
+from cordboard.media.graph import Graph
 from cordboard.media.hearing import Hearings
 from cordboard.media.latching import LatchingPolicy
 from cordboard.media.link import LinkEnd, LinkSocket
@@ -38,6 +38,7 @@ from cordboard.media.ports import PortPool
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
 from cordboard.media.silence import SilenceWatch
+from cordboard.media.speaking import Speaking
 
 _READ = 1 << 14
 _HIGHEST_PORT = 0xFFFF
@@ -76,7 +77,6 @@ class Worker:
         self._settings = settings
         self._clock = Clock(time.monotonic())
         self._endpoints: dict[str, Endpoint] = {}
-        self._speaking: set[Endpoint | LinkEnd] = set()
         self._ticking: set[Incoming] = set()
         self._hearings: Hearings = {}
         self._reports_due: tuple[set[Endpoint], ...] = tuple(set() for _ in range(_REPORT_SLOTS))
@@ -85,6 +85,7 @@ class Worker:
         self._random = random.SystemRandom()
         self._draw = random.Random(self._random.getrandbits(64)).random
         self._loop = Loop(clock=self._clock, tick=self._tick, after=self._flush, is_idle=self._is_idle)
+        self._speaking = Speaking(self._graph, self._loop.guard)
         self._pool = PortPool(
             address=settings.address,
             ports=self._shuffled_ports(),
@@ -230,7 +231,7 @@ class Worker:
             hearings=self._hearings,
             video=self._pool.take(self._clock.now) if command.video else None,
         )
-        endpoint.incoming.convert = partial(self._convert, command.endpoint_id)
+        endpoint.incoming.convert = partial(self._pressed, command.endpoint_id)
         self._await_report(endpoint, first=True)
         self._endpoints[command.endpoint_id] = endpoint
         address = self._settings.public_address or self._settings.address
@@ -276,7 +277,7 @@ class Worker:
         self._part(endpoint)
         self._observers.leave(command.endpoint_id)
         self._silence.leave(command.endpoint_id)
-        self._speaking.discard(endpoint)
+        self._speaking.forget(endpoint)
         self._ticking.discard(endpoint.incoming)
         for hearing in (endpoint.incoming.hearing, endpoint.outgoing.hearing):
             if hearing is not None:
@@ -298,49 +299,25 @@ class Worker:
 
     def _say(self, endpoint: Endpoint, command: protocol.StartPlay, player: Player) -> None:
         endpoint.speaker.play(command, player)
-        self._begin_speaking(endpoint)
+        self._speaking.begin(endpoint)
 
     def _stop_playing(self, command: protocol.StopPlaying) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
         if endpoint is not None:
             endpoint.speaker.stop(command.play_id)
-            self._review_speaking(endpoint)
+            self._speaking.review(endpoint)
 
     def _send_digits(self, command: protocol.SendDigits) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
         if endpoint is not None:
             endpoint.speaker.send_digits(command)
-            self._begin_speaking(endpoint)
+            self._speaking.begin(endpoint)
 
-    def _convert(self, endpoint_id: str, digit: Digit, by_tone: bool) -> None:
-        """A far end pressed a key: whoever it is joined with is told in the way that it understands."""
-        endpoint = self._endpoints.get(endpoint_id)
-        peer = self._graph.peer(endpoint) if endpoint is not None and endpoint.may_be_heard else None
-        if peer is not None:
-            self._press(peer, digit, by_tone)
+    def _pressed(self, endpoint_id: str, digit: Digit, by_tone: bool) -> None:
+        self._speaking.pressed(self._endpoints.get(endpoint_id), digit, by_tone)
 
-    def _convert_of_link(self, endpoint_id: str, digit: Digit, by_tone: bool) -> None:
-        endpoint = self._endpoints.get(endpoint_id)
-        if endpoint is not None:
-            self._press(endpoint, digit, by_tone)
-
-    def _press(self, party: Party, digit: Digit, by_tone: bool) -> None:
-        """Tones pass as they are to who wants tones, and events to who wants events."""
-        wanted = party.outgoing.speech.digits
-        if wanted == ("rfc4733" if by_tone else "inband") and isinstance(party, Endpoint | LinkEnd):
-            party.speaker.press(digit)
-            self._begin_speaking(party)
-
-    def _begin_speaking(self, endpoint: Endpoint | LinkEnd) -> None:
-        if endpoint not in self._speaking:
-            endpoint.outgoing.interrupt()
-            self._speaking.add(endpoint)
-            self._graph.review(endpoint)
-
-    def _review_speaking(self, endpoint: Endpoint | LinkEnd) -> None:
-        if endpoint in self._speaking and not endpoint.speaker.is_busy:
-            self._speaking.discard(endpoint)
-            self._graph.review(endpoint)
+    def _pressed_beyond_link(self, endpoint_id: str, digit: Digit, by_tone: bool) -> None:
+        self._speaking.press(self._endpoints.get(endpoint_id), digit, by_tone)
 
     def _link(self, command: protocol.LinkEndpoint) -> None:
         endpoint = self._endpoints.get(command.endpoint_id)
@@ -355,7 +332,7 @@ class Worker:
             transmit=self._links.transmit,
             ticking=self._ticking,
         )
-        end.incoming.convert = partial(self._convert_of_link, command.endpoint_id)
+        end.incoming.convert = partial(self._pressed_beyond_link, command.endpoint_id)
         self._part(endpoint)
         self._links.add(end)
         self._graph.join(endpoint, end)
@@ -369,7 +346,7 @@ class Worker:
         peer = self._graph.part(endpoint)
         if isinstance(peer, LinkEnd):
             self._links.remove(peer)
-            self._speaking.discard(peer)
+            self._speaking.forget(peer)
 
     def _ping(self, command: protocol.Ping) -> None:
         self._report(
@@ -386,10 +363,7 @@ class Worker:
 
     def _tick(self) -> None:
         self._ticks += 1
-        for endpoint in list(self._speaking):
-            if not self._loop.guard(endpoint.speaker.tick):
-                endpoint.speaker.end()
-            self._review_speaking(endpoint)
+        self._speaking.tick()
         for incoming in list(self._ticking):
             self._loop.guard(incoming.tick)
         for hearing in list(self._hearings):

@@ -31,7 +31,7 @@ def codec(encoding: str, clock_rate: int = 8000) -> Codec:
 
 def load() -> None:
     """Import and open everything now: not while somebody speaks."""
-    rates.load()
+    rates.prepare()
     for made in (*_CODECS.values(), codec("L16/8000")):
         if made.make_decoder is not None and made.make_encoder is not None:
             pcm = bytes(made.rates[0] // 50 * 2)

@@ -20,12 +20,23 @@ _SHAPE = 6.5
 """Of the Kaiser window: about 65 dB."""
 
 
+_RATES = (8000, 16000, 24000, 48000)
+
+
 @lru_cache(maxsize=1)
 def load() -> Any:
     """Import numpy now."""
     import numpy
 
     return numpy
+
+
+def prepare() -> None:
+    """Make the filters now that anybody may need."""
+    for from_rate in _RATES:
+        for to_rate in _RATES:
+            if from_rate != to_rate:
+                RateConverter(from_rate, to_rate).convert(bytes(from_rate // 25))
 
 
 class RateConverter:
