@@ -41,6 +41,8 @@ class SipConnection(asyncio.Protocol):
         """The far end has sent a whole message, or a keep-alive."""
         self.last_heard = self.last_sent = self.last_ping = 0.0
         """Loop times: of the last whole message or keep-alive, of our last message, of our last ping."""
+        self.answered = False
+        """The far end has ever sent a whole message, or a keep-alive."""
         self.closing = False
         self.reason = ""
         """Why this side closed it."""
@@ -122,7 +124,7 @@ class SipConnection(asyncio.Protocol):
         self._owner.heard(self)
 
     def _take(self, item: bytes | KeepAlive) -> None:
-        self.spoken = True
+        self.spoken = self.answered = True
         if isinstance(item, bytes):
             self._owner.arrived(self, item)
         elif item is KeepAlive.PING and self._transport is not None:

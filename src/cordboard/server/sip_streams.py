@@ -22,7 +22,7 @@ import msgspec
 
 from cordboard.server.sip_connection import SipConnection
 from cordboard.server.tls import TlsContexts
-from cordboard.server.tls_reasons import connection_reason
+from cordboard.server.tls_reasons import CLOSED_UNANSWERED, connection_reason
 from cordboard.sip.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
@@ -224,9 +224,10 @@ class SipStreams:
 
     def lost(self, connection: SipConnection, error: BaseException | None) -> None:
         was_known = self._forget(connection)
-        reason = connection.reason or connection_reason(error, connection.endpoint.server_name)
+        reason = connection.reason or _reason(connection, error)
         if was_known and self._is_missed(connection):
-            for endpoint in {connection.endpoint, connection.endpoint._replace(server_name="")}:
+            named = connection.endpoint
+            for endpoint in dict.fromkeys((named, named._replace(server_name=""))):
                 self.fail(endpoint, reason)
 
     def _is_missed(self, connection: SipConnection) -> bool:
@@ -324,6 +325,14 @@ class SipStreams:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _reason(connection: SipConnection, error: BaseException | None) -> str:
+    to = connection.endpoint
+    if error is None and to.transport == "TLS" and not connection.answered and not connection.is_inbound:
+        # TLS 1.3 says so after the handshake, and the event loop keeps the alert to itself.
+        return CLOSED_UNANSWERED
+    return connection_reason(error, to.server_name)
 
 
 def _last_used(connection: SipConnection) -> float:

@@ -17,6 +17,7 @@ _VERIFICATION = {
 _NAME_MISMATCH = frozenset({62, 63, 64})
 
 _OURS = "set sip.certificate to one that it accepts"
+CLOSED_UNANSWERED = f"it closed the connection without a word; it may demand a client certificate: {_OURS}"
 _REASONS = {
     "WRONG_VERSION_NUMBER": "it does not speak TLS on that port: check the port and the transport",
     "HTTP_REQUEST": "it spoke HTTP",
