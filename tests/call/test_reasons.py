@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cordboard.call import causes
 from cordboard.call.reasons import (
     CAUSES,
     EndReason,
@@ -93,6 +94,7 @@ OTHER_ROWS = [
     ("server_stopping", "hangup", "hangup", 503),
     ("invite_timeout", "error", "error", 503),
     ("transport_failed", "error", "error", 503),
+    ("connection_failed", "error", "error", 503),
     ("dns_failed", "error", "error", 502),
     ("price_too_high", "error", "error", 403),
     ("trunk_unavailable", "error", "error", 503),
@@ -147,6 +149,11 @@ def test_a_cause_has_its_words_and_code(cause: str, word: str, relay: str, code:
 
 def test_every_cause_of_the_table_has_a_row_here() -> None:
     assert set(CAUSES) == {row[1] for row in STATUS_ROWS} | {row[0] for row in OTHER_ROWS}
+
+
+def test_no_cause_stands_in_the_table_twice() -> None:
+    keys = [row.key for row in causes._REFUSALS + causes._ORDINARY + causes._FAILURES]
+    assert len(keys) == len(set(keys))
 
 
 def test_every_cause_that_the_server_names_is_in_the_table_and_every_row_is_named() -> None:

@@ -9,7 +9,13 @@ from cordboard.call.plan import Destination
 from cordboard.legs.outputs import Target, Terms
 from cordboard.legs.rules import LegRules
 from cordboard.sdp import parse
-from cordboard.sip.events import RefreshDue, ReinviteReceived, RequestReceived
+from cordboard.sip.events import (
+    InviteReceived,
+    RefreshDue,
+    ReinviteReceived,
+    RequestReceived,
+    SendMessage,
+)
 
 from .leg_bench import BOB, CALLED, FAR, LegBench, far_answer, far_offer
 
@@ -132,6 +138,27 @@ def test_a_far_end_that_vanishes_is_hung_up_before_the_session_expires() -> None
     end = bench.ending(CALLED)
     assert end.cause in ("session_expired", "dialog_timeout")
     bench.comes_to_rest()
+
+
+@pytest.mark.parametrize(("seconds", "before"), [(90, 30), (600, 32)])
+def test_a_called_phone_that_stops_refreshing_is_hung_up_before_the_expiry(seconds: int, before: int) -> None:
+    """H19"""
+    bench = LegBench(rules=LegRules(session_timeout=0))
+    bench.call_out(destination=Destination(kind="sip", to=BOB, session_timeout=seconds))
+    invite = bench.received(InviteReceived).request
+    fields = [
+        ("Require", "timer"),
+        ("Session-Expires", f"{seconds};refresher=uas"),
+        ("Contact", f"<sip:bob@{FAR.address}:{FAR.port}>"),
+        ("Content-Type", "application/sdp"),
+    ]
+    answer = invite.response(200, to_tag="far", headers=fields, body=far_answer(invite.body))
+    bench.put([SendMessage(data=answer.to_bytes(), destination=bench.stack.local)])
+    bench.run(seconds - before - 1)
+    assert bench.fact_names(CALLED) == ["LegAnswered"]
+    bench.run(2)
+    end = bench.ending(CALLED)
+    assert (end.cause, bench.sent()[-1]) == ("session_expired", "BYE")
 
 
 def test_a_caller_that_stops_refreshing_is_hung_up_with_the_reason() -> None:

@@ -150,6 +150,30 @@ async def test_contacts_of_a_redirection_are_dialled_like_other_uris() -> None:
     ]
 
 
+CARRIER = Trunk(address=PUBLIC, allowed_prefixes=("+1555",), rates={"+1555": 0.01, "+15559": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("to", "kind", "contact", "expected"),
+    [
+        ("+15551230001", "phone", f"sip:+15551230002@{PUBLIC}", None),
+        ("+15551230001", "phone", f"sip:gateway2@{PUBLIC}", None),
+        ("+15551230001", "phone", f"sip:+19005551234@{PUBLIC}", "prefix_not_allowed"),
+        ("+15551230001", "phone", f"sip:1-900-555-1234@{PUBLIC};user=phone", "prefix_not_allowed"),
+        ("+15551230001", "phone", "sip:+19005551234@pbx.example.com", "prefix_not_allowed"),
+        ("+15551230001", "phone", f"sip:+15559000000@{PUBLIC}", "price_too_high"),
+        ("sip:bob@pbx.example.com", "sip", f"sip:+19005551234@{PUBLIC}:5070", "prefix_not_allowed"),
+        ("sip:bob@pbx.example.com", "sip", "sip:+19005551234@pbx.example.com", None),
+    ],
+)
+async def test_a_redirection_opens_no_numbers_that_scripts_may_not_dial(
+    to: str, kind: str, contact: str, expected: str | None
+) -> None:
+    made = targets(acme=CARRIER)
+    end = await found(to, made, kind, redirects=(contact,), max_price_per_minute=0.5)
+    assert (end.cause if isinstance(end, Ending) else None) == expected
+
+
 @pytest.mark.parametrize(
     ("contact", "expected"),
     [

@@ -301,6 +301,7 @@ _FAILURES = (
         503,
         "{who} could not be reached{detail}: check that something listens on that address and port.",
     ),
+    Cause("connection_failed", ERROR, 503, "{who} could not be reached: {detail}"),
     Cause(
         "dns_failed",
         ERROR,
@@ -352,20 +353,6 @@ _FAILURES = (
         ERROR,
         503,
         "{who} was not dialled because no trunk serves that number{detail}: configure a SIP trunk for it.",
-    ),
-    Cause(
-        "price_too_high",
-        ERROR,
-        403,
-        "{who} was not dialled because it costs more than the price limit allows{detail}: "
-        "raise the limit, or add a rate for that prefix to the trunk.",
-    ),
-    Cause(
-        "trunk_unavailable",
-        ERROR,
-        503,
-        "{who} was not dialled because no trunk for it can take a call now{detail}: "
-        "look at the state and the limits of its trunks.",
     ),
     Cause(
         "no_port",

@@ -10,6 +10,7 @@ import re
 
 import msgspec
 
+from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
 from cordboard.legs.outputs import ResolveTarget, Route, Target, Terms
 from cordboard.server.config import split_host
@@ -73,11 +74,26 @@ class Targets:
         if destination.problem:
             return ending("bad_destination", who=destination.to, detail=destination.problem)
         if order.redirects:
-            return _redirected(order)
+            return self._redirected(order)
         if destination.kind == "phone":
             return self._through_trunk(order, caller)
         plan = _to_uri(destination.to, destination.to)
         return plan if isinstance(plan, Ending) else Way(who=destination.to, plans=(plan,))
+
+    def _redirected(self, order: ResolveTarget) -> Way | Ending:
+        """Contacts of a 3xx: SIP URIs like any other, and no credentials for hosts that they name."""
+        who = order.destination.to
+        found = [self._contact(contact, order.destination) for contact in order.redirects[:MAX_CONTACTS]]
+        plans = tuple(plan for plan in found if isinstance(plan, _Plan))
+        if plans:
+            return Way(who=who, plans=plans)
+        return next((end for end in found if isinstance(end, Ending)), None) or ending("redirected", who=who)
+
+    def _contact(self, contact: str, destination: Destination) -> _Plan | Ending:
+        plan = _to_uri(contact, destination.to, is_phone=destination.kind == "phone")
+        if isinstance(plan, Ending):
+            return plan
+        return self._trunks.redirection_refused(Uri.parse(plan.uri), destination) or plan
 
     def _through_trunk(self, order: ResolveTarget, caller: str) -> Way | Ending:
         number = order.destination.to
@@ -120,22 +136,6 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 def _route(way: Way, located: list[tuple[_Plan, list[Hop]]]) -> Route:
     targets = [plan.target(hop) for plan, hops in located for hop in hops]
     return Route(targets=tuple(targets[:MAX_HOPS]), terms=way.terms)
-
-
-def _redirected(order: ResolveTarget) -> Way | Ending:
-    """Contacts of a 3xx: SIP URIs like any other, and no credentials for hosts that they name."""
-    who = order.destination.to
-    plans: list[_Plan] = []
-    problem: Ending | None = None
-    for contact in order.redirects[:MAX_CONTACTS]:
-        plan = _to_uri(contact, who, is_phone=order.destination.kind == "phone")
-        if isinstance(plan, Ending):
-            problem = problem or plan
-        else:
-            plans.append(plan)
-    if not plans:
-        return problem or ending("redirected", who=who)
-    return Way(who=who, plans=tuple(plans))
 
 
 def _to_uri(text: str, who: str, *, is_phone: bool = False) -> _Plan | Ending:

@@ -16,10 +16,14 @@ from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending, ending
 from cordboard.legs.outputs import Terms
 from cordboard.server.address_rules import source_filter
-from cordboard.server.config import Rewrite, Trunk
+from cordboard.server.config import Rewrite, Trunk, split_host
 from cordboard.server.resolver import draw
 from cordboard.sip.credentials import Credentials
 from cordboard.sip.uri import Uri, UriError
+
+_SEPARATORS = re.compile(r"[-.()]")
+MAX_DIGITS = 32
+"""Of a number as a carrier may write it, with prefixes."""
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +82,25 @@ class Trunks:
     def release(self, call_id: str) -> None:
         """The call is over, or goes another way."""
         self._places.pop(call_id, None)
+
+    def redirection_refused(self, contact: Uri, destination: Destination) -> Ending | None:
+        """Why a call is not redirected to this number; None: it may be.
+
+        What a carrier, or a call to one, is redirected to is a number like one that a script dials: a phone
+        must not be able to send a call to where scripts may not (toll fraud by 302).
+        """
+        number = _dialled_number(contact)
+        if number is None or not (destination.kind == "phone" or self._is_carrier(contact.host)):
+            return None
+        covering = [trunk for trunk in self._trunks.values() if covers(trunk, number)]
+        if not covering:
+            return ending("prefix_not_allowed", who=number, detail=f"{destination.to} redirected to it")
+        wanted = msgspec.structs.replace(destination, to=number)
+        problems = [_price_problem(trunk, wanted) for trunk in covering]
+        return None if None in problems else ending("price_too_high", who=number, detail=problems[0] or "")
+
+    def _is_carrier(self, host: str) -> bool:
+        return any(split_host(t.address, 0)[0].lower() == host.lower() for t in self._trunks.values())
 
     # ------------------------------------------------------------ up and down
 
@@ -203,6 +226,12 @@ def rewritten(number: str, rules: Iterable[Rewrite]) -> str:
         if re.search(pattern, number):
             return re.sub(pattern, replacement, number, count=1)
     return number
+
+
+def _dialled_number(uri: Uri) -> str | None:
+    """The user as E.164, whether it has its plus or not; None: it is no number."""
+    digits = _SEPARATORS.sub("", uri.user or "").partition(";")[0].removeprefix("+")
+    return f"+{digits}" if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS else None
 
 
 def _number_of(caller: str) -> str:
