@@ -22,10 +22,11 @@ from cordboard.media.clock import Clock
 from cordboard.media.codecs import g711
 from cordboard.media.codecs.catalogue import codec
 from cordboard.media.codecs.codec import Codec
-from cordboard.media.dtmf import Digit, DigitReceiver, duration_of, rescale
+from cordboard.media.dtmf import Digit, duration_of, rescale
 from cordboard.media.hearing import Hearing, Hearings, Listener
 from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
 from cordboard.media.paced import Paced
+from cordboard.media.their_keys import TheirKeys
 from cordboard.media.tone_ear import ToneEar, wants_no_tones
 from cordboard.media.transcoding import Order, Transcoder, can_transcode
 
@@ -47,10 +48,6 @@ _ODD = 3
 _EVEN = 100
 """Packets in succession of the length that it wants, after which it is relayed again."""
 _NO_MARKER = 0xFF7F
-_EVENT_COUNTS = 0.5
-"""Seconds after the packets of an event in which a tone is taken for the same key."""
-
-Convert = Callable[[Digit, bool], None]
 
 
 def _no_socket(_: bytearray) -> int:
@@ -64,11 +61,7 @@ class Incoming:
         "_arrived",
         "_clock",
         "_clock_rate",
-        "_digits",
-        "_event_at",
-        "_event_clock",
         "_folded",
-        "_hear",
         "_hearings",
         "_kind",
         "_length",
@@ -89,8 +82,8 @@ class Incoming:
         "_tone_ear",
         "_transcoder",
         "_transmit",
-        "convert",
         "hearing",
+        "keys",
         "malformed",
         "receive",
         "sink",
@@ -108,8 +101,7 @@ class Incoming:
         hearings: Hearings | None = None,
     ) -> None:
         self._clock = clock
-        self._hear = hear
-        """Takes each digit; None = digits only pass through."""
+        self.keys = TheirKeys(clock, hear)
         self._take_report = take_report
         """Takes RTCP that comes among the media (RFC 5761)."""
         self._ticking = ticking if ticking is not None else set()
@@ -118,16 +110,11 @@ class Incoming:
         self.hearing: Hearing | None = None
         """Who listens to all that the far end says."""
         self._tone_ear: ToneEar | None = None
-        self.convert: Convert | None = None
-        """Takes each digit for the far end that it is meant for: the digit, and whether it came as a tone."""
         self._paced: Paced | None = None
         self._transcoder: Transcoder | None = None
         self._order = Order()
         self._run = 0
         """Packets in succession that speak against the way the stream goes; below 0 = it has not begun."""
-        self._digits = DigitReceiver()
-        self._event_clock = 8000
-        self._event_at = -_EVENT_COUNTS
         self._clock_rate = 8000
         """Of the audio that comes."""
         self.receive: Callable[[bytearray], int] = _no_socket
@@ -161,7 +148,8 @@ class Incoming:
     def let_go(self) -> None:
         """Tell nobody any more: what listens owns this stream, and the two would keep each other alive."""
         self.hear_tones(False)
-        self._hear = self._take_report = self.convert = None
+        self.keys.let_go()
+        self._take_report = None
 
     @property
     def heard_at(self) -> float:
@@ -302,8 +290,7 @@ class Incoming:
         if types != self.types:
             self.disarm()
             self.types = types
-        self._event_clock = event_clock
-        self._digits.tick_at(event_clock)
+        self.keys.tick_at(event_clock)
 
     def accept(self, data: bytes) -> None:
         """One datagram from the source that is believed.  Never raises."""
@@ -335,7 +322,7 @@ class Incoming:
         sink = self.sink
         if sink is None:
             self._arm(data, data, samples, None, nowhere)
-        elif self._digits.is_down and sink.event_type is None:
+        elif self.keys.is_down and sink.event_type is None:
             # The key is told in another way: what sounds beside its event must not be heard as a second one.
             sink.interrupt()
         elif self._tone_ear is not None and wants_no_tones(sink):
@@ -400,13 +387,14 @@ class Incoming:
     # -------------------------------------------------------------- keys
 
     def _take_event(self, data: bytes, payload: bytes) -> None:
-        self._event_at = self._clock.now
-        self._hear_event(payload, rtp.timestamp(data))
+        self.keys.take_event(payload, rtp.timestamp(data))
+        if self.keys.are_told:
+            self._ticking.add(self)
         sink = self.sink
         if sink is None or sink.event_type is None:
             return
-        duration = duration_of(payload, self._event_clock)
-        payload = rescale(payload, self._event_clock, sink.speech.event_clock)
+        duration = duration_of(payload, self.keys.clock_rate)
+        payload = rescale(payload, self.keys.clock_rate, sink.speech.event_clock)
         if self._paced is not None:
             self._paced.hear_event(data, payload, duration)
         elif self._transcoder is not None:
@@ -414,31 +402,14 @@ class Incoming:
         else:
             sink.relay(EVENT, data, payload)
 
-    def _hear_event(self, payload: bytes, timestamp: int) -> None:
-        if self._hear is not None or self.convert is not None:
-            for digit in self._digits.handle(payload, timestamp, self._clock.now):
-                self._tell(digit)
-            self._ticking.add(self)
-
-    def _tell(self, digit: Digit, *, by_tone: bool = False) -> None:
-        if self._hear is not None:
-            self._hear(digit)
-        if self.convert is not None:
-            self.convert(digit, by_tone)
-
     def hear_tones(self, wanted: bool) -> None:
         """Whether its keys come as tones."""
         if wanted and self._tone_ear is None:
-            self._tone_ear = ToneEar(self._heard_tone, lambda: self.sink)
+            self._tone_ear = ToneEar(self.keys.take_tone, lambda: self.sink)
             self.attach(self._tone_ear)
         elif not wanted and self._tone_ear is not None:
             self.detach(self._tone_ear)
             self._tone_ear = None
-
-    def _heard_tone(self, digit: Digit) -> None:
-        # Some send both: an event is the surer of the two.
-        if not self._digits.is_down and self._clock.now - self._event_at > _EVENT_COUNTS:
-            self._tell(digit, by_tone=True)
 
     def tick(self) -> None:
         """20 ms have passed: say the next frame if the stream is paced, report a key whose end was lost."""
@@ -447,11 +418,7 @@ class Incoming:
             paced.tick()
             if paced.is_silent and self.sink is not None:
                 self.sink.interrupt()
-        if self._digits.next_timeout() is not None:
-            self._check_key()
+        if self.keys.is_down:
+            self.keys.tick()
         elif self._paced is None:
             self._ticking.discard(self)
-
-    def _check_key(self) -> None:
-        for digit in self._digits.handle_timeout(self._clock.now):
-            self._tell(digit)

@@ -231,7 +231,7 @@ class Worker:
             hearings=self._hearings,
             video=self._pool.take(self._clock.now) if command.video else None,
         )
-        endpoint.incoming.convert = partial(self._pressed, command.endpoint_id)
+        endpoint.incoming.keys.convert = partial(self._pressed, command.endpoint_id)
         self._await_report(endpoint, first=True)
         self._endpoints[command.endpoint_id] = endpoint
         address = self._settings.public_address or self._settings.address
@@ -332,7 +332,7 @@ class Worker:
             transmit=self._links.transmit,
             ticking=self._ticking,
         )
-        end.incoming.convert = partial(self._pressed_beyond_link, command.endpoint_id)
+        end.incoming.keys.convert = partial(self._pressed_beyond_link, command.endpoint_id)
         self._part(endpoint)
         self._links.add(end)
         self._graph.join(endpoint, end)
