@@ -302,6 +302,16 @@ def test_a_far_end_that_cannot_be_reached_fails_at_once(bench: LegBench) -> None
     bench.run(0.0)
 
 
+def test_why_a_connection_failed_is_told_in_the_words_of_the_transport(bench: LegBench) -> None:
+    bench.dial()
+    bench.open_media(CALLED)
+    bench.resolve()
+    bench.do(bench.legs.transport_failed(FAR, bench.now, "its certificate has expired: it must be renewed."))
+    end = bench.ending(CALLED)
+    assert end.cause == "connection_failed"
+    assert end.sentence.endswith(" could not be reached: its certificate has expired: it must be renewed.")
+
+
 def test_the_failure_of_another_address_does_not_concern_the_leg(bench: LegBench) -> None:
     bench.call_out()
     bench.do(bench.legs.transport_failed(Endpoint("UDP", "127.0.0.9", 5060), bench.now))

@@ -149,7 +149,8 @@ class Attempts:
         if event.cause == "timeout":
             return ending("invite_timeout", who=self._who)
         if event.cause == "transport":
-            return ending("transport_failed", who=self._who)
+            cause = "connection_failed" if event.reason else "transport_failed"
+            return ending(cause, who=self._who, detail=event.reason)
         return ending_of_status(event.status, event.reason, who=self._who)
 
     def _keys_refused(self, event: Refused, encryption: str) -> Step:

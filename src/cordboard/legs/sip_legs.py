@@ -84,8 +84,10 @@ class SipLegs:
     def receive(self, data: bytes, source: Endpoint, now: float) -> list[Output]:
         return self._digest(self.stack.receive(data, source, now), now)
 
-    def transport_failed(self, destination: Endpoint, now: float) -> list[Output]:
-        return self._digest(self.stack.transport_failed(destination, now), now)
+    def transport_failed(self, destination: Endpoint, now: float, why: str = "") -> list[Output]:
+        """`why`: a sentence with what to change, where the transport knows."""
+        outputs = self.stack.transport_failed(destination, now)
+        return self._digest([_explained(output, why) for output in outputs], now)
 
     def next_timeout(self) -> float | None:
         due = self.stack.next_timeout()
@@ -382,3 +384,9 @@ def _inform_outbound(leg: OutboundLeg, event: events.Event, now: float) -> list[
     if isinstance(event, events.Refused):
         return leg.refused(event, now)
     return []
+
+
+def _explained(output: events.Output, why: str) -> events.Output:
+    if why and isinstance(output, events.Refused) and output.cause == "transport":
+        output.reason = why
+    return output

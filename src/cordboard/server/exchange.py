@@ -201,7 +201,9 @@ class Exchange:
         if sentence:
             _log.info("not reached: %s", sentence)
         try:
-            self._carry(self.legs.transport_failed(destination, self._loop.time()))
+            # Of UDP it is known only that nothing listens; connections know what to change.
+            why = sentence if destination.transport != "UDP" else ""
+            self._carry(self.legs.transport_failed(destination, self._loop.time(), why))
         except Exception:
             self._defect("the failure of %s could not be handled", destination.host_port)
 

@@ -78,7 +78,10 @@ class Answered(msgspec.Struct):
 
 
 class Refused(msgspec.Struct):
-    """Our INVITE failed; `SessionEnded` follows.  `response` is None (status 408 or 503) if none came."""
+    """Our INVITE failed; `SessionEnded` follows.  `response` is None (status 408 or 503) if none came.
+
+    A transport failure has no `reason` here: who knows it may put it in.
+    """
 
     session: str
     response: Response | None

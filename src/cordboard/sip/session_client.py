@@ -238,7 +238,7 @@ class ClientSession(Session):
             self._end_cancelled(status)
             return
         timeout = status == 408
-        reason = "Request Timeout" if timeout else "Service Unavailable"
+        reason = "Request Timeout" if timeout else ""
         self.core.report(Refused(self.id, None, status, reason, "timeout" if timeout else "transport"))
         self.end("timeout" if timeout else "transport", status)
 
