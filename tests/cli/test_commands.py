@@ -41,7 +41,7 @@ def write_config(directory: Path, document: str = WAIT, *, port: int = 0, extra:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
     first = 50_000 + worker * 1_000
     media = f"[media]\nworkers = 1\nport_min = {first}\nport_max = {first + 99}\n"
-    path.write_text(f'[sip]\nport = {port}\n{media}{extra}[routes]\n"*" = "doc.yaml"\n')
+    path.write_text(f'[sip]\nport = {port}\n[http]\nport = 0\n{media}{extra}[routes]\n"*" = "doc.yaml"\n')
     return path
 
 

@@ -62,7 +62,7 @@ async def test_the_latest_call_is_explained_with_its_ladder(config: Path) -> Non
     assert code == 0, said
     for wanted in (
         "what      ",
-        "bob is busy (486 Busy Here)",
+        " is busy (486 Busy Here): add another destination",
         "ended: busy (user_busy), SIP 486 Busy Here; on RELAY `busy`",
         "call.connect failed",
         "──▶ cordboard  INVITE sip:+15550001@",
