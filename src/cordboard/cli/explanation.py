@@ -16,6 +16,8 @@ from cordboard.webhooks.target import shown
 
 _MAX_NAME = 22
 _MAX_LINE = 400
+_LONG_ENOUGH = 1.0
+"""Seconds of talk in which something must have been heard."""
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +98,8 @@ def _legs(story: Story) -> Iterator[str]:
         yield f"          {_times(record)}"
         if record.end is not None:
             yield from _end_lines(record)
-        if record.statistics:
-            yield f"          audio: {_audio(record.statistics)}"
+        if record.statistics and record.answered_at is not None:
+            yield f"          audio: {_audio(record)}"
 
 
 def _times(record: CallRecord) -> str:
@@ -138,20 +140,30 @@ def _words(end: CallEnd) -> str:
     return relay_word(_ending(end))
 
 
-def _audio(statistics: bytes) -> str:
-    try:
-        figures = msgspec.json.decode(statistics, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return "unknown"
+def _audio(record: CallRecord) -> str:
+    figures = _decoded(record.statistics)
     parts = [f"{figures.get('packets_received', 0)} packets in, {figures.get('packets_sent', 0)} out"]
     parts.append(f"{figures.get('packets_lost', 0)} lost, jitter {figures.get('jitter_ms', 0.0):.1f} ms")
     if figures.get("mos") is not None:
         parts.append(f"MOS {figures['mos']:.1f}")
     if figures.get("latched_to"):
         parts.append(f"media came from {figures['latched_to']}, not from where the SDP said")
-    if not figures.get("packets_received"):
+    if not figures.get("packets_received") and _lasted(record) > _LONG_ENOUGH:
         parts.append("NOTHING was heard from this far end: check NAT, firewall and the address in its SDP")
     return ", ".join(parts)
+
+
+def _lasted(record: CallRecord) -> float:
+    """Seconds that it was answered."""
+    end = record.end.ended_at if record.end is not None else record.answered_at
+    return (end or 0.0) - (record.answered_at or 0.0)
+
+
+def _decoded(body: bytes | None) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body or b"{}", type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
 
 
 def _events(story: Story) -> Iterator[str]:
@@ -226,7 +238,7 @@ def _leg_data(leg: Leg) -> dict[str, Any]:
         "started_at": record.start.started_at,
         "answered_at": record.answered_at,
         "end": None if end is None else {**msgspec.structs.asdict(end), "relay_reason": _words(end)},
-        "statistics": msgspec.json.decode(record.statistics) if record.statistics else None,
+        "statistics": _decoded(record.statistics) or None,
         "events": [{"event_type": kind, "params": params} for kind, params in _bodies(leg.events)],
         "messages": [msgspec.structs.asdict(note) for note in leg.messages],
     }
@@ -238,9 +250,5 @@ def _bodies(events: Iterable[EventRecord]) -> Iterator[tuple[str, dict[str, Any]
 
 
 def _params(event: EventRecord) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(event.body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return {}
-    params = body.get("params")
+    params = _decoded(event.body).get("params")
     return params if isinstance(params, dict) else {}
