@@ -100,6 +100,8 @@ def test_only_x_headers_of_one_line_reach_the_wire() -> None:
         ("X-Bad\r\nRoute", "x"),
         ("X-Bad Name", "x"),
         ("X-Nul", "a\x00b"),
+        ("X-Control", "a\x85b"),
+        ("X-Tab", "a\tb"),
         ("X-Lone", "\ud800"),
         ("X-", "x"),
     )
@@ -107,6 +109,7 @@ def test_only_x_headers_of_one_line_reach_the_wire() -> None:
         ("X-Account", "42"),
         ("x-note", 'a, b; c="d"'),
         ("X-Account", "43"),
+        ("X-Tab", "a\tb"),
     ]
 
 

@@ -64,6 +64,26 @@ def test_mistakes_in_one_destination_have_their_own_lines() -> None:
     ]
 
 
+def test_uris_that_no_invite_can_carry_are_found_with_their_line() -> None:
+    assert found(
+        "- connect:\n"
+        "    from: 'sip:5%@h'\n"
+        "    serial:\n"
+        "      - to: sip:b@h:70000\n"
+        "      - to: 'sip:b@h%0d%0aVia:x'\n"
+        "        from: sip:ok@h\n"
+        "      - to: sip:b@h"
+    ) == [
+        (
+            4,
+            "error",
+            'connect: `from` is no SIP URI, "sip:5%@h": a percent sign without two hexadecimal digits',
+        ),
+        (6, "error", 'connect: `serial[0].to` is no SIP URI, "sip:b@h:70000": the port is over 65535'),
+        (7, "error", 'connect: `serial[1].to` is no SIP URI, "sip:b@h%0d%0aVia:x": malformed SIP URI'),
+    ]
+
+
 def test_values_beside_placeholders_are_checked_too() -> None:
     assert said("- connect: {to: '${who}', timeout: abc, codecs: '${codecs}'}") == [
         'connect: `timeout` must be an integer of at least 1, not "abc"'

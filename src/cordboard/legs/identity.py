@@ -14,6 +14,8 @@ from cordboard.sip.uri import Uri
 E164 = re.compile(r"\+[0-9]{1,15}")
 _X_HEADER = re.compile(r"[Xx]-[A-Za-z0-9!%*_+`'~.-]+")
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSENDABLE_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
+"""A tab may stand in a value."""
 _VISUAL_SEPARATORS = re.compile(r"[-.()]")
 MAX_CUSTOM_HEADERS = 64
 MAX_NAME = 70
@@ -43,7 +45,7 @@ def is_sip_uri(text: str) -> bool:
 
 def safe_headers(headers: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
     """Only X- names and values of one line reach the wire, whoever asked for them."""
-    return [(n, v) for n, v in headers if _X_HEADER.fullmatch(n) and not _UNSENDABLE.search(v)]
+    return [(n, v) for n, v in headers if _X_HEADER.fullmatch(n) and not _UNSENDABLE_VALUE.search(v)]
 
 
 # ---------------------------------------------------------------- towards scripts

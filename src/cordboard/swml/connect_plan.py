@@ -6,6 +6,7 @@ is wrong at the top level makes the step fail; what is wrong in one destination 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from cordboard.call.plan import (
@@ -17,6 +18,7 @@ from cordboard.call.plan import (
     PlayItem,
     Ringback,
 )
+from cordboard.sip.uri import Uri, UriError
 from cordboard.swml import codes
 from cordboard.swml.checking import check, check_value, invalid
 from cordboard.swml.connect_table import DESTINATION, SESSION_TIMEOUT, SHAPE, SHARED, STRATEGIES
@@ -29,6 +31,7 @@ from cordboard.swml.properties import text
 from cordboard.swml.sip_destination import Paths, parse_address, sendable, sip_options
 from cordboard.swml.unbuilt import DESTINATIONS, refusal
 
+_SIP_SCHEME = re.compile(r"\s*sips?:", re.IGNORECASE)
 _IGNORED = frozenset({"result"})
 _NAMES = frozenset(DESTINATION.names())
 _SHARED_NAMES = frozenset(item.name for item in SHARED)
@@ -263,11 +266,25 @@ def _target(to: str, path: tuple[str | int, ...], notes: list[Note]) -> Target:
         allowed = "a SIP URI (sip:user@host) or an E.164 number (+15551234567)"
         message = f"connect: `{dotted(path)}` must be {allowed}, not {shown(to)}"
         raise MethodError(error.code, message, path=path, found=error.found, allowed=allowed)
+    if target.kind == "sip":
+        _readable(parse_address(target.to).uri, path)
     if target.kind in DESTINATIONS:
         raise refusal("connect", DESTINATIONS[target.kind])
     if target.remark:
         notes.append(Note(codes.PARAMETER_INVALID, f"connect: {target.remark}", path))
     return target
+
+
+def _readable(uri: str, path: tuple[str | int, ...]) -> None:
+    """What the INVITE could not carry is found before anybody is dialled.  Raises `MethodError`."""
+    try:
+        Uri.parse(uri)
+    except UriError as error:
+        message = f"connect: `{dotted(path)}` is no SIP URI, {shown(uri)}: {error}"
+        allowed = "sip:user@host, with escapes (%20) for other characters"
+        raise MethodError(
+            codes.PARAMETER_INVALID, message, path=path, found=shown(uri), allowed=allowed
+        ) from None
 
 
 def _refuse_webrtc(merged: dict[str, Any], target: Target, paths: Paths) -> None:
@@ -289,6 +306,8 @@ def _caller(merged: dict[str, Any], paths: Paths) -> str | None:
         raise MethodError(
             codes.PARAMETER_INVALID, message, path=paths.of("from"), found=shown(caller), allowed=allowed
         )
+    if _SIP_SCHEME.match(caller.strip()):
+        _readable(caller.strip(), paths.of("from"))
     return str(caller.strip())
 
 

@@ -22,7 +22,7 @@ MAX_NAME = 70
 MIN_SESSION = 90
 """Seconds: the least Session-Expires (RFC 4028, section 4)."""
 _HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9!%*_+`'~.-]{1,128}\Z")
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,4096}\Z")
+_HEADER_VALUE = re.compile("[^\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]{0,4096}\\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
 
 
