@@ -56,6 +56,8 @@ class InboundLeg(DialogLeg):
 
         At once, because a call that is dialled for this one is offered the codec of this one.
         """
+        if self.media.local is not None:
+            return []
         self.media.local = event
         if self._wants_answer is not None:
             return self.answer(self._wants_answer, now)

@@ -85,10 +85,14 @@ class OutboundLeg(DialogLeg):
     # ------------------------------------------------------------ the INVITEs
 
     def media_opened(self, event: EndpointOpened, now: float) -> list[FromLeg]:
+        if self.media.local is not None:
+            return []
         self.media.local = event
         return self._invite(now)
 
     def resolved(self, route: Route, now: float) -> list[FromLeg]:
+        if self.session is not None:
+            return []  # nobody has asked
         return self._take(self._attempts.found(route), now)
 
     def unresolved(self, end: Ending, now: float) -> list[FromLeg]:
