@@ -22,7 +22,13 @@ from typing import NamedTuple
 
 import pytest
 
-INSTALL = {"sipp": "apt-get install sip-tester", "baresip": "apt-get install baresip-core"}
+INSTALL = {
+    "sipp": "apt-get install sip-tester",
+    "baresip": "apt-get install baresip-core",
+    "openssl": "apt-get install openssl",
+    "tshark": "apt-get install tshark",
+    "dumpcap": "apt-get install tshark",
+}
 
 PATIENCE = 60
 """Seconds; far longer than anything here takes on a slow machine."""
@@ -43,8 +49,12 @@ class Tally(NamedTuple):
 class Sipp:
     """One running SIPp."""
 
-    def __init__(self, name: str, process: Process, directory: Path, port: int, host: str) -> None:
+    def __init__(
+        self, name: str, process: Process, directory: Path, port: int, host: str, transport: str = "u1"
+    ) -> None:
+        """`transport`: as SIPp names it."""
         self.name = name
+        self._transport = transport
         self.port = port
         self.host = host
         self.process = process
@@ -53,7 +63,8 @@ class Sipp:
     @property
     def uri(self) -> str:
         """How it is dialled."""
-        return f"sip:{self.name}@{self.host}:{self.port}"
+        by = ";transport=tcp" if self._transport.startswith("t") else ""
+        return f"sip:{self.name}@{self.host}:{self.port}{by}"
 
     # ------------------------------------------------------------ the end
 
@@ -163,10 +174,16 @@ class Sipps:
         calls: int = 1,
         traced: bool = True,
         extra: Sequence[str] = (),
+        transport: str = "u1",
+        port: int = 0,
     ) -> Sipp:
-        """A SIPp that is called `calls` times; `scenario` is XML, or the name of a built-in one."""
-        sipp = await self._start(name, scenario, calls, extra, "127.0.0.1", traced)
-        await bound(sipp.port, sipp.process, sipp.directory / "errors.log")
+        """A SIPp that is called `calls` times; `scenario` is XML, or the name of a built-in one.
+
+        `transport`: `u1` UDP, `t1` TCP on one connection, `tn` TCP with a connection for each call.
+        `port`: of one that is over, whose place it takes.
+        """
+        sipp = await self._start(name, scenario, calls, extra, "127.0.0.1", traced, transport, port)
+        await bound(sipp.port, sipp.process, sipp.directory / "errors.log", transport=transport)
         return sipp
 
     async def caller(
@@ -180,29 +197,39 @@ class Sipps:
         dial: str = NUMBER,
         source: str = "127.0.0.1",
         traced: bool = True,
+        transport: str = "u1",
     ) -> Sipp:
         """A SIPp that calls `server` (`address:port`); `talk_ms` is how long a pause without a number is."""
         rest = [server, "-s", dial, "-r", str(rate), "-d", str(talk_ms), "-l", str(calls)]
-        return await self._start("caller", scenario, calls, rest, source, traced)
+        return await self._start("caller", scenario, calls, rest, source, traced, transport)
 
     async def stop(self) -> None:
         for sipp in self._running:
             await sipp.stop()
 
     async def _start(
-        self, name: str, scenario: str, calls: int, rest: Sequence[str], host: str, traced: bool
+        self,
+        name: str,
+        scenario: str,
+        calls: int,
+        rest: Sequence[str],
+        host: str,
+        traced: bool,
+        transport: str,
+        port: int = 0,
     ) -> Sipp:
         directory = self._directory / f"sipp-{len(self._running)}-{name}"
         directory.mkdir(parents=True)
-        port = free_ports(8)
+        port = port or free_ports(8)
         arguments = [*rest, *_scenario(scenario, directory), *_options(host, port, calls, directory)]
+        arguments += ["-t", transport, "-max_socket", "256"]
         if traced:
             arguments += ["-trace_msg", "-message_file", str(directory / "messages.log")]
             arguments += ["-trace_shortmsg", "-shortmessage_file", str(directory / "short.log")]
         process = await asyncio.create_subprocess_exec(
             program("sipp"), *arguments, cwd=directory, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
         )
-        sipp = Sipp(name, process, directory, port, host)
+        sipp = Sipp(name, process, directory, port, host, transport)
         self._running.append(sipp)
         return sipp
 
@@ -236,10 +263,13 @@ def _options(host: str, port: int, calls: int, directory: Path) -> list[str]:
     ]
 
 
-async def bound(port: int, process: Process, log: Path, within: float = 20.0) -> None:
-    """Wait until a program listens on a UDP port; `log` says why it does not."""
+async def bound(
+    port: int, process: Process, log: Path, within: float = 20.0, *, transport: str = "u1"
+) -> None:
+    """Wait until a program listens on a port, of UDP or (`t…`) of TCP; `log` says why it does not."""
+    is_there = _listens if transport.startswith("t") else _is_bound
     async with asyncio.timeout(within):
-        while not _is_bound(port):
+        while not is_there(port):
             if process.returncode is not None:
                 raise AssertionError(f"exit code {process.returncode} before it listened: {_text(log)}")
             await asyncio.sleep(0.01)
@@ -252,6 +282,10 @@ def _text(path: Path) -> str:
 def _is_bound(port: int) -> bool:
     # Binding it to see would be in the way of the program.
     return re.search(rf":{port:04X} ", Path("/proc/net/udp").read_text()) is not None
+
+
+def _listens(port: int) -> bool:
+    return re.search(rf":{port:04X} [0-9A-F]+:0000 0A ", Path("/proc/net/tcp").read_text()) is not None
 
 
 _BLOCK = 4_000
