@@ -39,11 +39,8 @@ class SipNote(msgspec.Struct, frozen=True, array_like=True):
     """The media lines of its SDP, its Reason, what a challenge wanted."""
 
 
-class _Kept(msgspec.Struct, frozen=True):
-    at: float
-    sent: bool
-    data: bytes
-    far_end: Endpoint
+_Kept = tuple[float, bool, bytes, Endpoint]
+"""When, whether it was sent, the message, the far end."""
 
 
 class _Ladder:
@@ -67,7 +64,7 @@ class _Ladder:
     def notes(self) -> list[SipNote]:
         notes = [_read(kept) for kept in self.first]
         if self.dropped:
-            notes.append(SipNote(self.last[0].at, True, "", f"… {self.dropped} messages left out"))
+            notes.append(SipNote(self.last[0][0], True, "", f"… {self.dropped} messages left out"))
         return notes + [_read(kept) for kept in self.last]
 
 
@@ -90,7 +87,7 @@ class SipLog:
         dialog = call_id_of(data)
         if dialog is None:
             return
-        kept = _Kept(self._clock(), sent, data, far_end)
+        kept = (self._clock(), sent, data, far_end)
         ladder = self._by_dialog.get(dialog)
         if ladder is not None:
             ladder.add(kept)
@@ -162,34 +159,38 @@ def _spelt_otherwise(data: bytes) -> bytes | None:
 
 # ---------------------------------------------------------------- what a ladder shows of a message
 
+_TOLD = (b"Reason", b"Warning", b"Retry-After", b"Min-SE", b"Unsupported", b"Refer-To")
+_MARKS = tuple(b"\r\n" + name + b":" for name in _TOLD)
+
 
 def _read(kept: _Kept) -> SipNote:
-    head, _, body = kept.data.partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
+    """Every message of every call passes here: nothing is searched twice, and nothing is split."""
+    at, sent, data, far_end = kept
+    end = data.find(b"\r\n\r\n")
+    head, body = (data[:end], data[end + 4 :]) if end >= 0 else (data, b"")
     return SipNote(
-        at=kept.at,
-        sent=kept.sent,
-        far_end=f"{kept.far_end.transport} {kept.far_end.host_port}",
-        line=_first_line(lines)[:_MAX_LINE],
-        note=_note(lines, body)[:_MAX_NOTE],
+        at=at,
+        sent=sent,
+        far_end=f"{far_end.transport} {far_end.host_port}",
+        line=_first_line(head)[:_MAX_LINE],
+        note=_note(head, body)[:_MAX_NOTE],
     )
 
 
-def _first_line(lines: list[bytes]) -> str:
-    first = lines[0].decode("utf-8", "replace")
+def _first_line(head: bytes) -> str:
+    first = head.partition(b"\r\n")[0].decode("utf-8", "replace")
     if not first.startswith("SIP/2.0 "):
         return first.rpartition(" SIP/")[0] or first
-    method = _value(lines, b"cseq").rpartition(" ")[2]
-    return f"{first[8:]} [{method}]"
+    return f"{first[8:]} [{_value(head, b'CSeq').rpartition(' ')[2]}]"
 
 
-def _note(lines: list[bytes], body: bytes) -> str:
-    parts = [_media(line) for line in body.split(b"\r\n") if line.startswith(b"m=")]
+def _note(head: bytes, body: bytes) -> str:
+    parts = [_media(line) for line in body.split(b"\r\n") if line.startswith(b"m=")] if body else []
     if b"\r\na=crypto:" in body:
         parts.append("a=crypto")
-    for name in (b"reason", b"warning", b"retry-after", b"min-se", b"unsupported"):
-        if value := _value(lines, name):
-            parts.append(f"{name.decode().title()}: {value}")
+    for mark, name in zip(_MARKS, _TOLD, strict=True):
+        if mark in head:
+            parts.append(f"{name.decode()}: {_value(head, name)}")
     return "; ".join(parts)
 
 
@@ -197,9 +198,11 @@ def _media(line: bytes) -> str:
     return line[2:].decode("utf-8", "replace")
 
 
-def _value(lines: list[bytes], name: bytes) -> str:
-    for line in lines[1:]:
-        key, colon, value = line.partition(b":")
-        if colon and key.strip().lower() == name:
-            return value.strip().decode("utf-8", "replace")
-    return ""
+def _value(head: bytes, name: bytes) -> str:
+    """Of a header in its usual spelling; "" where it is not there."""
+    start = head.find(b"\r\n" + name + b":")
+    if start < 0:
+        return ""
+    start += len(name) + 3
+    end = head.find(b"\r\n", start)
+    return head[start : end if end >= 0 else None].strip().decode("utf-8", "replace")
