@@ -13,18 +13,16 @@ from typing import Any
 
 from cordboard.call import effects as fx
 from cordboard.call import facts
-from cordboard.call.actions import CallInfo
 from cordboard.call.call import Call
 from cordboard.call.reasons import Ending, caller_code, ending
 from cordboard.legs import outputs as out
-from cordboard.legs.identity import is_sip_uri
 from cordboard.legs.sip_legs import SipLegs
 from cordboard.media import protocol as media_protocol
 from cordboard.server.asking import Asking
 from cordboard.server.call_media import CallMedia
-from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.media_engine import MediaEngine
+from cordboard.server.new_calls import NewCalls
 from cordboard.server.recorder import Recorder
 from cordboard.server.refusals import Refusals
 from cordboard.server.routes import Routed
@@ -34,7 +32,6 @@ from cordboard.server.targets import Targets, Way
 from cordboard.server.trunk_requests import TrunkRequests
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import ResponseReceived, SendMessage
-from cordboard.swml.script import Script
 
 _log = logging.getLogger(__name__)
 
@@ -83,10 +80,8 @@ class Exchange:
         self._documents = documents
         self._route = route
         self._ready = ready
-        self._envs = envs
         self._asking = Asking(documents, envs, self.switchboard.post, self.spawn)
-        self._compiled = CompiledDocuments()
-        self._new_id = new_id
+        self._new_calls = NewCalls(envs=envs, new_id=new_id, domain=legs.domain)
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -345,15 +340,7 @@ class Exchange:
         return "" if self._ready() else "store_failing"
 
     def _take_in(self, offer: out.CallOffered, routed: Routed) -> None:
-        script = Script(
-            routed.document,
-            offer.info,
-            url=routed.url,
-            fallback_url=routed.fallback_url,
-            envs=self._envs,
-            cache=self._compiled,
-        )
-        call = Call(info=offer.info, driver=script, new_id=self._new_id)
+        call = self._new_calls.taken_in(offer, routed)
         self.sip_log.begin(offer.call_id, offer.sip_call_id, self.recorder.begin(call))
         self._carry(self.legs.accept_offer(offer.call_id))
         self.switchboard.start(call)
@@ -411,50 +398,11 @@ class Exchange:
         self.switchboard.forget(call.info.call_id)
 
     def _dial(self, parent: Call, effect: fx.Dial) -> None:
-        destination, confirm = effect.destination, effect.destination.confirm
-        info = self._dialled_info(parent.info, effect)
-        driver = None
-        if confirm is not None:
-            driver = Script.confirm(confirm, info, envs=self._envs, cache=self._compiled)
-        call = Call(
-            info=info,
-            driver=driver,
-            parent=effect.parent,
-            call_state_url=destination.call_state_url,
-            call_state_events=destination.call_state_events,
-            destination=destination,
-            confirm_timeout=confirm.timeout if confirm is not None else None,
-            new_id=self._new_id,
-        )
+        call = self._new_calls.dialled(parent.info, effect)
         # The Call-ID of a call that we make is its id: one name for it in all logs.
         self.sip_log.begin(effect.call_id, effect.call_id, self.recorder.begin(call))
         self.switchboard.start(call)
         self._carry(self.legs.dial(effect, self._loop.time()))
-
-    def _dialled_info(self, parent: CallInfo, effect: fx.Dial) -> CallInfo:
-        kind = effect.destination.kind
-        from_ = effect.from_
-        if kind == "sip" and not is_sip_uri(from_) and not from_.startswith("+"):
-            from_ = f"sip:{from_}@{self.legs.domain}"
-        return CallInfo(
-            call_id=effect.call_id,
-            node_id=parent.node_id,
-            segment_id=self._new_id(),
-            project_id=parent.project_id,
-            space_id=parent.space_id,
-            session_id=effect.session_id,
-            call_state="created",
-            direction="outbound",
-            type=kind,
-            from_=from_,
-            to=effect.destination.to,
-            from_name=effect.from_name,
-            headers=effect.destination.headers,
-            tag=effect.destination.tag,
-            transfers=effect.transfers,
-            parent_call_id=effect.parent,
-            parent_device_type=parent.type,
-        )
 
     def _ask(self, call: Call, effect: fx.AskShell) -> None:
         self._asking.ask(call.info, effect)
