@@ -431,6 +431,7 @@ async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
         settings: dict[str, Any] = {
             "server": {"data_directory": str(directory / "data")},
             "sip": {"port": 0},
+            "http": {"port": 0},
             "media": {"workers": 1, "port_min": ports, "port_max": ports + 1599, "directory": str(directory)},
             "phones": {"enabled": False},
             "trunks": {"p": {"address": f"127.0.0.1:{phones.port}", "allowed_prefixes": ["+1555123"]}},

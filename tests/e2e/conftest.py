@@ -56,6 +56,7 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
             settings: dict[str, Any] = {
                 "server": {"data_directory": str(tmp_path / "data")},
                 "sip": {"port": 0},
+                "http": {"port": 0},
                 "media": {"workers": 1, "port_min": free_ports(400, busy=100), "port_max": 0},
                 "routes": {"*": str(path)},
             }

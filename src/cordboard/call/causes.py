@@ -346,7 +346,7 @@ _FAILURES = (
         ERROR,
         503,
         "{who} was not dialled because this server does not speak its transport{detail}: "
-        "write `;transport=udp` in the SIP URI.",
+        "write `;transport=udp`, `tcp` or `tls` in the SIP URI.",
     ),
     Cause(
         "no_trunk",
