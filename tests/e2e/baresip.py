@@ -12,7 +12,7 @@ import json
 import wave
 from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -51,16 +51,31 @@ _LASTS_S = 90
 """It leaves by itself then, so that none outlives a test run that was killed."""
 
 
+class TlsPapers(NamedTuple):
+    """PEM files of a phone that speaks TLS: its chain with the key, and whom it believes."""
+
+    certificate: Path
+    authority: Path
+
+
 class Baresip:
     """One running baresip; it takes every call at once."""
 
-    def __init__(self, name: str, tone_hz: float, directory: Path, encryption: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        tone_hz: float,
+        directory: Path,
+        encryption: str = "",
+        tls: TlsPapers | None = None,
+    ) -> None:
         self.name = name
         self.tone_hz = tone_hz
         self.port = free_ports(16)
         self.events: list[dict[str, Any]] = []
         self._directory = directory
         self._encryption = encryption
+        self._tls = tls
         self._came = asyncio.Event()
         self._process: Process
         self._writer: asyncio.StreamWriter
@@ -69,6 +84,8 @@ class Baresip:
     @property
     def uri(self) -> str:
         """How it is dialled."""
+        if self._tls is not None:  # its TLS port is the one after the other
+            return f"sip:{self.name}@127.0.0.1:{self.port + 1};transport=tls"
         return f"sip:{self.name}@127.0.0.1:{self.port}"
 
     # ------------------------------------------------------------ life
@@ -109,8 +126,11 @@ class Baresip:
             "modules": _modules(),
             "more": "module srtp.so\n" if self._encryption else "",
         }
-        (self._directory / "config").write_text(_CONFIG.format(**settings))
-        account = f"<sip:{self.name}@127.0.0.1:{self.port}>;regint=0;answermode=auto"
+        secure = ""
+        if self._tls is not None:
+            secure = f"sip_certificate {self._tls.certificate}\nsip_cafile {self._tls.authority}\n"
+        (self._directory / "config").write_text(secure + _CONFIG.format(**settings))
+        account = f"<{self.uri}>;regint=0;answermode=auto"
         if self._encryption:
             account += f";mediaenc={self._encryption}"
         (self._directory / "accounts").write_text(f"{account}\n")
@@ -197,9 +217,11 @@ class Baresips:
         self._directory = directory
         self._running: list[Baresip] = []
 
-    async def phone(self, name: str, tone_hz: float, encryption: str = "") -> Baresip:
+    async def phone(
+        self, name: str, tone_hz: float, encryption: str = "", *, tls: TlsPapers | None = None
+    ) -> Baresip:
         """`encryption`: `srtp` (RTP/AVP with keys), `srtp-mand` (RTP/SAVP), or none."""
-        phone = Baresip(name, tone_hz, self._directory / f"baresip-{name}", encryption)
+        phone = Baresip(name, tone_hz, self._directory / f"baresip-{name}", encryption, tls)
         self._running.append(phone)
         await phone.start()
         return phone

@@ -95,6 +95,14 @@ class Book:
         ended = [info.call_id for info in self.calls()]
         assert len(ended) == len(set(ended)), "a call ended twice"
 
+    async def sentence(self, to: str) -> str:
+        """Why the only call to a far end is over, as its record says it."""
+        (info,) = (info for info in self.calls() if info.to == to)
+        record = await self.server.store.call(info.call_id)
+        assert record is not None
+        assert record.end is not None
+        return record.end.sentence
+
     async def variables(self) -> dict[str, Any]:
         """What the script of the only inbound call had in its variables at the end."""
         (info,) = (info for info in self.calls() if info.direction == "inbound")

@@ -11,6 +11,7 @@ from cordboard.server.server import Server
 
 from .book import Book
 from .conftest import StartServer
+from .explained import explain_last
 from .peers import Sipps, free_ports
 from .scenario import (
     ANSWERED,
@@ -190,11 +191,25 @@ async def test_a_port_that_refuses_tcp_fails_at_once_and_the_record_says_why(
     assert time.monotonic() - before < 5.0
     await book.rest()
     assert book.ends()[uri] == "connection_failed"
-    (called,) = [info for info in book.calls() if info.to == uri]
-    record = await server.store.call(called.call_id)
-    assert record is not None
-    assert record.end is not None
-    assert record.end.sentence == (
+    sentence = (
         f"{uri} could not be reached: 127.0.0.1:{port} (TCP): it refused the connection: "
         "check that something listens on that port."
     )
+    assert await book.sentence(uri) == sentence
+    if strategy == "to":
+        assert f"what      {sentence}\n" in await explain_last(server)
+
+
+async def test_a_refusal_of_encryption_is_explained(start_server: StartServer, sipps: Sipps) -> None:
+    far_end = callee(invited(check=["RTP/SAVP"]), reply("488 Not Acceptable Here"), receive("ACK"))
+    far = await sipps.callee("far", far_end, transport="t1")
+    server = await start_server(connect("to", far.uri, options="encryption: mandatory"))
+    book = Book(server)
+    refused = caller(invite(), provisionals(), response(488), ack_refusal())
+    await (await sipps.caller(address(server), refused)).finished()
+    await far.finished()
+    await book.rest()
+    assert book.ends()[far.uri] == "encryption_refused"
+    said = await explain_last(server)
+    assert f"what      {await book.sentence(far.uri)}\n" in said
+    assert "encryption" in await book.sentence(far.uri)
