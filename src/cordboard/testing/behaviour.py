@@ -39,6 +39,18 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Callers must know a password."""
     digits_by_info: bool = False
     """Keys go by SIP INFO (application/dtmf-relay) in place of RFC 4733."""
+    digits_inband: bool = False
+    """Keys go as tones in the audio."""
+    telephone_events: bool = True
+    """RFC 4733 is offered and accepted."""
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    """In order of preference, as SWML spells them: `G722`, `OPUS@16000H`, `L16`; `G729` says nothing."""
+    ptime_ms: int = 20
+    """Length of the packets that it asks for."""
+    video: tuple[str, ...] = ()
+    """`VP8`, `H264`: it sends numbered packets and wants pictures."""
+    record: bool = False
+    """Keeps all audio, for measurements."""
     session_expires: int | None = None
     """Asks for a session timer of so many seconds (RFC 4028)."""
     silent: bool = False

@@ -1,6 +1,6 @@
 """The voice and the ears of a simulated phone: RTP packets out and in, without sockets and clock.
 
-It speaks a tone, presses keys, and measures what it hears.  20 ms frames whatever the far end asks for.
+It speaks a tone (or what it is given), presses keys, and measures what it hears, in any codec.
 """
 
 from __future__ import annotations
@@ -13,9 +13,20 @@ import msgspec
 from cordboard.media import rtp
 from cordboard.media.codecs import audio, g711
 from cordboard.media.dtmf import Digit, DigitReceiver, DigitSender
+from cordboard.media.inband import digit_frame
 from cordboard.media.rtcp import Reporting
-from cordboard.media.tones import FRAME_SAMPLES, TONE_LEVEL, dominant_frequency, level, read_tone, tone_frames
-from cordboard.sdp import MediaParameters
+from cordboard.media.tones import (
+    FRAME_BYTES,
+    SILENT_FRAME,
+    TONE_LEVEL,
+    dominant_frequency,
+    level,
+    read_tone,
+    tone_frames,
+)
+from cordboard.sdp import PCMU, Codec, MediaParameters
+from cordboard.testing.phone_codecs import Ear, Mouth, with_codec
+from cordboard.testing.phone_hearing import Timeline
 
 _WINDOW_FRAMES = 5
 _LOUD_RMS = 104
@@ -43,6 +54,8 @@ class AudioReport(msgspec.Struct, kw_only=True):
     rtcp_received: int = 0
     sources: list[tuple[str, int]] = []
     """Where packets came from, in order of appearance."""
+    encodings: list[str] = []
+    """Names of the codecs that were heard, in order of appearance."""
     last_heard: bytes = b""
     """The last 100 ms in which something was heard, as 16-bit PCM at 8 kHz; empty if nothing was."""
 
@@ -62,9 +75,11 @@ class PhoneAudio:
 
     __slots__ = (
         "_digits",
+        "_ears",
+        "_event_rate",
         "_last_packet_at",
-        "_law",
         "_loud",
+        "_mouth",
         "_muted",
         "_position",
         "_pressing",
@@ -72,12 +87,15 @@ class PhoneAudio:
         "_remote",
         "_report",
         "_reporting",
+        "_script",
         "_sender",
         "_speech_types",
         "_statistics",
         "_tone_hz",
         "digits_heard",
+        "heard",
         "recording",
+        "said",
     )
 
     def __init__(
@@ -90,7 +108,11 @@ class PhoneAudio:
         self._pressing: DigitSender | None = None
         self._remote: MediaParameters | None = None
         self._speech_types: dict[int, str] = {}
-        self._law = g711.PCMU
+        self._ears: dict[int, Ear] = {}
+        self._mouth = Mouth(PCMU, 20)
+        self._event_rate = 8000
+        self._script: deque[bytes] = deque()
+        """What is said in place of the tone, in frames of 20 ms."""
         self._tone_hz = tone_hz
         self._muted = muted
         self._position = 0
@@ -99,6 +121,9 @@ class PhoneAudio:
         self._last_packet_at = 0.0
         self._report = AudioReport()
         self.digits_heard: list[Digit] = []
+        self.said = Timeline() if record else None
+        self.heard = Timeline() if record else None
+        """Audio packets with their times; None = not recorded."""
         self.recording: bytearray | None = bytearray() if record else None
         """All speech that arrived as 16-bit PCM at 8 kHz, in order of arrival; None = not recorded."""
 
@@ -106,9 +131,15 @@ class PhoneAudio:
 
     def agree(self, media: MediaParameters) -> None:
         """What was negotiated; may come again."""
-        self._remote = media
-        self._law = media.codec.name
+        before, self._remote = self._remote, media
+        if (self._mouth.codec, self._mouth.ptime_ms) != (media.codec, media.ptime_ms):
+            self._mouth = Mouth(media.codec, media.ptime_ms, media.bit_rate)
         self._speech_types = dict(media.accepted)
+        if before is None or before.formats != media.formats:
+            self._ears = {}
+        self._event_rate = media.dtmf_clock_rate
+        self._digits.tick_at(self._event_rate)
+        self._statistics.tick_at(media.codec.clock_rate)
 
     @property
     def destination(self) -> tuple[str, int] | None:
@@ -122,9 +153,28 @@ class PhoneAudio:
         """Change the tone; None = silence."""
         self._tone_hz = tone_hz
 
-    def press(self, digits: str) -> None:
-        """Press keys, after those that are being pressed."""
-        self._pressing = DigitSender(digits)
+    def play(self, pcm: bytes) -> None:
+        """Say this (16-bit PCM at 8 kHz) after what waits, and then the tone again."""
+        frames = (pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm), FRAME_BYTES))
+        self._script += [frame.ljust(FRAME_BYTES, b"\0") for frame in frames]
+
+    @property
+    def playing(self) -> bool:
+        """Something waits to be said."""
+        return bool(self._script)
+
+    def press(self, digits: str, *, duration_ms: int = 160, gap_ms: int = 70) -> None:
+        """Press keys (RFC 4733), in place of those that are being pressed."""
+        self._pressing = DigitSender(
+            digits, duration_ms=duration_ms, gap_ms=gap_ms, clock_rate=self._event_rate
+        )
+
+    def press_inband(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 80) -> None:
+        """Press keys as tones."""
+        down, up = max(1, duration_ms // 20), max(1, gap_ms // 20)
+        for digit in digits:
+            self._script += [digit_frame(digit, number) for number in range(down)]
+            self._script += [SILENT_FRAME] * up
 
     @property
     def pressing(self) -> bool:
@@ -132,11 +182,16 @@ class PhoneAudio:
         return self._pressing is not None
 
     def next_packet(self) -> bytes | None:
-        """For this tick of 20 ms; None = nothing is sent."""
+        """For this tick of 20 ms, where packets last no less; None = nothing is sent."""
+        return next(iter(self.next_packets()), None)
+
+    def next_packets(self, now: float = 0.0) -> list[bytes]:
+        """For this tick of 20 ms."""
         remote = self._remote
         if remote is None or not remote.sending:
-            return None
-        return self._event(remote) or self._speech(remote)
+            return []
+        event = self._event(remote)
+        return [event] if event is not None else self._speech(remote, now)
 
     def _event(self, remote: MediaParameters) -> bytes | None:
         if self._pressing is None:
@@ -146,15 +201,37 @@ class PhoneAudio:
             self._pressing = None
         if frame is None or remote.dtmf_send_type is None:
             return None
-        return self._sender.event(frame.payload, remote.dtmf_send_type, FRAME_SAMPLES, start=frame.start)
+        if frame.start:
+            self._sender.skip(self._mouth.drop())
+        samples = remote.codec.clock_rate // 50
+        return self._sender.event(frame.payload, remote.dtmf_send_type, samples, start=frame.start)
 
-    def _speech(self, remote: MediaParameters) -> bytes | None:
+    def _speech(self, remote: MediaParameters, now: float) -> list[bytes]:
+        codec = remote.codec
         if self._muted:
-            self._sender.skip(FRAME_SAMPLES)
-            return None
-        frames = _voice(self._law, self._tone_hz)
+            self._sender.skip(codec.clock_rate // 50)
+            return []
+        plain = codec.name in _LAWS and self._mouth.ptime_ms == _TICK_MS and not self._script
+        full = [self._plain_tone(codec.name)] if plain else self._mouth.say(self._next_frame())
+        return [self._packet(payload, pcm, codec, now) for payload, pcm in full]
+
+    def _packet(self, payload: bytes, pcm: bytes, codec: Codec, now: float) -> bytes:
+        if self.said is not None:
+            self.said.note(now, self._sender.timestamp, codec.clock_rate, pcm)
+        return self._sender.packet(payload, codec.payload_type, self._mouth.samples)
+
+    def _plain_tone(self, law: str) -> tuple[bytes, bytes]:
+        """What costs nothing, for thousands of calls."""
+        frames = _sound(self._tone_hz)
         self._position = (self._position + 1) % len(frames)
-        return self._sender.packet(frames[self._position], remote.codec.payload_type, FRAME_SAMPLES)
+        return _voice(law, self._tone_hz)[self._position], frames[self._position]
+
+    def _next_frame(self) -> bytes:
+        if self._script:
+            return self._script.popleft()
+        frames = _sound(self._tone_hz)
+        self._position = (self._position + 1) % len(frames)
+        return frames[self._position]
 
     # ------------------------------------------------------------ ears
 
@@ -166,13 +243,34 @@ class PhoneAudio:
             return
         self._count(data, source, now)
         kind = rtp.payload_type(data)
-        law = self._speech_types.get(kind)
-        if law is not None:
-            self._hear(g711.decode(law, payload), now)
+        encoding = self._speech_types.get(kind)
+        if encoding is not None:
+            self._listen(kind, encoding, rtp.timestamp(data), payload, now)
         elif self._remote is not None and kind == self._remote.dtmf_receive_type:
             self.digits_heard += self._digits.handle(payload, rtp.timestamp(data), now)
         else:
             self._report.packets_unknown += 1
+
+    def _listen(self, kind: int, encoding: str, timestamp: int, payload: bytes, now: float) -> None:
+        if encoding not in self._report.encodings:
+            self._report.encodings.append(encoding)
+        rate = 8000
+        if encoding in _LAWS:
+            pcm = g711.decode(encoding, payload)
+        else:
+            codec = with_codec(self._remote.formats, kind) if self._remote is not None else None
+            codec = codec or Codec(encoding, kind)
+            pcm, rate = self._ear(codec).hear(payload), codec.clock_rate
+        if self.heard is not None:
+            self.heard.note(now, timestamp, rate, pcm)
+        if pcm:
+            self._hear(pcm, now)
+
+    def _ear(self, codec: Codec) -> Ear:
+        ear = self._ears.get(codec.payload_type)
+        if ear is None:
+            ear = self._ears[codec.payload_type] = Ear(codec)
+        return ear
 
     def release_keys(self, now: float) -> None:
         """Take a key whose end was lost as released, if it is time."""
@@ -236,13 +334,22 @@ class PhoneAudio:
             remote_lost=self._reporting.remote_lost,
             round_trip_ms=self._reporting.round_trip_ms,
             sources=list(self._report.sources),
+            encodings=list(self._report.encodings),
             last_heard=b"".join(self._loud),
         )
 
 
+_LAWS = (g711.PCMU, g711.PCMA)
+_TICK_MS = 20
+
+
+@lru_cache(maxsize=128)
+def _sound(tone_hz: float | None) -> tuple[bytes, ...]:
+    """One second, after which the wave begins again where it ended (whole Hz)."""
+    return (SILENT_FRAME,) if tone_hz is None else tone_frames((tone_hz,), 1000, TONE_LEVEL)
+
+
 @lru_cache(maxsize=128)
 def _voice(law: str, tone_hz: float | None) -> tuple[bytes, ...]:
-    """One second in payloads, after which the wave begins again where it ended (whole Hz)."""
-    if tone_hz is None:
-        return (g711.silence(law, FRAME_SAMPLES),)
-    return tuple(g711.encode(law, frame) for frame in tone_frames((tone_hz,), 1000, TONE_LEVEL))
+    """The same in payloads."""
+    return tuple(g711.encode(law, frame) for frame in _sound(tone_hz))

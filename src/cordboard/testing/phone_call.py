@@ -29,6 +29,7 @@ from cordboard.testing.pacer import TICK
 from cordboard.testing.phone_audio import PhoneAudio
 from cordboard.testing.phone_media import PhoneMedia
 from cordboard.testing.phone_report import Direction, PhoneReport
+from cordboard.testing.phone_video import PhoneVideo
 
 if TYPE_CHECKING:
     from cordboard.testing.user_agent import UserAgent
@@ -48,6 +49,7 @@ class PhoneCall:
         self._agent = agent
         self._machine = BehaviourMachine(behaviour)
         self._timer: asyncio.TimerHandle | None = None
+        record = record or behaviour.record
         self._offer = b""
         self._rang, self._answered, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.session = ""
@@ -69,7 +71,7 @@ class PhoneCall:
             session_id=agent.new_number(),
             pacer=agent.pacer,
             clock=agent.now,
-            encryption=behaviour.encryption,
+            behaviour=behaviour,
             keep_wire=record,
         )
         self._report = PhoneReport(direction=direction, begun_at=agent.now())
@@ -131,6 +133,11 @@ class PhoneCall:
     def wire(self) -> list[bytes]:
         """Datagrams as they came to its media ports, if the call is recorded."""
         return list(self._media.wire or ())
+
+    @property
+    def video(self) -> PhoneVideo | None:
+        """None = the phone has none."""
+        return self._media.video
 
     @property
     def digits_heard(self) -> str:
@@ -203,11 +210,12 @@ class PhoneCall:
         self.hold("sendrecv")
 
     def press(self, digits: str) -> None:
-        """Press keys: RFC 4733, or INFO where the behaviour says so."""
-        if not self.behaviour.digits_by_info:
+        """Press keys: RFC 4733, or INFO or tones where the behaviour says so."""
+        if self.behaviour.digits_inband:
+            self.audio.press_inband(digits)
+        elif not self.behaviour.digits_by_info:
             self.audio.press(digits)
-            return
-        for digit in digits:
+        for digit in digits if self.behaviour.digits_by_info else "":
             self.ask("INFO", f"Signal={digit}\r\nDuration=160\r\n".encode(), "application/dtmf-relay")
 
     def ask(self, method: str, body: bytes = b"", content_type: str = "", headers: Headers = ()) -> None:

@@ -10,22 +10,24 @@ from cordboard.media.clock import Clock
 from cordboard.media.protocol import Srtp, SrtpKeys
 from cordboard.media.srtp import Protection
 from cordboard.sdp import (
-    PCMA,
-    PCMU,
     CryptoAttribute,
+    MediaDescription,
     MediaParameters,
     SessionDescription,
+    VideoOffer,
     answer_offer,
     make_offer,
     new_keys,
     parse,
     read_answer,
 )
+from cordboard.sdp.codec import TELEPHONE_EVENT
+from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.pacer import Pacer
 from cordboard.testing.phone_audio import PhoneAudio
+from cordboard.testing.phone_codecs import offered
 from cordboard.testing.phone_sockets import RtpSockets, open_rtp
-
-CODECS = (PCMU, PCMA)
+from cordboard.testing.phone_video import PhoneVideo
 
 _REPORT_TICKS = 250
 _MOST_KEPT = 10_000
@@ -48,7 +50,7 @@ class PhoneMedia:
         session_id: int,
         pacer: Pacer,
         clock: Callable[[], float],
-        encryption: str = "forbidden",
+        behaviour: Behaviour,
         keep_wire: bool = False,
     ) -> None:
         self.audio = audio
@@ -61,12 +63,16 @@ class PhoneMedia:
         self._sockets: RtpSockets | None = None
         self._answered = b""
         self._offered: SessionDescription | None = None
-        self._encryption = encryption
+        self._behaviour = behaviour
+        self._codecs = offered(behaviour.codecs)
+        self._encryption = behaviour.encryption
         self._agreed: MediaParameters | None = None
         self._fresh = False
         self._time = Clock(clock())
         self._protection = Protection(self._time)
         self._transmit = self._protection.protecting(self._put)
+        self.video = PhoneVideo(address, behaviour.video) if behaviour.video else None
+        """None = it has no camera."""
         self.wire: deque[bytes] | None = deque(maxlen=_MOST_KEPT) if keep_wire else None
         """Datagrams of either port as they came, not yet unprotected; None = they are not kept."""
 
@@ -76,12 +82,15 @@ class PhoneMedia:
         body = make_offer(
             address=self._address,
             port=self._port(),
-            codecs=CODECS,
+            codecs=self._codecs,
+            dtmf=self._behaviour.telephone_events,
+            ptime_ms=self._behaviour.ptime_ms,
             direction=direction,
             session_id=self._session_id,
             version=self._version,
             crypto=self._new_keys(),
             profile="RTP/SAVP" if self._encryption == "mandatory" else "RTP/AVP",
+            video=self._video_offer(),
             sections=self._agreed.sections if self._agreed is not None else (),
         )
         self._offered = parse(body)
@@ -97,15 +106,17 @@ class PhoneMedia:
         """Answer a new offer."""
         self._version += 1
         answer = answer_offer(
-            parse(offer),
+            self._understood(offer),
             address=self._address,
             port=self._port(),
-            codecs=CODECS,
+            codecs=self._codecs,
+            ptime_ms=self._behaviour.ptime_ms,
             session_id=self._session_id,
             version=self._version,
             encryption=self._encryption,
             new_key=os.urandom,
             keep=self._agreed,
+            video=self._video_offer(),
         )
         self._agree(answer.media)
         return answer.body
@@ -114,6 +125,16 @@ class PhoneMedia:
         """The far end's answer to our offer; ignored if we made none."""
         if self._offered is not None:
             self._agree(read_answer(self._offered, parse(answer), encryption=self._encryption))
+
+    def _understood(self, offer: bytes) -> SessionDescription:
+        description = parse(offer)
+        if not self._behaviour.telephone_events:
+            for section in description.media:
+                section.formats = [text for text in section.formats if not _is_event(section, text)]
+        return description
+
+    def _video_offer(self) -> VideoOffer | None:
+        return self.video.offer() if self.video is not None else None
 
     def change_keys(self) -> None:
         """The next offer has new ones."""
@@ -141,13 +162,16 @@ class PhoneMedia:
         self._protection.use(_srtp(media))
         self._transmit = self._protection.protecting(self._put)
         self.audio.agree(media)
+        if self.video is not None:
+            self.video.agree(media.video)
         self._pacer.add(self)
 
     def tick(self, now: float) -> None:
-        """20 ms of audio."""
-        packet = self.audio.next_packet()
-        if packet is not None:
+        """20 ms of audio, and of video."""
+        for packet in self.audio.next_packets(now):
             self._transmit(packet)
+        if self.video is not None:
+            self.video.tick()
         self.audio.release_keys(now)
         self._ticks += 1
         if self._ticks % _REPORT_TICKS == _FIRST_REPORT_TICK:
@@ -165,6 +189,8 @@ class PhoneMedia:
         if self._sockets is not None:
             self._send_report(self._clock(), last=True)
             self._sockets.close()
+        if self.video is not None:
+            self.video.close()
 
     def _send_report(self, now: float, *, last: bool = False) -> None:
         packet, destination = self.audio.next_report(now, last=last), self.audio.report_destination
@@ -191,6 +217,13 @@ class PhoneMedia:
         if self.wire is not None:
             self.wire.append(data)
         return data
+
+
+def _is_event(section: MediaDescription, number: str) -> bool:
+    return any(
+        codec.name == TELEPHONE_EVENT and str(codec.payload_type) == number
+        for codec in MediaDescription(section.kind, 1, "", [number], None, section.attributes).codecs()
+    )
 
 
 def _srtp(media: MediaParameters) -> Srtp | None:
