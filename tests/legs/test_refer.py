@@ -10,6 +10,7 @@ from cordboard.call.effects import ReportTransfer
 from cordboard.call.facts import TransferRequested
 from cordboard.call.plan import Destination
 from cordboard.legs.refer import BadRefer, Replaced, read_refer, read_replaces
+from cordboard.legs.rules import LegRules
 from cordboard.sip.events import RequestDone, RequestReceived
 from cordboard.sip.message import Request, Response
 
@@ -21,8 +22,8 @@ OUR_HOSTS = frozenset({"pbx.example.com", "127.0.0.1"})
 class Up:
     """A call that is up, whose far end may transfer."""
 
-    def __init__(self) -> None:
-        self.bench = LegBench()
+    def __init__(self, rules: LegRules | None = None) -> None:
+        self.bench = LegBench(rules=rules or LegRules())
         self.call_id, self.session = self.bench.answered_call_in()
 
     def refer(self, *targets: str, **headers: str) -> Response:
@@ -86,6 +87,21 @@ def up() -> Up:
     ],
 )
 def test_a_refer_asks_for_a_destination(up: Up, target: str, kind: str, to: str) -> None:
+    assert up.refer(target).status == 202
+    assert up.wanted() == [TransferRequested(destination=Destination(kind=kind, to=to))]
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "to"),
+    [
+        ("<sip:+19005551234@carrier.example>", "phone", "+19005551234"),
+        ("<sip:19005551234@Carrier.example:5070;transport=tcp>", "phone", "+19005551234"),
+        ("<sip:desk@carrier.example>", "sip", "sip:desk@carrier.example"),
+        ("<sip:19005551234@example.com>", "sip", "sip:19005551234@example.com"),
+    ],
+)
+def test_a_number_at_a_carrier_is_dialled_by_the_trunk_and_its_rules(target: str, kind: str, to: str) -> None:
+    up = Up(LegRules(carrier_hosts=frozenset({"carrier.example"})))
     assert up.refer(target).status == 202
     assert up.wanted() == [TransferRequested(destination=Destination(kind=kind, to=to))]
 

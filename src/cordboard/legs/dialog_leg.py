@@ -131,7 +131,7 @@ class DialogLeg(SipLeg):
             return self._respond(event.transaction, 603, now)
         if self._transfer is not None and not self._transfer.over:
             return self._respond(event.transaction, 491, now)
-        found = read_refer(event.request, self.around.own_hosts)
+        found = read_refer(event.request, self.around.own_hosts, self.around.rules.carrier_hosts)
         if isinstance(found, BadRefer):
             return self._respond(event.transaction, found.status, now, reason=found.reason)
         replaced = self._call_of(found.replaces)

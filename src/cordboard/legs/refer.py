@@ -46,8 +46,14 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     """NOTIFYs are wanted."""
 
 
-def read_refer(request: Request, own_hosts: frozenset[str]) -> Referral | BadRefer:
-    """What a REFER asks for.  A number at a host of ours is a phone number, to be dialled by a trunk."""
+def read_refer(
+    request: Request, own_hosts: frozenset[str], carrier_hosts: frozenset[str] = frozenset()
+) -> Referral | BadRefer:
+    """What a REFER asks for.  A number at a host of ours is a phone number, to be dialled by a trunk.
+
+    So is one at the host of a trunk, with or without its plus: else a phone could send a call past the
+    prefixes and prices of the trunk, to a carrier that knows this server.
+    """
     targets = request.headers.get_all("Refer-To")
     if len(targets) != 1:
         return BadRefer(400, "One Refer-To Needed")
@@ -57,14 +63,15 @@ def read_refer(request: Request, own_hosts: frozenset[str]) -> Referral | BadRef
         return BadRefer(400, "Unreadable Refer-To")
     if len(found) != 1:
         return BadRefer(400, "One Refer-To Needed")
-    return _referral(found[0], own_hosts, reports=_reports(request))
+    number = _number(found[0].uri, own_hosts, carrier_hosts)
+    return _referral(found[0], number, reports=_reports(request))
 
 
 def _reports(request: Request) -> bool:
     return (request.headers.get("Refer-Sub") or "").partition(";")[0].strip().lower() != "false"
 
 
-def _referral(target: NameAddr, own_hosts: frozenset[str], *, reports: bool) -> Referral | BadRefer:
+def _referral(target: NameAddr, number: str | None, *, reports: bool) -> Referral | BadRefer:
     uri = target.uri
     if (uri.params.get("method") or "INVITE").upper() != "INVITE":
         return BadRefer(501, "Only INVITE Can Be Referred To")
@@ -74,12 +81,20 @@ def _referral(target: NameAddr, own_hosts: frozenset[str], *, reports: bool) -> 
     replaces = None if text is None else read_replaces(text)
     if text is not None and replaces is None:
         return BadRefer(400, "Unreadable Replaces")
-    return Referral(destination=_destination(uri, own_hosts, text), replaces=replaces, reports=reports)
+    return Referral(destination=_destination(uri, number, text), replaces=replaces, reports=reports)
 
 
-def _destination(uri: Uri, own_hosts: frozenset[str], replaces: str | None) -> Destination:
-    number = name_in(uri)
-    if E164.fullmatch(number) and (uri.scheme == "tel" or uri.host.lower() in own_hosts):
+def _number(uri: Uri, own_hosts: frozenset[str], carrier_hosts: frozenset[str]) -> str | None:
+    """The phone number that is meant, None for any other destination."""
+    number, host = name_in(uri), uri.host.lower()
+    if host in carrier_hosts and number.isascii() and number.isdigit():
+        number = f"+{number}"
+    is_phone = uri.scheme == "tel" or host in own_hosts or host in carrier_hosts
+    return number if is_phone and E164.fullmatch(number) else None
+
+
+def _destination(uri: Uri, number: str | None, replaces: str | None) -> Destination:
+    if number is not None:
         return Destination(kind="phone", to=number)
     params = {name: value for name, value in uri.params.items() if name != "method"}
     # Header fields in a URI are chosen by a stranger: none goes on but the dialog to be replaced.

@@ -35,6 +35,8 @@ class LegRules(msgspec.Struct, frozen=True, kw_only=True):
     """Say the caller's identity in P-Asserted-Identity towards SIP destinations."""
     own_hosts: frozenset[str] = frozenset()
     """Further names and addresses of this server, in lower case: a number there is a phone number."""
+    carrier_hosts: frozenset[str] = frozenset()
+    """Of trunks, in lower case: whoever transfers a call to a number there has it dialled as a number."""
     rtp_timeout: float = 0.0
     """Seconds without a packet after which a leg is hung up; 0 = never."""
     trusts: Callable[[str], bool] = nobody

@@ -7,7 +7,7 @@ import os
 from cordboard.call.codec_wish import read_codecs
 from cordboard.legs.rules import LegRules
 from cordboard.server.address_rules import source_filter
-from cordboard.server.config import Config
+from cordboard.server.config import Config, split_host
 
 
 def leg_rules(config: Config) -> LegRules:
@@ -21,6 +21,7 @@ def leg_rules(config: Config) -> LegRules:
         session_timeout=sip.session_timeout,
         asserted_identity=sip.asserted_identity,
         own_hosts=frozenset(host.lower() for host in (sip.address, sip.public_address, sip.domain) if host),
+        carrier_hosts=frozenset(split_host(trunk.address, 0)[0].lower() for trunk in config.trunks.values()),
         rtp_timeout=media.rtp_timeout,
         trusts=source_filter(tuple(trusted)),
         new_key=os.urandom,
