@@ -328,7 +328,6 @@ async def test_a_trunk_is_registered_with_its_password(world: World) -> None:
     local = world.lab.server.socket.local
     assert second.headers.get("Contact") == f"<sip:account@{local.host_port}>"
     assert second.to.uri.user == "account"
-    await asyncio.sleep(0)
     assert world.registrar.count("REGISTER") == 2
 
 
