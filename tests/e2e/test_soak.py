@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ import pytest
 
 import cordboard.server.server as server_module
 from cordboard.call.actions import CallInfo
-from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening
+from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening, RecordStateChanged
 from cordboard.server.config import Config
 from cordboard.server.server import Server
 from cordboard.sip.stack import SipStack
@@ -29,6 +30,9 @@ from .soak.remains import Memory, at_rest, grown, holdings, say, until
 from .soak.sizes import FULL, SEED, SMALL, Size
 
 _TIME_TRAVEL = 65.0
+_POOL = min(32, (os.cpu_count() or 1) + 4)
+"""Threads of the loop's own executor, which come one by one and stay."""
+TRUNK, WARM_UP = "the bank", "warm-up"
 
 
 SIZES = [
@@ -54,11 +58,16 @@ class Storm:
         if isinstance(happening, CallStateChanged):
             if happening.state == "ended" and happening.ending is not None:
                 self.ends[happening.ending.cause] += 1
-            wanted = info.direction == "outbound" and happening.state in STATES
+            wanted = happening.state in STATES and self._has_url(info.call_id)
         else:
-            wanted = isinstance(happening, ConnectStateChanged)
+            wanted = isinstance(happening, ConnectStateChanged | RecordStateChanged)
         if wanted:
             self.told[json.dumps(body, sort_keys=True)] += 1
+
+    def _has_url(self, call_id: str) -> bool:
+        """Callers, and those to whom somebody was transferred, tell nobody of their states."""
+        call = self.server.exchange.switchboard.call(call_id)
+        return call is not None and call.destination is not None and bool(call.destination.call_state_url)
 
     def seen(self) -> Counter[str]:
         return Counter(json.dumps(body, sort_keys=True) for body in self.receiver.events.values())
@@ -72,7 +81,8 @@ class Storm:
         lingering = ("transactions", "timers", "merge_keys") if expire else ()
 
         def held() -> dict[str, int]:
-            return {name: n for name, n in exchange.counts().items() if n and name not in lingering}
+            counts = {**exchange.counts(), "unanswered": exchange.legs.stack.unanswered()}
+            return {name: n for name, n in counts.items() if n and name not in lingering}
 
         await until(lambda: not held(), patience, held)
         if expire:
@@ -86,7 +96,7 @@ class Storm:
 
 @asynccontextmanager
 async def storm(directory: Path, size: Size) -> AsyncIterator[Storm]:
-    first = free_ports(size.ports)
+    lowest = free_ports(size.ports)
     async with (
         FlakyReceiver(SEED, most_failures=size.failures) as receiver,
         Crowd(SEED, timers=size.timers) as crowd,
@@ -95,12 +105,18 @@ async def storm(directory: Path, size: Size) -> AsyncIterator[Storm]:
         numbers = [f"soak-{index}" for index in range(size.documents)]
         for number in numbers:
             (directory / f"{number}.json").write_text(people.document(receiver.urls))
+        # Makes a connection to the phones, and whatever looks names up.
+        first = [{"to": "sip:unknown@no-such-host.invalid"}, {"to": f"sip:hangup@{crowd.bank};transport=tcp"}]
+        told = f"{receiver.urls[0]}/connect"
+        warm_up = {"sections": {"main": [{"connect": {"serial": first, "status_url": told}}]}}
+        (directory / f"{WARM_UP}.json").write_text(json.dumps(warm_up))
         settings = {
             "server": {"data_directory": str(directory / "data")},
             "sip": {"port": 0},
-            "media": {"workers": 1, "port_min": first, "port_max": first + size.ports - 1},
+            "media": {"workers": 1, "port_min": lowest, "port_max": lowest + size.ports - 1},
             "phones": {"enabled": False},
-            "routes": {number: f"{number}.json" for number in numbers},
+            "trunks": {TRUNK: {"address": crowd.bank, "allowed_prefixes": ["+1555"], "max_calls": 10}},
+            "routes": {number: f"{number}.json" for number in (*numbers, WARM_UP)},
         }
         async with Server(Config.model_validate(settings), directory=directory) as server:
             yield Storm(server, crowd, receiver, numbers)
@@ -116,6 +132,8 @@ async def test_nothing_is_left_after_calls_with_random_failures(
         media = the.server.config.media
         ports = range(media.port_min, media.port_max + 1)
         # The first calls make what is made once: connections, threads, ports bound ahead, caches.
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.1) for _ in range(_POOL)))
+        await the.crowd.warm_up(the.server.socket.local.host_port, WARM_UP)
         await the.calls(20, 20.0)
         await the.quiet(patience=60.0, expire=True)
         await the.crowd.forget(expire=True)
@@ -136,6 +154,7 @@ async def test_nothing_is_left_after_calls_with_random_failures(
         await until(lambda: not left(), 40.0, left)
 
         say(f"{the.crowd.placed} calls; at the callers: {dict(the.crowd.outcomes)}")
+        say(f"in the middle of calls: {dict(the.crowd.deeds)}")
         say(f"legs by cause: {dict(the.ends)}")
         say(f"receiver: {the.receiver.figures}")
         assert the.server.exchange.switchboard.defects == 0
@@ -144,5 +163,7 @@ async def test_nothing_is_left_after_calls_with_random_failures(
         assert not the.crowd.outcomes["never ended"]
         assert the.seen() == the.told
         assert not ledger.faults_of_calls(the.receiver)
+        assert not ledger.faults_of_recordings(the.receiver)
+        assert not the.server.trunks.calls(TRUNK)
         stored = ledger.deliveries(the.server.data_directory / "cordboard.sqlite3")
         assert not ledger.faults_of_delivery(the.receiver, stored)

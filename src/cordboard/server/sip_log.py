@@ -117,6 +117,10 @@ class SipLog:
                 del self._by_dialog[dialog]
             self._save(ladder.number, encode(ladder.notes()))
 
+    def forget_strays(self) -> None:
+        """What came for no call, or for none yet; there is never much of it."""
+        self._strays.clear()
+
     def _keep_stray(self, dialog: bytes, kept: _Kept) -> None:
         strays = self._strays.setdefault(dialog, [])
         if len(strays) < 8:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.framer import FramingError, KeepAlive, StreamFramer
@@ -36,13 +37,13 @@ class _Connection(asyncio.Protocol):
         self.peer = Endpoint(transport, "", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        address, port = transport.get_extra_info("peername")[:2]
+        # Those of uvloop are no asyncio.Transport by their class.
+        self._transport = opened = cast(asyncio.Transport, transport)
+        address, port = opened.get_extra_info("peername")[:2]
         self.peer = Endpoint(self._name, address, port)
         self._streams.opened(self)
         for data in self.waiting:
-            transport.write(data)
+            opened.write(data)
         self.waiting.clear()
 
     def data_received(self, data: bytes) -> None:

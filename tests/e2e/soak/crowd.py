@@ -9,7 +9,7 @@ import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -33,7 +33,7 @@ _LOST = (
     "Content-Length: {length}\r\n\r\n{body}"
 )
 _LOST_BODY = (
-    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
 )
 
 
@@ -42,8 +42,12 @@ class Crowd:
 
     def __init__(self, seed: int, *, timers: Timers | None = None, callers: int = 3) -> None:
         self._random = random.Random(seed)
-        self.phones = PhoneBank(behaviour_of, timers=timers, on_message=self._seen)
-        self._callers = [PhoneBank(behaviour_of, timers=timers) for _ in range(callers)]
+        self.phones = PhoneBank(behaviour_of, timers=timers, on_message=self._seen, tcp=True)
+        self._callers = [PhoneBank(behaviour_of, timers=timers, tcp=True) for _ in range(callers)]
+        self._tending: asyncio.Task[None] | None = None
+        self._doing: set[asyncio.Task[None]] = set()
+        self.deeds: Counter[str] = Counter()
+        """What was done in the middle of calls."""
         self._stack = AsyncExitStack()
         self._lost: list[socket.socket] = []
         self.outcomes: Counter[str] = Counter()
@@ -55,11 +59,15 @@ class Crowd:
     async def __aenter__(self) -> Self:
         for agent in (self.phones, *self._callers):
             await self._stack.enter_async_context(agent)
+        self._tending = asyncio.create_task(self._tend())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for task in (self._tending, *self._doing):
+            if task is not None:
+                task.cancel()
         await self.forget(expire=True)
         await self._stack.aclose()
 
@@ -101,13 +109,21 @@ class Crowd:
                 group.create_task(self._one(server, self._random.choice(numbers)))
                 await asyncio.sleep(self._random.expovariate(rate))
 
+    async def warm_up(self, server: str, number: str) -> None:
+        """Each caller calls once over TCP, so that its connection is there."""
+        for caller in self._callers:
+            call = await caller.call(f"sip:{number}@{server};transport=tcp", behaviour=self._patience())
+            await self._outcome(call)
+
     async def _one(self, server: str, number: str) -> None:
         self.placed += 1
         if self._random.random() < 0.02:
             self._vanish(server, number)
             return
         caller = self._callers[self.placed % len(self._callers)]
-        call = await caller.call(f"sip:{number}@{server}", behaviour=self._patience())
+        transport = ";transport=tcp" if self._random.random() < 0.2 else ""
+        call = await caller.call(f"sip:{number}@{server}{transport}", behaviour=self._patience())
+        self._meddle(call)
         self.outcomes[await self._outcome(call)] += 1
 
     def _patience(self) -> Behaviour:
@@ -128,18 +144,66 @@ class Crowd:
             return "never ended"
         return f"{report.cause} {report.status}" if report.status >= 300 else report.cause
 
+    # ------------------------------------------------------------ in the middle of calls
+
+    async def _tend(self) -> None:
+        """Those who are called do things too."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                self._meddle(await self.phones.next_call(within=10.0))
+
+    def _meddle(self, call: PhoneCall) -> None:
+        if self._random.random() < 0.3:
+            task = asyncio.create_task(self._do_things(call))
+            self._doing.add(task)
+            task.add_done_callback(self._doing.discard)
+
+    async def _do_things(self, call: PhoneCall) -> None:
+        """One to three things at random moments of a call, if it gets that far."""
+        with contextlib.suppress(TimeoutError):
+            if not await call.answered(within=10.0):
+                return
+            for _ in range(self._random.randint(1, 3)):
+                await asyncio.sleep(self._random.uniform(0.0, 0.6))
+                if call.is_over:
+                    return
+                deed = self._random.choice(list(_DEEDS))
+                self.deeds[deed] += 1
+                _DEEDS[deed](self, call)
+
+    def _refer(self, call: PhoneCall) -> None:
+        user = self._random.choice(
+            ("talk-0.1-0.5", "talk-0.3-1.0-aloud", "busy", "ring", "refuse-603", "nosdp")
+        )
+        transport = ";transport=tcp" if self._random.random() < 0.2 else ""
+        call.refer(f"sip:{user}@{self.bank}{transport}")
+
     def _vanish(self, server: str, number: str) -> None:
         """Sends an INVITE and is never heard of again: no ACK, no BYE, no audio; or not even a socket."""
         lost = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         lost.bind(("127.0.0.1", 0))
         own, mark = f"127.0.0.1:{lost.getsockname()[1]}", f"lost{self._random.getrandbits(60):x}"
         host, _, port = server.rpartition(":")
-        message = _LOST.format(
-            number=number, server=server, own=own, mark=mark, length=len(_LOST_BODY), body=_LOST_BODY
-        )
+        body = _LOST_BODY.format(port=lost.getsockname()[1])
+        message = _LOST.format(number=number, server=server, own=own, mark=mark, length=len(body), body=body)
         lost.sendto(message.encode(), (host, int(port)))
         self.outcomes["vanished"] += 1
         if self._random.random() < 0.5:
             lost.close()
         else:
             self._lost.append(lost)
+
+
+def _refresh(call: PhoneCall) -> None:
+    call.ask("UPDATE", headers=[("Supported", "timer"), ("Session-Expires", "90;refresher=uac")])
+
+
+_DEEDS: dict[str, Callable[[Crowd, PhoneCall], None]] = {
+    "hold": lambda _, call: call.hold("sendonly"),
+    "hold without audio": lambda _, call: call.hold("inactive"),
+    "resume": lambda _, call: call.resume(),
+    "hold by UPDATE": lambda _, call: call.change("sendonly", by="UPDATE"),
+    "refer": Crowd._refer,
+    "press": lambda _, call: call.press("12"),
+    "refresh": lambda _, call: _refresh(call),
+}

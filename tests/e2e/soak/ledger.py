@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any, NamedTuple
 from .receiver import FlakyReceiver
 
 Body = dict[str, Any]
+
+
+_CONNECT = re.compile(r"connecting (failed|connected( connected)* disconnected)")
+"""Connected again: with another far end, after a transfer."""
 
 
 class Stored(NamedTuple):
@@ -37,6 +42,12 @@ def pending(database: Path) -> int:
 def causes(database: Path) -> Counter[str]:
     """How the calls of the store ended; "" for those that did not."""
     return Counter({cause or "": count for cause, count in _rows(database, _CAUSES)})
+
+
+def dialled(database: Path) -> int:
+    """Calls to far ends, also those that no callback tells of (transfers)."""
+    (count,) = _rows(database, "SELECT COUNT(*) FROM calls WHERE direction = 'outbound'")[0]
+    return int(count)
 
 
 def is_settled(database: Path) -> bool:
@@ -70,7 +81,7 @@ def faults_of_delivery(receiver: FlakyReceiver, stored: list[Stored]) -> list[st
 
 def faults_of_calls(receiver: FlakyReceiver) -> list[str]:
     """Every created call has exactly one end, every connect exactly one, and nothing follows an end."""
-    calls, connects = _by_call(receiver)
+    calls, connects = _by_call(receiver, "call_state"), _by_call(receiver, "connect_state")
     faults = []
     for call_id, states in calls.items():
         if states[0] != "created" or states.count("created") != 1:
@@ -78,21 +89,27 @@ def faults_of_calls(receiver: FlakyReceiver) -> list[str]:
         if states[-1] != "ended" or states.count("ended") != 1:
             faults.append(f"call {call_id} ends wrongly: {states}")
     for call_id, states in connects.items():
-        if states not in (["connecting", "failed"], ["connecting", "connected", "disconnected"]):
+        if not _CONNECT.fullmatch(" ".join(states)):
             faults.append(f"connect of {call_id}: {states}")
     return faults
 
 
-def _by_call(receiver: FlakyReceiver) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    calls: dict[str, list[str]] = defaultdict(list)
-    connects: dict[str, list[str]] = defaultdict(list)
+def faults_of_recordings(receiver: FlakyReceiver, *, killed: bool = False) -> list[str]:
+    """Every recording has a beginning, unless it failed before, and one end, unless the server was killed."""
+    good = [["recording", end] for end in ("finished", "no_input", "error")] + [["error"]]
+    good += [["recording"]] if killed else []
+    told = _by_call(receiver, "state", "control_id")
+    return [f"recording {one}: {states}" for one, states in told.items() if states not in good]
+
+
+def _by_call(receiver: FlakyReceiver, what: str, key: str = "call_id") -> dict[str, list[str]]:
+    """The states of one kind, in the order of their arrival."""
+    found: dict[str, list[str]] = defaultdict(list)
     for lane in receiver.lanes.values():
         for params in (receiver.events[event_id]["params"] for event_id in lane):
-            if "connect_state" in params:
-                connects[params["call_id"]].append(params["connect_state"])
-            else:
-                calls[params["call_id"]].append(params["call_state"])
-    return calls, connects
+            if what in params:
+                found[params[key]].append(params[what])
+    return found
 
 
 def ends(receiver: FlakyReceiver, *, since: float, begun_before: float) -> list[Body]:
@@ -111,11 +128,6 @@ def ends(receiver: FlakyReceiver, *, since: float, begun_before: float) -> list[
     ]
 
 
-def count(receiver: FlakyReceiver, state: str) -> int:
-    """Events that tell of a state."""
-    return sum(_state(body) == state for body in receiver.events.values())
-
-
 def _state(body: Body) -> str:
     params = body["params"]
-    return str(params.get("connect_state") or params["call_state"])
+    return str(params.get("connect_state") or params.get("call_state") or params["state"])

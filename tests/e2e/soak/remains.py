@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cordboard.server.server import Server
+from cordboard.server.sip_log import SipLog
 from cordboard.sip.headers.layout import RememberedLayouts
 
 _LISTENED = ("cordboard.testing",)
@@ -58,6 +59,8 @@ def _objects() -> Counter[str]:
             thing.cache_clear()
         elif isinstance(thing, RememberedLayouts):
             thing.clear()
+        elif isinstance(thing, SipLog):
+            thing.forget_strays()
     gc.collect()
     found: Counter[str] = Counter()
     for thing in gc.get_objects():

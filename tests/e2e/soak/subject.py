@@ -54,6 +54,11 @@ class Subject:
         return self._directory / "data" / "cordboard.sqlite3"
 
     @property
+    def recordings(self) -> Path:
+        """Their directory."""
+        return self._directory / "data" / "recordings"
+
+    @property
     def log(self) -> str:
         """What all its runs wrote."""
         return (self._directory / "server.log").read_text(errors="replace")
