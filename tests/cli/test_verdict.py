@@ -82,7 +82,12 @@ async def test_silence_at_one_end_is_bad() -> None:
 
 async def test_warnings_are_shown() -> None:
     warned = ScriptWarned(warning=ScriptWarning(code="relay_script_x", message="mind this"))
-    assert "warning    relay_script_x: mind this" in verdict_of(warned).lines()
+    assert "warning    mind this [relay_script_x]" in verdict_of(warned).lines()
+
+
+async def test_a_warning_names_its_line() -> None:
+    warned = ScriptWarned(warning=ScriptWarning(code="relay_script_x", message="mind this", line=7))
+    assert "warning    line 7: mind this [relay_script_x]" in verdict_of(warned).lines()
 
 
 async def test_what_a_far_end_says_cannot_steer_the_terminal() -> None:

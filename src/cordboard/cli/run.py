@@ -35,6 +35,7 @@ from cordboard.testing.phone_call import PhoneCall
 
 CALLER_TONE = 350.0
 _LONGEST_CALL = 120.0
+_EVERYTHING = "*"
 
 
 def run(
@@ -60,7 +61,8 @@ def run(
         try:
             code = run_loop(_run(settings, config, to, from_, hold, once))
         except RouteError as error:
-            fail(str(error), EXIT_UNUSABLE)
+            # The only route is one that nobody wrote.
+            fail(str(error).removeprefix(f"route {_EVERYTHING!r}: "), EXIT_UNUSABLE)
         except (OSError, StoreError) as error:
             fail(f"the server cannot start: {error}", EXIT_NO_START)
     raise typer.Exit(code)
@@ -70,7 +72,7 @@ def _config(document: Path, path: Path | None, directory: Path) -> Config:
     if path is None:
         return development_config(directory, document)
     settings = read_config(path)
-    routes = {"*": Route(document=str(document.resolve()))}
+    routes = {_EVERYTHING: Route(document=str(document.resolve()))}
     return settings.model_copy(update={"routes": routes})
 
 

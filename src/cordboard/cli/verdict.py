@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cordboard.call.actions import CallInfo
+from cordboard.call.actions import CallInfo, ScriptWarning
 from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening, ScriptWarned
 from cordboard.call.reasons import Ending
 from cordboard.cli.printing import printable
@@ -33,8 +33,7 @@ class Verdict:
         if isinstance(happening, ConnectStateChanged):
             self._connect_changed(happening)
         elif isinstance(happening, ScriptWarned):
-            warning = happening.warning
-            self._warnings.append(f"{warning.code}: {warning.message}")
+            self._warnings.append(_warned(happening.warning))
         elif isinstance(happening, CallStateChanged) and happening.ending is not None:
             self._ended(info, happening.ending)
 
@@ -83,6 +82,11 @@ class Verdict:
         if self.caller is not None:
             lines.append(f"caller     {_caller(self.caller)}")
         return [*lines, "result     " + ("the document did its job" if self.good else "the document failed")]
+
+
+def _warned(warning: ScriptWarning) -> str:
+    line = "" if warning.line is None else f"line {warning.line}: "
+    return f"{line}{warning.message} [{warning.code}]"
 
 
 def _heard(name: str, report: PhoneReport) -> str:

@@ -40,7 +40,7 @@ def classify(to: str) -> Target | None:
         return Target("phone", to)
     if _DIGITS.match(to):
         return Target(
-            "phone", to, f"`{to}` is dialled as a phone number, which should be E.164: +15551234567"
+            "phone", to, f"`{to}` is dialled as a phone number, which should be E.164 (as +15551234567)"
         )
     return Target("sip", f"sip:{to}") if _USER_AT_HOST.match(to) else None
 
