@@ -128,7 +128,8 @@ async def test_who_plays_the_old_file_goes_on_with_it_when_a_new_one_comes(tmp_p
     ("content", "words"),
     [(b"ID3\x04" + b"x" * 99, "not an audio file"), (b"\xff\xfb\x90\x00" * 9, "not an audio file"),
      (b"<html>" * 9, "not an audio file"), (b"", "is empty"), (b"RIFF", "not an audio file"),
-     (b"RIFF\x00\x00\x00\x00AVI " + b"x" * 9, "cannot be read as audio"), (header(0, 1)[:30], "not an audio file"),
+     (b"RIFF\x00\x00\x00\x00AVI " + b"x" * 9, "cannot be read as audio"),
+     (header(0, 1)[:30], "not an audio file"),
      (b"#EXTM3U\n#EXTINF:9,\nfile:///etc/hostname\n", "not an audio file")],
 )  # fmt: skip
 async def test_what_is_no_audio_is_refused_and_not_kept(tmp_path: Path, content: bytes, words: str) -> None:
