@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from cordboard.sdp import PCMA
-
 from .cases import (
     ANSWERS,
     CALLER,
     CALLER_TONE,
     FAR_TONE,
     TALKS_BRIEFLY,
+    Behaviour,
     Case,
     Json,
     Lab,
@@ -387,13 +386,11 @@ async def test_the_default_offer_has_both_laws_and_keys(case: Case) -> None:
     assert "telephone-event/8000" in invite.body.decode()
 
 
-async def test_two_codecs_are_translated(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_codecs_are_translated(case: Case) -> None:
     """H21: a caller with PCMU and a far end with nothing but PCMA"""
-    caller = await case.connect({"to": case.phone("b1")})
+    only_pcma = Behaviour(tone_hz=FAR_TONE, codecs=("PCMA",))
+    caller = await case.connect({"to": case.phone("b1", only_pcma)})
     b1 = await case.incoming("b1")
-    monkeypatch.setattr("cordboard.testing.phone_media.CODECS", (PCMA,))
-    b1.speak(FAR_TONE)
-    b1.accept()
     assert await caller.hears(FAR_TONE)
     assert await b1.hears(CALLER_TONE)
     assert audio_formats(case.packet("> 200").text)[0] == "0"
