@@ -23,7 +23,7 @@ from .book import Book
 from .conftest import StartServer
 from .explained import explain_last
 from .openssl import Openssls
-from .peers import NUMBER
+from .peers import NUMBER, Sipps
 from .strategies import NAMES, connect
 
 pytestmark = pytest.mark.real_peer
@@ -276,3 +276,23 @@ async def test_a_far_end_that_cannot_be_trusted_is_not_called_and_the_record_say
     assert await book.sentence(uri) == sentence
     if fault.name == "wrong name":
         assert f"what      {sentence}\n" in await explain_last(server)
+
+
+async def test_a_port_where_no_tls_is_spoken_is_given_up_within_the_time_for_a_connection(
+    start_server: StartServer, sipps: Sipps, papers: Papers
+) -> None:
+    """SIPp takes the connection, and does not know what to say to a handshake."""
+    far = await sipps.callee("far", transport="t1")
+    uri = far.uri.replace("=tcp", "=tls")
+    server = await start_server(connect("to", uri), sip=papers.of_server())
+    book = Book(server)
+    before = time.monotonic()
+    async with SimulatedPhone(Behaviour()) as caller:
+        call = await caller.call(f"sip:{NUMBER}@{server.socket.local.host_port}")
+        assert not await call.answered(within=10.0)
+    assert time.monotonic() - before < 8.0
+    await book.rest()
+    assert book.ends()[uri] == "connection_failed"
+    assert (await book.sentence(uri)).endswith(
+        "(TLS): it did not finish the TLS handshake in time: check that it speaks TLS on that port."
+    )

@@ -35,6 +35,8 @@ _SWEEP = 1.0
 _RECENT = 32.0
 """Seconds for which something may still wait for what was sent: 64*T1."""
 _LOG_EVERY = 1.0
+_HANDSHAKE = 0.9
+"""Of the time for a connection: a handshake that hangs is told from an address that does not answer."""
 
 
 class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +147,7 @@ class SipStreams:
                     to.port,
                     ssl=self._tls.calling() if is_tls else None,
                     server_hostname=(to.server_name.rstrip(".") or to.address) if is_tls else None,
+                    ssl_handshake_timeout=self._limits.connect * _HANDSHAKE if is_tls else None,
                     local_addr=self._from(to),
                 )
         except (OSError, ValueError, OverflowError) as error:

@@ -78,5 +78,5 @@ def _tls(error: ssl.SSLError) -> str:
 def _other(error: BaseException) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if "handshake" in str(error).lower():
-        return "it did not finish the TLS handshake in time"
+        return "it did not finish the TLS handshake in time: check that it speaks TLS on that port"
     return f"the connection failed ({text})"
