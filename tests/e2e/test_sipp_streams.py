@@ -8,11 +8,13 @@ import time
 import pytest
 
 from cordboard.server.server import Server
+from cordboard.testing.phone import SimulatedPhone
 
 from .book import Book
+from .cases import until
 from .conftest import StartServer
 from .explained import explain_last
-from .peers import Sipps, free_ports
+from .peers import NUMBER, Sipps, free_ports
 from .scenario import (
     ANSWERED,
     SDP,
@@ -150,14 +152,15 @@ async def test_the_bye_opens_a_new_connection_where_the_callee_closed_its_own(
     far = await sipps.callee("far", LEAVES, transport="t1")
     server = await start_server(connect("to", far.uri))
     book = Book(server)
-    near = await sipps.caller(address(server), CALLS, talk_ms=1_500)
-    await far.finished()
-    assert server.transports.connections() == 0
-    next_one = await sipps.callee(
-        "next", caller(receive("BYE"), reply(200, of="BYE")), transport="t1", port=far.port
-    )
-    await near.finished()
-    await next_one.finished()
+    async with SimulatedPhone() as near:
+        call = await near.call(f"sip:{NUMBER}@{address(server)}")
+        await far.finished()
+        await until(lambda: server.transports.connections() == 0)
+        goodbye = caller(receive("BYE"), reply(200, of="BYE"))
+        next_one = await sipps.callee("next", goodbye, transport="t1", port=far.port)
+        assert not call.is_over
+        call.hang_up()
+        await next_one.finished()
     await book.rest()
     assert book.connects() == ["connecting", "connected", "disconnected"]
     assert book.ends()[far.uri] == "hangup_peer"
@@ -170,9 +173,12 @@ async def test_a_callee_that_is_gone_with_its_connection_does_not_hold_the_call(
     far = await sipps.callee("far", LEAVES, transport="t1")
     server = await start_server(connect("to", far.uri))
     book = Book(server)
-    near = await sipps.caller(address(server), CALLS, talk_ms=800)
-    await far.finished()
-    await near.finished()
+    async with SimulatedPhone() as near:
+        call = await near.call(f"sip:{NUMBER}@{address(server)}")
+        await far.finished()
+        await until(lambda: server.transports.connections() == 0)
+        call.hang_up()
+        await call.ended()
     await book.rest()
     assert book.connects() == ["connecting", "connected", "disconnected"]
     assert book.ends()[far.uri] == "hangup_peer"
