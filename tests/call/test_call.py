@@ -252,11 +252,11 @@ def test_play_answers_first_and_reports_playing_and_finished() -> None:
     play = only(PlayTo, effects)
     assert (play.items, play.volume, play.loop) == ((HELLO,), -3.0, 2)
     assert play_states(effects) == ["playing"]
-    after = call.handle(PlayFinished(control_id=play.control_id), 4.0)
+    after = call.handle(PlayFinished(control_id=play.control_id, warnings=("no such voice",)), 4.0)
     assert play_states(after) == ["finished"]
     reports = [e for e in [*effects, *after] if isinstance(e, Report) and play_states([e])]
     assert [report.callback_url for report in reports] == ["http://h/play"] * 2
-    assert driver.results == [PlayDone()]
+    assert driver.results == [PlayDone(warnings=("no such voice",))]
 
 
 def test_play_without_auto_answer_is_early_media() -> None:

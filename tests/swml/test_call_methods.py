@@ -93,6 +93,13 @@ def test_an_item_that_could_not_be_played_is_a_failure_of_the_step(drive: Any) -
     assert ran.names == ["play", "answer"]
 
 
+def test_another_voice_than_asked_for_is_a_warning_and_no_failure(drive: Any) -> None:
+    ran = drive("- play: 'say: Hallo'", plays=[PlayDone(warnings=("there is no voice Ada",))])
+    assert ran.vars["play_result"] == "success"
+    assert ran.codes == ["method_execute_failed"]
+    assert "script_error" not in ran.vars
+
+
 @pytest.mark.parametrize(
     "argument",
     [

@@ -271,6 +271,8 @@ class PlayDone(msgspec.Struct, frozen=True, kw_only=True):
     """`errors` has one sentence for each item that could not be played."""
 
     errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What was played otherwise than asked for."""
 
 
 class ConnectDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,6 +296,8 @@ class PromptDone(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None = None
     errors: tuple[str, ...] = ()
     """One sentence for each thing that went wrong."""
+    warnings: tuple[str, ...] = ()
+    """What was played otherwise than asked for."""
 
 
 class RecordDone(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ class Playback:
     def start(self, now: float) -> list[Effect]:
         """Play; an unanswered caller is answered first, or hears it as early media."""
         if not self._action.items:
-            return self._finish(())
+            return self._finish((), ())
         if self._leg.is_answered:
             return self._play()
         if self._action.auto_answer:
@@ -39,7 +39,7 @@ class Playback:
         if isinstance(fact, LegAnswered) and not self._is_playing and not self.is_over:
             return self._play()
         if isinstance(fact, PlayFinished) and fact.control_id == self._control_id and self._is_playing:
-            return self._finish(fact.errors)
+            return self._finish(fact.errors, fact.warnings)
         return []
 
     def next_timeout(self) -> float | None:
@@ -66,9 +66,9 @@ class Playback:
         )
         return [self._report("playing"), start]
 
-    def _finish(self, errors: tuple[str, ...]) -> list[Effect]:
+    def _finish(self, errors: tuple[str, ...], warnings: tuple[str, ...]) -> list[Effect]:
         was_playing, self._is_playing = self._is_playing, False
-        self.result = PlayDone(errors=errors)
+        self.result = PlayDone(errors=errors, warnings=warnings)
         self.is_over = True
         nothing_heard = len(errors) >= len(self._action.items)
         return [self._report("error" if nothing_heard else "finished")] if was_playing else []

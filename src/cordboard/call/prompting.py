@@ -35,6 +35,7 @@ class Prompting:
         "_play_id",
         "_pressed",
         "_state",
+        "_warnings",
         "result",
     )
 
@@ -45,6 +46,7 @@ class Prompting:
         self._digits = action.digits or DigitInput()
         self._pressed = ""
         self._errors: tuple[str, ...] = ()
+        self._warnings: tuple[str, ...] = ()
         self._deadline: float | None = None
         self._state = "fresh"
         self.result: Result | None = None
@@ -72,6 +74,7 @@ class Prompting:
             return [*self._barge_in(), *self._press(fact.digit, now)]
         if isinstance(fact, PlayFinished) and fact.control_id == self._play_id and self._state == "playing":
             self._errors += fact.errors
+            self._warnings = fact.warnings
             return self._collect(now)
         return []
 
@@ -123,7 +126,11 @@ class Prompting:
     ) -> list[Effect]:
         self._state, self._deadline = "over", None
         self.result = PromptDone(
-            result=result, value=self._pressed, terminator=terminator, errors=self._errors
+            result=result,
+            value=self._pressed,
+            terminator=terminator,
+            errors=self._errors,
+            warnings=self._warnings,
         )
         return [self._report(event, params or {})]
 

@@ -66,6 +66,8 @@ def _run(step: Step, interpreter: Interpreter) -> Steps:
         items = with_voices(prepared.action.items, interpreter.scopes.vars.values)
         result = yield msgspec.structs.replace(prepared.action, items=items)
         errors = result.errors if isinstance(result, PlayDone) else ()
+        for sentence in result.warnings if isinstance(result, PlayDone) else ():
+            interpreter.warn(codes.EXECUTE_FAILED, f"play: {sentence}")
     for sentence in errors:
         interpreter.error(codes.EXECUTE_FAILED, f"play: {sentence}")
     interpreter.set("play_result", "success" if prepared.complete and not errors else "failed")

@@ -116,6 +116,8 @@ def _run(step: Step, interpreter: Interpreter) -> Steps:
     done = expect((yield msgspec.structs.replace(action, items=items)), PromptDone)
     for sentence in done.errors:
         interpreter.error(codes.EXECUTE_FAILED, f"prompt: {sentence}")
+    for sentence in done.warnings:
+        interpreter.warn(codes.EXECUTE_FAILED, f"prompt: {sentence}")
     _remember(done, interpreter)
     return None
 
