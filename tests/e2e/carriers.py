@@ -52,7 +52,7 @@ async def carriers(*names: str) -> AsyncIterator[Carriers]:
 
 
 class Registrar(asyncio.DatagramProtocol):
-    """Answers requests with `status`, a REGISTER after `challenge` where there is one; calls with 486."""
+    """Answers requests with `status` (0: not at all), a REGISTER only after `challenge`, calls with 486."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -77,7 +77,8 @@ class Registrar(asyncio.DatagramProtocol):
         request = parse(data)
         if isinstance(request, Request) and request.method != "ACK":
             self.requests.append(request)
-            self.transport.sendto(self._answer(request).to_bytes(), address)
+            if self.status:
+                self.transport.sendto(self._answer(request).to_bytes(), address)
 
     def _answer(self, request: Request) -> Response:
         if request.method == "INVITE":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -96,6 +97,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             trunks=trunks_of(made, register),
         ) as lab:
             yield World(lab, made, register)
+            await lab.server.watch.farewell()
 
 
 @pytest.fixture
@@ -313,11 +315,15 @@ async def test_a_trunk_that_is_down_is_passed_over_until_it_is_back(world: World
     for status, carrier in ((200, asked), (503, "two"), (200, asked)):
         world.registrar.status = status
         count = world.registrar.count("OPTIONS")
-        await until(lambda count=count: world.registrar.count("OPTIONS") >= count + 3)
+        await until(partial(_asked, world.registrar, count + 3))
         case = world.lab.case()
         number = f"+15553080{case.serial:03d}"
         await case.outcome({"to": number})
         assert trunk_of(world, invites(case, number)[0]) == carrier, status
+
+
+def _asked(register: Registrar, times: int) -> bool:
+    return register.count("OPTIONS") >= times
 
 
 async def test_a_trunk_is_registered_with_its_password(world: World) -> None:
@@ -329,6 +335,12 @@ async def test_a_trunk_is_registered_with_its_password(world: World) -> None:
     assert second.headers.get("Contact") == f"<sip:account@{local.host_port}>"
     assert second.to.uri.user == "account"
     assert world.registrar.count("REGISTER") == 2
+
+
+async def test_the_way_from_a_registrar_is_held_open(world: World) -> None:
+    await until(lambda: world.registrar.count("REGISTER") >= 2)
+    before = world.registrar.pings
+    await until(lambda: world.registrar.pings >= before + 3)
 
 
 # ---------------------------------------------------------------- calls from a trunk

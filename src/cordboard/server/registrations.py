@@ -1,7 +1,9 @@
 """Trunks are looked after: registered where the carrier wants that, asked by OPTIONS whether they live.
 
-A trunk whose registration or OPTIONS fails is passed over until it works again.  A password that is refused
-is not tried again: carriers block accounts for that.
+The way from a carrier that has registered us over UDP is held open through NAT (TCP and TLS connections do
+that for themselves), and a server that is stopped takes its registrations back.  A trunk whose registration
+or OPTIONS fails is passed over until it works again.  A password that is refused is not tried again:
+carriers block accounts for that.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ from cordboard.sip.message import Response
 _log = logging.getLogger(__name__)
 
 Sleep = Callable[[float], Awaitable[None]]
+Send = Callable[[bytes, Endpoint], None]
+
+PING = b"\r\n\r\n"
+"""RFC 5626 section 3.5.1; over UDP no answer is expected, and every SIP server ignores it."""
 
 _REGISTER_AGAIN = 0.9
 """Of the granted time."""
@@ -42,8 +48,22 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     domain: str
 
 
+class Binding:
+    """A registration: REGISTERs of one Call-ID, numbered on."""
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self.stands_at: Endpoint | None = None
+        """The registrar, while the registration holds."""
+        self._cseq = -1
+
+    def next_cseq(self) -> int:
+        self._cseq += 2  # an answered challenge takes one
+        return self._cseq
+
+
 class TrunkWatch:
-    """`told`: our endpoints as far ends know them; `random`: in [0, 1)."""
+    """`told`: our endpoints as far ends know them; `random`: in [0, 1); `keep_alive`: seconds, 0 = never."""
 
     def __init__(
         self,
@@ -55,6 +75,8 @@ class TrunkWatch:
         told: Sequence[Endpoint],
         random: Callable[[], float],
         sleep: Sleep = asyncio.sleep,
+        send: Send | None = None,
+        keep_alive: float = 0.0,
     ) -> None:
         self._trunks = trunks
         self._chooser = chooser
@@ -63,6 +85,9 @@ class TrunkWatch:
         self._told = told
         self._random = random
         self._sleep = sleep
+        self._send = send
+        self._keep_alive = keep_alive
+        self._bindings: dict[str, Binding] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -72,6 +97,14 @@ class TrunkWatch:
                 self._tasks.append(asyncio.create_task(self.keep_registered(name, trunk)))
             if trunk.options_interval:
                 self._tasks.append(asyncio.create_task(self.keep_asking(name, trunk)))
+        if self._send is not None and self._keep_alive and any(t.registers for t in self._trunks.values()):
+            self._tasks.append(asyncio.create_task(self.keep_open(self._send)))
+
+    async def farewell(self) -> None:
+        """Stop, and take back what is registered; who calls this says for how long at most."""
+        await self.stop()
+        registered = [name for name, binding in self._bindings.items() if binding.stands_at is not None]
+        await asyncio.gather(*(self._unregister(name) for name in registered), return_exceptions=True)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -82,12 +115,13 @@ class TrunkWatch:
 
     async def keep_registered(self, name: str, trunk: Trunk) -> None:
         """Until the carrier refuses the credentials."""
-        call_id = f"register-{name.encode().hex()}-{self._random():.12f}"
-        wanted, cseq, failures = trunk.register_expires, 1, 0
+        binding = Binding(f"register-{name.encode().hex()}-{self._random():.12f}")
+        self._bindings[name] = binding
+        wanted, failures = trunk.register_expires, 0
         while True:
-            outcome = await self._register(trunk, call_id, cseq, wanted)
-            cseq += 2  # an answered challenge has taken one
+            outcome = await self._register(trunk, binding, wanted)
             if isinstance(outcome, ResponseReceived) and outcome.status in _REFUSED:
+                binding.stands_at = None
                 self._refused(name, outcome)
                 return
             shortest = _min_expires(outcome, wanted)
@@ -103,27 +137,38 @@ class TrunkWatch:
             failures += 1
             await self._sleep(self._pause(failures))
 
-    async def _register(
-        self, trunk: Trunk, call_id: str, cseq: int, expires: int
-    ) -> ResponseReceived | OSError:
+    async def _unregister(self, name: str) -> None:
+        await self._register(self._trunks[name], self._bindings[name], 0)
+
+    async def _register(self, trunk: Trunk, binding: Binding, expires: int) -> ResponseReceived | OSError:
         try:
             place = await self.place(trunk)
         except OSError as error:
             return error
         user = trunk.username or trunk.from_user or ""
         account = f"<sip:{user}@{trunk.from_domain or place.domain}>"
-        contact = self._contact(user, place.endpoint)
-        return await self._requests.send(
+        outcome = await self._requests.send(
             "REGISTER",
             uri=place.uri,
             to=account,
             from_=account,
             destination=place.endpoint,
-            headers=(("Contact", contact), ("Expires", str(expires))),
+            headers=(("Contact", self._contact(user, place.endpoint)), ("Expires", str(expires))),
             credentials=credentials_of(trunk),
-            call_id=call_id,
-            cseq=cseq,
+            call_id=binding.call_id,
+            cseq=binding.next_cseq(),
         )
+        if 200 <= outcome.status < 300:
+            binding.stands_at = place.endpoint if expires else None
+        return outcome
+
+    async def keep_open(self, send: Send) -> None:
+        """The NAT binding that a carrier's calls come through."""
+        while True:
+            await self._sleep(self._keep_alive)
+            for binding in self._bindings.values():
+                if binding.stands_at is not None and binding.stands_at.transport == "UDP":
+                    send(PING, binding.stands_at)
 
     def _contact(self, user: str, destination: Endpoint) -> str:
         ours = next((e for e in self._told if _kind(e) == _kind(destination)), self._told[0])

@@ -33,6 +33,7 @@ from cordboard.server.recording_files import RecordingFiles
 from cordboard.server.recording_links import RecordingLinks
 from cordboard.server.recordings import Recordings
 from cordboard.server.recovery import recover
+from cordboard.server.registrations import TrunkWatch
 from cordboard.server.resolver import Resolver
 from cordboard.server.routes import RouteTable
 from cordboard.server.sip_setup import make_targets, make_watch, told
@@ -81,6 +82,7 @@ class Server:
         self.recorder: Recorder
         self.transports: SipTransports
         self.trunks: Trunks
+        self.watch: TrunkWatch
         self._resolver: Resolver
         self._is_running = False
         self._closing = AsyncExitStack()
@@ -144,11 +146,16 @@ class Server:
         left_behind = await asyncio.to_thread(self._recording_files.orphans)
         # Only now: a call that came earlier would find no media, and recovery would close it.
         self.transports.listen()
-        watch = make_watch(
-            self.config, self.trunks, self._resolver, self.exchange.requests, self.transports.local
+        self.watch = make_watch(
+            self.config,
+            self.trunks,
+            self._resolver,
+            self.exchange.requests,
+            self.transports.local,
+            self.transports.send,
         )
-        watch.start()
-        closing.push_async_callback(watch.stop)
+        self.watch.start()
+        closing.push_async_callback(self.watch.stop)
         closing.push_async_callback(self.transports.close)  # and first of all when it stops
         finishing = asyncio.create_task(self.recordings.finish(left_behind))
         closing.push_async_callback(_cancelled, finishing)
@@ -327,7 +334,10 @@ class Server:
             self._is_running = False
             self.exchange.draining = True
             self.exchange.switchboard.hang_up_all(ending("server_stopping"))
-            await self._wait_for(self.exchange.quiet(), _FAREWELL)
+            await asyncio.gather(
+                self._wait_for(self.exchange.quiet(), _FAREWELL),
+                self._wait_for(self.watch.farewell(), _FAREWELL),
+            )
             self.exchange.sip_log.sweep(everything=True)
             await self._wait_for(self.sender.idle(), _LAST_CALLBACKS)
         await self._closing.aclose()

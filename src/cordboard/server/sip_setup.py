@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from cordboard.server.config import Config, SipSection, Trunk
 from cordboard.server.outbound_policy import OutboundPolicy
-from cordboard.server.registrations import TrunkWatch
+from cordboard.server.registrations import Send, TrunkWatch
 from cordboard.server.resolver import DnsRecords, Resolver
 from cordboard.server.targets import Targets
 from cordboard.server.trunk_requests import TrunkRequests
@@ -34,8 +34,9 @@ def make_watch(
     resolver: Resolver,
     requests: TrunkRequests,
     local: Iterable[Endpoint],
+    send: Send | None = None,
 ) -> TrunkWatch:
-    """Not started yet."""
+    """Not started yet.  `send`: for keep-alives; None: none are sent."""
     return TrunkWatch(
         config.trunks,
         trunks,
@@ -43,6 +44,8 @@ def make_watch(
         requests,
         told=told(config.sip, local),
         random=random.random,
+        send=send,
+        keep_alive=config.sip.keep_alive,
     )
 
 
