@@ -50,7 +50,7 @@ def test_every_finding_is_a_line_with_file_line_column_severity_and_code(tmp_pat
         ' mandatory, optional, forbidden, not "required" [relay_script_method_parameter_invalid_value]',
         f"{name}:6:9: warning: sections.main[0].connect.timout: connect: unknown property `timout` is"
         " ignored; did you mean `timeout`? [relay_script_method_parameter_undefined]",
-        f'{name}:7:7: error: sections.main[1]: unknown method, found "plya"; did you mean "play"?'
+        f'{name}:7:7: error: sections.main[1]: unknown method, found "plya"; did you mean `play`?'
         " [relay_script_method_undefined]",
         f"{name}:8:38: error: sections.main[2].play.volume: play: `volume` must be a number from -40 to 40,"
         ' not "loud" [relay_script_method_parameter_invalid_value]',

@@ -263,3 +263,10 @@ def test_all_43_methods_of_swml_are_known() -> None:
 
     assert len({**METHODS, **UNBUILT}) == 43
     assert not METHODS.keys() & UNBUILT.keys()
+
+
+@pytest.mark.parametrize("text", ["sections:\n\tmain: []\n", "sections:\n  main:\n \t - answer: {}\n"])
+def test_a_tab_in_the_indentation_is_named(text: str) -> None:
+    with pytest.raises(DocumentError, match="begins with a tab; YAML is indented with spaces") as caught:
+        load(text, source="x.yaml")
+    assert caught.value.line == text[: text.index("\t")].count("\n") + 1

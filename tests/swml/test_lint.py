@@ -190,7 +190,7 @@ def test_an_inline_document_is_read() -> None:
     (message,) = said(
         """- connect: {to: 'sip:b@h', transfer_after_bridge: '{"sections": {"main": ["anwser"]}}'}"""
     )
-    assert 'found "anwser"; did you mean "answer"?' in message
+    assert 'found "anwser"; did you mean `answer`?' in message
 
 
 def test_speech_without_an_engine_is_warned_of() -> None:

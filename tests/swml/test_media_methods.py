@@ -57,7 +57,7 @@ def test_variables_of_the_same_names_are_the_defaults_of_speech_and_options_win(
     assert connect.plan.ringback.items[0].voice == "Amy"
 
 
-@pytest.mark.parametrize("text", ["say:", "say:  ", "say:" + "x" * 10_001])
+@pytest.mark.parametrize("text", ["say:", "say:  ", "say:" + "x" * 5_001])
 def test_nothing_to_say_or_too_much_is_left_out(drive: Any, text: str) -> None:
     ran = drive(f"- play: ['{text}', 'ring:us']")
     assert [item.kind for item in ran.actions[0].items] == ["ring"]

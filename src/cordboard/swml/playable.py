@@ -16,7 +16,7 @@ from cordboard.swml.properties import Property, text
 from cordboard.swml.values import to_text
 
 MAX_ITEMS = 100
-MAX_SPOKEN = 10_000
+MAX_SPOKEN = 5_000
 """Characters of one `say:`."""
 DEFAULT_LANGUAGE = "en-US"
 

@@ -39,7 +39,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         detail = f", found {self.found}" if self.found and self.found not in self.message else ""
         detail += f"; allowed: {self.allowed}" if self.allowed and self.allowed not in self.message else ""
         known = f"`{self.nearest}`"
-        detail += f'; did you mean "{self.nearest}"?' if self.nearest and known not in self.message else ""
+        detail += f"; did you mean {known}?" if self.nearest and known not in self.message else ""
         return f"{where}{self.message}{detail} [{self.code}]"
 
 

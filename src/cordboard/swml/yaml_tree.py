@@ -196,7 +196,7 @@ def compose(text: str, source: str) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
-        raise composer.refuse(f"not valid YAML: {error.problem or 'cannot be read'}", at) from None
+        raise composer.refuse(f"not valid YAML: {_problem(error, text, at)}", at) from None
     except yaml.reader.ReaderError as error:
         raise composer.refuse("not valid YAML: " + _reader_problem(error), _offset(text, error)) from None
     except yaml.YAMLError:
@@ -207,6 +207,14 @@ def compose(text: str, source: str) -> Node | None:
 def _place(event: Any) -> Position:
     mark = event.start_mark
     return Position(mark.line + 1, mark.column + 1)
+
+
+def _problem(error: yaml.MarkedYAMLError, text: str, at: Position) -> str:
+    lines = text.splitlines()
+    line = lines[at.line - 1] if at.line <= len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "the line begins with a tab; YAML is indented with spaces"
+    return error.problem or "cannot be read"
 
 
 def _reader_problem(error: yaml.reader.ReaderError) -> str:
