@@ -380,6 +380,27 @@ async def test_an_asserted_identity_is_believed_from_a_trunk_only(
     assert (await case.told("seen"))["call"]["from"] == known_as
 
 
+async def test_a_call_from_a_trunk_takes_one_of_its_places(
+    world: World, case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab, trunks = world.lab, world.lab.server.trunks
+    await until(lambda: trunks.calls("uk") == 0)
+    lab.documents[case.number] = {"version": "1.0.0", "sections": {"main": [{"answer": {}}, HANG_ON]}}
+    with caplog.at_level("INFO", logger="cordboard"):
+        async with SimulatedPhone(Behaviour(), address=OF_TRUNK, name="+15551110000") as phone:
+            call = await phone.call(f"sip:{case.number}@{lab.server.socket.local.host_port}")
+            assert await call.answered()
+            assert trunks.calls("uk") == 1
+            other = lab.case()
+            assert await other.outcome({"to": "+442071230001"}) == ("failed", "error")
+            assert "max_calls = 1" in await sentence_of(other, "+442071230001")
+            call.hang_up()
+            await call.ended()
+    await until(lambda: trunks.calls("uk") == 0)
+    assert "comes from the trunk uk" in caplog.text
+
+
+HANG_ON = {"play": {"url": "silence:30"}}
 IDENTITY = (
     ASSERTED,
     ("P-Preferred-Identity", "<sip:+15550009999@example.com>"),

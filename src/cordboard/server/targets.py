@@ -63,6 +63,10 @@ class Targets:
                 failure = failure or _refused(error, way.who)
         return _route(way, located) if located or failure is None else failure
 
+    def came_in(self, call_id: str, address: str) -> str | None:
+        """The trunk that a call comes from, where it has a place now."""
+        return self._trunks.came_in(call_id, address)
+
     def release(self, call_id: str) -> None:
         """The call is over: its place on a trunk is free."""
         self._trunks.release(call_id)

@@ -1,7 +1,7 @@
 """Which trunk carries a call to a phone number: prefixes, priority, weight, price, limits.
 
-A trunk is closed until prefixes are allowed.  A call holds its place on a trunk from its choice until
-`release`.
+A trunk is closed until prefixes are allowed.  A call holds its place on a trunk from its choice, or from its
+coming in, until `release`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Trunks:
         """By trunk: calls that may begin now, and when that was counted."""
         self._down: dict[str, dict[str, str]] = {}
         """By trunk: the checks that it has failed, each with the sentence why."""
-        self._sources = [(name, source_filter(t.allowed_sources)) for name, t in self._trunks.items()]
+        named = [(name, t.allowed_sources) for name, t in self._trunks.items() if t.allowed_sources]
+        self._sources = [(name, source_filter(networks)) for name, networks in named]
 
     def of_source(self, address: str) -> str | None:
         """The trunk whose calls come from this address."""
@@ -78,6 +79,13 @@ class Trunks:
         name = self._draw(found)
         self._take_place(call_id, name)
         return _chosen(name, self._trunks[name], destination.to, caller)
+
+    def came_in(self, call_id: str, address: str) -> str | None:
+        """A call from a trunk takes one of its places; it is never refused for that.  The trunk's name."""
+        name = self.of_source(address)
+        if name is not None:
+            self._places[call_id] = name
+        return name
 
     def release(self, call_id: str) -> None:
         """The call is over, or goes another way."""
