@@ -210,7 +210,7 @@ def test_a_file_that_cannot_be_read_is_a_mistake_too(tmp_path: Path, content: by
     path = tmp_path / "c.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match="cannot be read: [^[]*$"):
+    with pytest.raises(ConfigError, match=r"cannot be read: [^[]*$"):
         load(path)
 
 
