@@ -120,7 +120,33 @@ def test_javascript_that_cannot_be_read_is_warned_of_at_its_place(tmp_path: Path
     assert code == 0
     assert [line.partition(" [")[0] for line in found] == [
         "warning: sections.main[0].set.bad: `1 +`: SyntaxError: unexpected token in expression: ')'",
-        "warning: cond: `a ==`: SyntaxError: unexpected token in expression: ')'",
+        "warning: sections.main[1].cond[0].when: cond: `a ==`: SyntaxError: unexpected token in expression:"
+        " ')'",
         "warning: sections.main[2].connect.serial[1].to: `(() => { while (1) {} })()`: `while` cannot be"
         " used in an expression",
+    ]
+
+
+def test_a_condition_that_is_none_is_found_at_its_place(tmp_path: Path) -> None:
+    steps = (
+        "    - label: a\n"
+        "    - goto:\n"
+        "        label: a\n"
+        "        when: {a: 1}\n"
+        "    - cond:\n"
+        "        - when: a\n"
+        "          then: []\n"
+        "        - when: [1]\n"
+        "          then: []\n"
+        "    - cond:\n"
+        "        - {when: a, then: []}\n"
+        "        - {then: []}\n"
+    )
+    code, output = lint(written(tmp_path, "a.yaml", f"sections:\n  main:\n{steps}"))
+    found = [line.split(":", 1)[1].partition(": error: ") for line in output.splitlines()[:-1]]
+    assert code == 1
+    assert [(place, said.partition(": ")[0]) for place, _, said in found] == [
+        ("6:15", "sections.main[1].goto.when"),
+        ("10:17", "sections.main[2].cond[1].when"),
+        ("14:11", "sections.main[3].cond[1]"),
     ]

@@ -299,7 +299,7 @@ class Compiler(Reporter):
         elif declared.kind is Kind.BRANCHES:
             parts[name] = self.branches(node, place)
         elif declared.kind is Kind.CONDITION:
-            parts[name] = self.condition(node, shape.method, name)
+            parts[name] = self.condition(node, shape.method, place.at(f".{name}"), (name,))
         else:
             parts[name] = self._result(node, declared, shape, place, notes)
 
@@ -319,39 +319,40 @@ class Compiler(Reporter):
             here = place.at(f"[{index}]")
             if not isinstance(item, Mapping):
                 self.wrong(item, here.path, "a mapping with `when` and `then`, or with `else`")
-            self._check_branch(item, here)
+            self._check_branch(item, here, index)
             if "when" in item.entries:
                 found.append(self._branch(item, here, index))
             if "else" in item.entries:
                 otherwise = self.block(item.entries["else"], here.at(".else"))
         return Branches(tuple(found), otherwise)
 
-    def _check_branch(self, item: Mapping, place: Place) -> None:
+    def _check_branch(self, item: Mapping, place: Place, index: int) -> None:
         for key, position in item.keys.items():
             if key not in ("when", "then", "else"):
                 message = f"unknown property `{key[:80]}` of a branch is ignored"
                 near = nearest(key, ("when", "then", "else"))
                 self.warn(codes.PARAMETER_UNDEFINED, message, position, place.path, near)
         if "when" not in item.entries and "else" not in item.entries:
-            raise MethodError(codes.PARAMETER_MISSING, "cond: a branch has neither `when` nor `else`")
+            message = "cond: a branch has neither `when` nor `else`"
+            raise MethodError(codes.PARAMETER_MISSING, message, path=(index,))
 
     def _branch(self, item: Mapping, place: Place, index: int) -> tuple[Condition, Block]:
         if "then" not in item.entries:
             raise MethodError(codes.PARAMETER_MISSING, "cond: a branch has no `then`", path=(index,))
-        condition = self.condition(item.entries["when"], "cond", "when")
+        condition = self.condition(item.entries["when"], "cond", place.at(".when"), (index, "when"))
         return condition, self.block(item.entries["then"], place.at(".then"))
 
-    def condition(self, node: Node, method: str, name: str) -> Condition:
+    def condition(self, node: Node, method: str, place: Place, path: Path) -> Condition:
         if not isinstance(node, Scalar) or node.value is None:
-            found = shown(plain(node))
-            message = f"{method}: `{name}` must be {Kind.CONDITION.value}, not {found}"
-            raise MethodError(codes.WRONG_TYPE, message, found=found, allowed=Kind.CONDITION.value)
+            found, allowed = shown(plain(node)), Kind.CONDITION.value
+            message = f"{method}: `{path[-1]}` must be {allowed}, not {found}"
+            raise MethodError(codes.WRONG_TYPE, message, path=path, found=found, allowed=allowed)
         value = node.value
         source = node.text or (("true" if value else "false") if isinstance(value, bool) else str(value))
         compiled = compile_condition(source)
         problem = compiled.problem or (None if compiled.parts else self.check_expression(compiled.source))
         if self._thorough and problem:
-            self.warn(codes.JS_ERROR, f"{method}: `{source[:80]}`: {problem}", node.position, "")
+            self.warn(codes.JS_ERROR, f"{method}: `{source[:80]}`: {problem}", node.position, place.path)
         return compiled
 
     def _result(
