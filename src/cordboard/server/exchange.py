@@ -341,8 +341,7 @@ class Exchange:
 
     def _take_in(self, offer: out.CallOffered, routed: Routed) -> None:
         call = self._new_calls.taken_in(offer, routed)
-        if trunk := self._targets.came_in(offer.call_id, offer.source.address):
-            _log.info("call %s from %s comes from the trunk %s", offer.call_id, offer.info.from_, trunk)
+        self._targets.came_in(offer.call_id, offer.source.address)
         self.sip_log.begin(offer.call_id, offer.sip_call_id, self.recorder.begin(call))
         self._carry(self.legs.accept_offer(offer.call_id))
         self.switchboard.start(call)

@@ -6,6 +6,7 @@ coming in, until `release`.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 
@@ -20,6 +21,8 @@ from cordboard.server.config import Rewrite, Trunk, split_host
 from cordboard.server.resolver import draw
 from cordboard.sip.credentials import Credentials
 from cordboard.sip.uri import Uri, UriError
+
+_log = logging.getLogger(__name__)
 
 _SEPARATORS = re.compile(r"[-.()]")
 MAX_DIGITS = 32
@@ -80,12 +83,12 @@ class Trunks:
         self._take_place(call_id, name)
         return _chosen(name, self._trunks[name], destination.to, caller)
 
-    def came_in(self, call_id: str, address: str) -> str | None:
-        """A call from a trunk takes one of its places; it is never refused for that.  The trunk's name."""
+    def came_in(self, call_id: str, address: str) -> None:
+        """A call from a trunk takes one of its places; it is never refused for that."""
         name = self.of_source(address)
         if name is not None:
             self._places[call_id] = name
-        return name
+            _log.info("call %s comes from the trunk %s", call_id, name)
 
     def release(self, call_id: str) -> None:
         """The call is over, or goes another way."""
