@@ -289,12 +289,15 @@ def _listens(port: int) -> bool:
 
 
 _BLOCK = 4_000
+_OWN = 16
 _taken = os.getpid() * 16 % _BLOCK
 """Ports of this process's block that were given out; the count starts again at the end of the block."""
 
 
 def free_ports(count: int, *, busy: int = 0) -> int:
-    """The first of a run of UDP ports that nobody uses now, but for `busy` of them at most.
+    """The first of a run of ports that nobody uses now, but for `busy` of them at most.
+
+    UDP; where there are no more than a program has for itself, TCP too.
 
     Each worker of a test run has a block of its own, and no run is given out twice in a row, because a server
     takes the ports of its range only when it needs them.
@@ -306,7 +309,7 @@ def free_ports(count: int, *, busy: int = 0) -> int:
         if _taken + count > _BLOCK:
             _taken = 0
         start = block + _taken
-        taken = [port for port in range(start, start + count) if not _is_free(port)]
+        taken = [port for port in range(start, start + count) if not _is_free(port, with_tcp=count <= _OWN)]
         if len(taken) <= busy:
             _taken += count
             return start
@@ -314,8 +317,12 @@ def free_ports(count: int, *, busy: int = 0) -> int:
     raise RuntimeError(f"no run of {count} free UDP ports")
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+def _is_free(port: int, *, with_tcp: bool) -> bool:
+    return _can_bind(port, socket.SOCK_DGRAM) and (not with_tcp or _can_bind(port, socket.SOCK_STREAM))
+
+
+def _can_bind(port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
