@@ -20,6 +20,7 @@ from cordboard.sdp import (
     new_keys,
     parse,
     read_answer,
+    serialise,
 )
 from cordboard.sdp.codec import TELEPHONE_EVENT
 from cordboard.testing.behaviour import Behaviour
@@ -128,10 +129,11 @@ class PhoneMedia:
 
     def _understood(self, offer: bytes) -> SessionDescription:
         description = parse(offer)
-        if not self._behaviour.telephone_events:
-            for section in description.media:
-                section.formats = [text for text in section.formats if not _is_event(section, text)]
-        return description
+        if self._behaviour.telephone_events:
+            return description
+        for section in description.media:
+            section.formats = [text for text in section.formats if not _is_event(section, text)]
+        return parse(serialise(description))
 
     def _video_offer(self) -> VideoOffer | None:
         return self.video.offer() if self.video is not None else None
@@ -221,8 +223,7 @@ class PhoneMedia:
 
 def _is_event(section: MediaDescription, number: str) -> bool:
     return any(
-        codec.name == TELEPHONE_EVENT and str(codec.payload_type) == number
-        for codec in MediaDescription(section.kind, 1, "", [number], None, section.attributes).codecs()
+        codec.name == TELEPHONE_EVENT and str(codec.payload_type) == number for codec in section.codecs()
     )
 
 
