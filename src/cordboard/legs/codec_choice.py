@@ -56,9 +56,17 @@ def answered(
     codecs = answerable(wishes, default)
     if wishes:
         return codecs
-    rank = {codec.format: n for section in offer.media for n, codec in enumerate(section.codecs())}
+    return _in_order(tuple(codecs), tuple([tuple(section.codecs()) for section in offer.media]))
+
+
+@lru_cache(maxsize=256)
+def _in_order(codecs: tuple[Codec, ...], theirs: tuple[tuple[Codec, ...], ...]) -> tuple[Codec, ...]:
+    """Phones of a kind have the same codecs in the same order in every call."""
+    rank = {codec.format: n for section in theirs for n, codec in enumerate(section)}
     last = len(rank)
-    return sorted(codecs, key=lambda mine: last if mine is G729 else rank.get(mine.format, last))
+    return tuple(
+        sorted(codecs, key=lambda mine: last if mine.same_format(G729) else rank.get(mine.format, last))
+    )
 
 
 def packet_length(wishes: tuple[CodecWish, ...]) -> int | None:

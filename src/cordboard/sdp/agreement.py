@@ -55,13 +55,9 @@ def refusal(problems: Sequence[NoCommonCodec]) -> NoCommonCodec:
 
 def in_common(theirs: Sequence[Codec], ours: Sequence[Codec]) -> list[Codec]:
     """Theirs, in our order."""
-    common: list[Codec] = []
-    for mine in ours:
-        for codec in theirs:
-            if codec.same_format(mine):
-                common.append(codec)
-                break
-    return common
+    first = {codec.format: codec for codec in reversed(theirs)}
+    found = [first.get(mine.format) for mine in ours]
+    return [codec for codec in found if codec is not None]
 
 
 def with_our_parameters(theirs: Sequence[Codec], ours: Sequence[Codec]) -> list[Codec]:

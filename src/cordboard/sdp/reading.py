@@ -59,7 +59,7 @@ def _audio(
     encryption: str,
 ) -> MediaParameters:
     _check(answer, theirs, offer.address_of(ours) or "")
-    crypto = security.agreed(security.keys(ours), theirs, encryption)
+    crypto = security.agreed(ours, theirs, encryption)
     offered = ours.codecs()
     speech = [codec for codec in offered if codec.name != TELEPHONE_EVENT]
     # The far end's order decides here: its first format is what it likes best.
@@ -117,7 +117,7 @@ def _see(
         if transport_problem(answer, theirs, offer.address_of(ours) or "") is not None:
             return None
         try:
-            crypto = security.agreed(security.keys(ours), theirs, encryption)
+            crypto = security.agreed(ours, theirs, encryption)
         except NoCommonCodec:
             return None
         return _seen(offer, answer, ours, theirs, crypto)

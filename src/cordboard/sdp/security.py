@@ -6,8 +6,6 @@ and RTP/AVP with one is opportunistic SRTP.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cordboard.sdp.crypto import CryptoAttribute, CryptoPair, usable
 from cordboard.sdp.media import NoCommonSecurity
 from cordboard.sdp.session import MediaDescription
@@ -49,19 +47,20 @@ def is_secure(section: MediaDescription, encryption: str) -> bool:
     return encryption != FORBIDDEN and bool(keys(section))
 
 
-def agreed(ours: Sequence[CryptoAttribute], answer: MediaDescription, encryption: str) -> CryptoPair | None:
-    """What an answer to `ours` settles; None = the stream is plain.  Raises `NoCommonSecurity`."""
+def agreed(offer: MediaDescription, answer: MediaDescription, encryption: str) -> CryptoPair | None:
+    """What an answer to ours settles; None = the stream is plain.  Raises `NoCommonSecurity`."""
     secure_profile = answer.protocol in SECURE_PROTOCOLS
     if encryption == FORBIDDEN:
         if secure_profile:
             raise NoCommonSecurity(f"the answer is {answer.protocol}, and encryption is forbidden here")
         return None
-    theirs = usable(answer.all("crypto"))
-    for line in theirs:
+    # Most far ends leave our keys alone: then they are not read again.
+    ours = keys(offer) if secure_profile or answer.attribute("crypto") is not None else []
+    for line in keys(answer) if ours else ():
         for mine in ours:
             if (mine.tag, mine.suite) == (line.tag, line.suite):
                 return CryptoPair(mine, line)
-    if secure_profile or (ours and answer.attribute("crypto") is not None):
+    if secure_profile or ours:
         raise NoCommonSecurity("the answer has no a=crypto line that fits one of the offer's")
     if encryption == MANDATORY:
         raise NoCommonSecurity("encryption is mandatory here, and the answer is plain")

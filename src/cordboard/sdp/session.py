@@ -162,15 +162,15 @@ def _session_line(session: SessionDescription, kind: str, line: str) -> None:
 _ORDINARY_LENGTH = 1024
 _SOME_PORT = "9"
 _KEYS = "\na=crypto:"
+_KEY_LINE = re.compile(_KEYS + "([^\n]*)")
 
 
 def _section(text: str) -> MediaDescription:
     """A section from behind its `m=`.  Keys are new in each call, and no memory of ours shall have them."""
     if _KEYS not in text:
         return _known_section(text)
-    lines = text.split("\n")
-    section = _known_section("\n".join([line for line in lines if not line.startswith(_KEYS[1:])]))
-    section.attributes += [_attribute(line) for line in lines if line.startswith(_KEYS[1:])]
+    section = _known_section(_KEY_LINE.sub("", text))
+    section.attributes += [("crypto", value) for value in _KEY_LINE.findall(text)]
     return section
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from cordboard.call.codec_wish import read_codecs
 from cordboard.legs.rules import LegRules
 from cordboard.server.address_rules import source_filter
 from cordboard.server.config import Config, split_host
+from cordboard.server.random_ids import new_key
 
 
 def leg_rules(config: Config) -> LegRules:
@@ -24,5 +23,5 @@ def leg_rules(config: Config) -> LegRules:
         carrier_hosts=frozenset(split_host(trunk.address, 0)[0].lower() for trunk in config.trunks.values()),
         rtp_timeout=media.rtp_timeout,
         trusts=source_filter(tuple(trusted)),
-        new_key=os.urandom,
+        new_key=new_key,
     )

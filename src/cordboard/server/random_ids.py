@@ -1,4 +1,4 @@
-"""Random identifiers, cheap: the kernel is asked for many at a time.
+"""Random identifiers and keys, cheap: the kernel is asked for many at a time.
 
 A system call for each of the twenty identifiers of a call costs more than its whole script.
 """
@@ -36,6 +36,11 @@ _source = RandomHex()
 def new_token() -> str:
     """64 bits: for tags, branches and Call-IDs."""
     return _source.take(16)
+
+
+def new_key(length: int) -> bytes:
+    """So many bytes: for the keys of SRTP, of which an offer has five."""
+    return bytes.fromhex(_source.take(2 * length))
 
 
 def new_id() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -175,10 +176,15 @@ def _read(kept: _Kept) -> SipNote:
     return SipNote(
         at=at,
         sent=sent,
-        far_end=f"{far_end.transport} {far_end.host_port}",
+        far_end=_named(far_end),
         line=_first_line(head)[:_MAX_LINE],
         note=_note(head, body)[:_MAX_NOTE],
     )
+
+
+@lru_cache(maxsize=1024)
+def _named(far_end: Endpoint) -> str:
+    return f"{far_end.transport} {far_end.host_port}"
 
 
 def _first_line(head: bytes) -> str:
