@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cordboard.server.config import Config
+from cordboard.server.trunk_check import TrunkCheck
+from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.challenge import Challenge
 from cordboard.testing.phone import SimulatedPhone
 
@@ -100,3 +104,38 @@ async def test_only_owned_numbers_are_presented_to_carriers(start_server: StartS
         await server.store.flush()
         causes = [r.end.cause for r in await server.store.calls() if r.end and r.start.to == "+15553090001"]
         assert sorted(causes) == ["from_not_allowed", "user_busy"]
+
+
+# ---------------------------------------------------------------- a call for a test
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "encryption", "ok", "told"),
+    [
+        (Behaviour(ring=False, challenge=SECRET), "forbidden", True, "took the call: PCMU, without SRTP"),
+        (Behaviour(ring=False, encryption="mandatory"), "mandatory", True, "PCMU, with SRTP"),
+        (Behaviour(answer_after=None), "forbidden", True, "rings (180)"),
+        (refuses(403), "forbidden", False, "403 Forbidden"),
+        (refuses(488), "mandatory", False, "488 Not Acceptable Here"),
+        (Behaviour(ring=False, answer_without_sdp=True), "forbidden", False, "no session description"),
+    ],
+)
+async def test_a_test_call_says_what_the_carrier_makes_of_it(
+    tmp_path: Path, behaviour: Behaviour, encryption: str, ok: bool, told: str
+) -> None:
+    async with carriers("one") as made:
+        made.behaviours["one", "+15550001"] = behaviour
+        trunk = {
+            "address": f"127.0.0.1:{made.banks['one'].port}",
+            "allowed_prefixes": ["+1"],
+            "test_number": "+15550001",
+            "username": SECRET.username,
+            "password": SECRET.password,
+            "encryption": encryption,
+        }
+        findings = await TrunkCheck(Config.model_validate({"trunks": {"t": trunk}}), "t", tmp_path).run()
+        (call,) = [finding for finding in findings if finding.step == "call"]
+        assert call.ok is ok, call
+        assert told in call.text
+        assert bool(call.fix) is not ok
+        assert not made.banks["one"].calls, "hung up, or cancelled"

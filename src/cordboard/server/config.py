@@ -333,6 +333,8 @@ class Trunk(_Section):
     """At once; 0: no limit."""
     max_calls_per_second: float = Field(default=0.0, ge=0)
     """0: no limit."""
+    test_number: E164 | None = None
+    """What `cordboard trunk test` calls; None: nothing is dialled."""
     rates: dict[Prefix, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """US dollars a minute by prefix; the longest prefix counts."""
 

@@ -12,19 +12,22 @@ from typing import Any
 
 import msgspec
 
+from cordboard.call.reasons import ending_of_status
+from cordboard.sdp import SdpError
 from cordboard.server.address_rules import PUBLIC, kind_of, parse_address
 from cordboard.server.config import Config, Trunk, split_host
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.random_ids import new_token
-from cordboard.server.registrations import TrunkWatch
+from cordboard.server.registrations import Place, TrunkWatch
 from cordboard.server.sip_setup import make_targets, make_watch
 from cordboard.server.sip_transports import SipTransports
 from cordboard.server.tls import TlsContexts, TlsFiles
 from cordboard.server.tls_reasons import connection_reason
+from cordboard.server.trial_call import Outcome, TrialCall, agreed, media_socket, trial_offer
 from cordboard.server.trunk_requests import TrunkRequests
-from cordboard.server.trunks import credentials_of
+from cordboard.server.trunks import credentials_of, rewritten
 from cordboard.sip.endpoint import Endpoint
-from cordboard.sip.events import ResponseReceived, SendMessage
+from cordboard.sip.events import Provisional, Refused, ResponseReceived, SendMessage
 from cordboard.sip.message import Response
 from cordboard.sip.stack import SipStack
 
@@ -53,6 +56,7 @@ class TrunkCheck:
         self._directory = directory
         self._trunk = config.trunks[name]
         self._failure = ""
+        self._trial_call: TrialCall | None = None
         self._findings: list[Finding] = []
 
     async def run(self) -> list[Finding]:
@@ -94,6 +98,8 @@ class TrunkCheck:
         if answer is not None:
             self._media(answer)
             self._nat(answer, destination)
+        if answer is not None and self._trunk.test_number is not None:
+            await self._trial(await watch.place(self._trunk))
 
     def _make_watch(self, transports: SipTransports) -> TrunkWatch:
         config = self._config
@@ -238,6 +244,32 @@ class TrunkCheck:
             f'set sip.public_address = "{seen}" and media.public_address likewise',
         )
 
+    async def _trial(self, place: Place) -> None:
+        trunk, config = self._trunk, self._config
+        self._trial_call = TrialCall(self._stack, self._carry)
+        user = trunk.from_user or next(iter(config.server.numbers or ()), None) or trunk.username or "test"
+        from_ = f"<sip:{rewritten(user, trunk.rewrite_from)}@{trunk.from_domain or config.sip.told}>"
+        with media_socket(config.media.address) as media:
+            offer = trial_offer(config, trunk, media.getsockname()[1])
+            outcome = await self._trial_call.place(place, trunk, from_, offer)
+        self._note("call", *self._judged_call(outcome, offer))
+
+    def _judged_call(self, outcome: Outcome, offer: bytes) -> tuple[bool, str, str]:
+        name, number = f"trunks.{self._name}", self._trunk.test_number or ""
+        if outcome is None:
+            return False, f"{number}: no answer and no ringing", "ask the carrier whether it got the INVITE"
+        if isinstance(outcome, Refused):
+            end = ending_of_status(outcome.status, outcome.reason, who=number)
+            fix = end.sentence.partition("): ")[2].rstrip(".")
+            return False, f"{number}: {outcome.status} {outcome.reason}", fix
+        if isinstance(outcome, Provisional) and not outcome.body:
+            return True, f"{number} rings ({outcome.status}): what it agrees to is not known yet", ""
+        try:
+            settled = agreed(offer, outcome.body, self._trunk.encryption)
+        except SdpError as error:
+            return False, f"{number}: {error}", f"check {name}.codecs and {name}.encryption"
+        return True, f"{number} took the call: {settled}", ""
+
     # ------------------------------------------------------------ the wire
 
     async def _within(self, asking: Any) -> ResponseReceived | OSError:
@@ -262,6 +294,8 @@ class TrunkCheck:
                 self._transports.send(output.data, output.destination)
             elif isinstance(output, ResponseReceived):
                 self._requests.arrived(output)
+            elif self._trial_call is not None:
+                self._trial_call.handle(output)
         self._arm()
 
     def _arm(self) -> None:
