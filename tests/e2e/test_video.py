@@ -17,7 +17,7 @@ from .peers import free_ports
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-_FIR_OR_PLI = (206, 1)
+_PLI = (206, 1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -64,9 +64,9 @@ async def test_packets_and_feedback_pass_both_ways(case: Case, name: str, encodi
     caller, callee = await between(case, ours, theirs, wish="PCMU,VP8,H264")
     await sees(caller, encoding)
     await sees(callee, encoding)
-    for asking, asked in ((caller, callee), (callee, caller)):
-        camera(asking).ask_for_picture()
-        await until(lambda asked=asked: _FIR_OR_PLI in camera(asked).feedback)
+    for call in (caller, callee):
+        camera(call).ask_for_picture()
+    await until(lambda: all(_PLI in camera(call).feedback for call in (caller, callee)))
     for call in (caller, callee):
         agreed = camera(call).agreed
         assert agreed is not None
