@@ -60,7 +60,9 @@ class Storm:
                 self.ends[happening.ending.cause] += 1
             wanted = happening.state in STATES and self._has_url(info.call_id)
         else:
-            wanted = isinstance(happening, ConnectStateChanged | RecordStateChanged)
+            # Where a caller transfers a far end, that is the one that connects, and tells nobody.
+            inbound = info.direction == "inbound"
+            wanted = inbound and isinstance(happening, ConnectStateChanged | RecordStateChanged)
         if wanted:
             self.told[json.dumps(body, sort_keys=True)] += 1
 
