@@ -40,7 +40,7 @@ def examine(
     name: Annotated[str, typer.Argument(help="Of a trunk in the configuration.")],
     config: Configuration = _DEFAULT,
 ) -> None:
-    """Check DNS, connection, OPTIONS, authentication, codecs, NAT, a test call; exit code 1 if a line failed."""
+    """Check DNS, connection, OPTIONS, authentication, codecs, NAT, a test call; exit code 1 on a failure."""
     settings = read_config(config)
     if name not in settings.trunks:
         known = ", ".join(sorted(settings.trunks)) or "none"
