@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from fuzz import media_targets, sip_targets, text_targets
+from fuzz import media_targets, server_targets, sip_targets, text_targets
 
 Target = Callable[[bytes], None]
 ROOT = Path(__file__).parents[1]
@@ -53,5 +53,11 @@ TARGETS: dict[str, Entry] = {
     "websocket": Entry(lambda: media_targets.websocket, _numbers),
     "document": Entry(lambda: text_targets.document, _documents),
     "expression": Entry(lambda: text_targets.expression, text_targets.expression_seeds),
+    "lint": Entry(lambda: server_targets.linted, _documents),
+    "connection": Entry(lambda: server_targets.connection, _torture),
+    "config": Entry(lambda: server_targets.configuration, server_targets.configurations),
+    "link": Entry(lambda: server_targets.link, server_targets.links),
+    "refer": Entry(server_targets.refer, server_targets.referrals),
+    "names": Entry(server_targets.name_server, server_targets.name_answers),
     "words": Entry(lambda: text_targets.words, text_targets.word_seeds),
 }
