@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import math
+import struct
+import wave
 from collections.abc import AsyncIterator
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
+from cordboard.media.codecs.rates import RateConverter
+from cordboard.media.tones import dominant_frequency, level
 from cordboard.testing.phone import SimulatedPhone
+from cordboard.testing.phone_hearing import envelope, likeness, longest_gap_ms
 
-from .cases import Lab, laboratory
-from .measured import CODECS, Measured, between, measure, speaks
+from .cases import Case, Lab, laboratory, until
+from .measured import CODECS, TONE_HZ, Measured, between, heard, measure, speaks
+from .peers import free_ports
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,6 +37,11 @@ _AT_ONCE = 5
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     async with laboratory(tmp_path_factory.mktemp("lab")) as made:
         yield made
+
+
+@pytest.fixture
+def case(lab: Lab) -> Case:
+    return lab.case()
 
 
 async def directly(codec: str) -> Measured:
@@ -70,3 +86,168 @@ async def test_every_pairing_of_codecs_is_as_loud_without_gaps_and_prompt(lab: L
         found = await asyncio.gather(*(pair(a, b) for a, b in some))
         # A busy machine may have been late once.
         assert not [again for n, one in enumerate(found) if one and (again := await pair(*some[n]))]
+
+
+PTIMES = [(10, 20), (20, 60), (60, 10), (30, 40)]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PTIMES)
+@pytest.mark.parametrize(("a", "b"), [("PCMU", "PCMU"), ("PCMU", "G722"), ("L16@8000H", "PCMA")])
+async def test_each_leg_has_packets_of_its_own_length(
+    case: Case, a: str, b: str, ours: int, theirs: int
+) -> None:
+    caller, callee = await between(
+        case,
+        speaks(a, ptime_ms=ours, tone_hz=TONE_HZ),
+        speaks(b, ptime_ms=theirs, tone_hz=TONE_HZ),
+        wish=f"{b}@{theirs}I",
+    )
+    await asyncio.sleep(1.0)
+    for call, length in ((caller, ours), (callee, theirs)):
+        pcm = heard(call).pcm()[-9600:]
+        assert longest_gap_ms(pcm) <= LONGEST_GAP_MS
+        assert level(pcm) == pytest.approx(-16.0, abs=1.0)
+        assert dominant_frequency(pcm) == pytest.approx(TONE_HZ, abs=3)
+        sizes = [len(piece) // 16 for _, _, piece in heard(call).since(0.0)]
+        assert sizes.count(length) > 0.8 * len(sizes), (length, sizes)
+        assert call.report.audio.packets_lost == 0
+
+
+async def test_opus_packets_have_the_length_that_each_leg_asks_for(case: Case) -> None:
+    caller, callee = await between(
+        case, speaks("OPUS", ptime_ms=40, tone_hz=TONE_HZ), speaks("OPUS", ptime_ms=20, tone_hz=TONE_HZ)
+    )
+    await asyncio.sleep(1.0)
+    for call in (caller, callee):
+        pcm = heard(call).pcm()[-9600:]
+        assert longest_gap_ms(pcm) <= LONGEST_GAP_MS
+        assert level(pcm) == pytest.approx(-16.0, abs=1.0)
+
+
+# ---------------------------------------------------------------- which codec
+
+
+def passing(directory: Path) -> dict[str, Any]:
+    ports = free_ports(80, busy=20)
+    return {
+        "workers": 1,
+        "port_min": ports,
+        "port_max": ports + 79,
+        "directory": str(directory),
+        "codecs": "G729,PCMU",
+    }
+
+
+async def test_g729_is_passed_on_where_both_ends_speak_it(tmp_path: Path) -> None:
+    async with laboratory(tmp_path, media=passing(tmp_path)) as lab:
+        caller, callee = await between(lab.case(), speaks("G729"), speaks("G729"))
+        await until(lambda: min(c.report.audio.packets_received for c in (caller, callee)) > 20)
+        assert [call.report.audio.encodings for call in (caller, callee)] == [["G729"], ["G729"]]
+
+
+async def test_g729_that_only_the_caller_speaks_is_a_failure_that_says_so(tmp_path: Path) -> None:
+    async with laboratory(tmp_path, media=passing(tmp_path)) as lab:
+        case = lab.case()
+        connect = {"to": case.phone("b", speaks("PCMU"))}
+        assert await case.outcome(connect, behaviour=speaks("G729")) == ("failed", "error")
+        await until(lambda: len(lab.book.calls()) >= 1)
+        (peer,) = {info.to for info in lab.book.calls()} - {case.number}
+        sentence = await lab.book.sentence(peer)
+        assert "codec" in sentence
+        assert "G729" in sentence or "PCMU" in sentence
+
+
+@pytest.mark.parametrize(
+    ("wish", "spoken", "encoding"),
+    [
+        ("G722,PCMU", ("PCMU", "G722"), "PCMU"),
+        ("PCMA,G722", ("G722", "PCMA", "PCMU"), "G722"),
+        ("opus", ("OPUS", "PCMU"), "OPUS"),
+        ("L16@8000H,PCMU", ("L16@8000H",), "L16"),
+        ("G722, nonsense", ("G722", "PCMU"), "G722"),
+    ],
+)
+async def test_the_codecs_of_a_destination_are_all_that_is_offered(
+    case: Case, wish: str, spoken: tuple[str, ...], encoding: str
+) -> None:
+    _, callee = await between(case, speaks("PCMU", tone_hz=TONE_HZ), speaks(*spoken), wish=wish)
+    await until(lambda: callee.report.audio.packets_received > 20)
+    assert callee.report.audio.encodings == [encoding]
+    names = {part.partition("@")[0].strip().upper() for part in wish.split(",")} - {"NONSENSE"}
+    lines = [line for line in case.packet("> INVITE", "b").text.splitlines() if "rtpmap" in line]
+    offered = {line.split()[1].partition("/")[0].upper() for line in lines}
+    assert offered - {"TELEPHONE-EVENT"} == names
+
+
+async def test_the_callers_codec_is_offered_first_where_nothing_is_wished_for(case: Case) -> None:
+    caller = await case.connect({"to": case.phone("b", speaks("G722", "PCMU"))}, behaviour=speaks("G722"))
+    callee = await case.incoming("b")
+    assert await callee.answered()
+    media = next(line for line in case.packet("> INVITE", "b").text.splitlines() if line.startswith("m="))
+    assert media.split()[3] == "9"
+    caller.hang_up()
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_an_answer_takes_the_codec_that_the_script_prefers(case: Case, codec: str) -> None:
+    call = await case.call(
+        {"answer": {"codecs": f"{codec},PCMU"}}, {"play": "ring:10:us"}, behaviour=speaks(*CODECS)
+    )
+    assert await call.answered()
+    await until(lambda: call.report.audio.packets_received > 20)
+    assert call.report.audio.encodings == [codec]
+
+
+# ---------------------------------------------------------------- a file
+
+
+def speech(rate: int = 16_000, seconds: float = 2.5) -> bytes:
+    """Like speech: a buzz with formants, in syllables of different loudness with pauses between them."""
+    samples = []
+    for n in range(int(rate * seconds)):
+        t = n / rate
+        syllable = max(0.0, math.sin(2 * math.pi * 3.1 * t)) * (
+            0.4 + 0.6 * abs(math.sin(2 * math.pi * 0.7 * t))
+        )
+        voice = sum(math.sin(2 * math.pi * 140 * k * t) / (1 + abs(k - 5)) for k in range(1, 20))
+        samples.append(round(5000 * syllable * voice))
+    return struct.pack(f"<{len(samples)}h", *(max(-32768, min(32767, one)) for one in samples))
+
+
+def as_wav(pcm: bytes, rate: int = 16_000) -> bytes:
+    written = io.BytesIO()
+    with wave.open(written, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(pcm)
+    return written.getvalue()
+
+
+def serve(case: Case, name: str, data: bytes, kind: str) -> str:
+    case.lab.site.on(f"/{case.serial}/{name}", lambda _: web.Response(body=data, content_type=kind))
+    return case.url(name)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_a_file_of_speech_is_played_as_loud_as_it_is_and_whole(case: Case, codec: str) -> None:
+    pcm = speech()
+    url = serve(case, "speech.wav", as_wav(pcm), "audio/wav")
+    call = await case.call({"answer": {}}, {"play": url}, case.tail, behaviour=speaks(codec))
+    await case.told()
+    got = heard(call).pcm()
+    there = [max(-45.0, one) for one in envelope(_at_8k(pcm))]
+    here = [max(-45.0, one) for one in envelope(got)]
+    assert likeness(there, here, reach=40) > 0.95
+    assert level(_loud(got)) == pytest.approx(level(_loud(_at_8k(pcm))), abs=1.0)
+
+
+def _at_8k(pcm: bytes) -> bytes:
+    converter = RateConverter(16_000, 8000)
+    return b"".join(converter.convert(pcm[at : at + 640]) for at in range(0, len(pcm), 640))
+
+
+def _loud(pcm: bytes) -> bytes:
+    """Without what is silent at its ends and between."""
+    frames = (pcm[at : at + 320] for at in range(0, len(pcm) - 319, 320))
+    return b"".join(frame for frame in frames if level(frame) > -45.0)
