@@ -144,7 +144,7 @@ async def test_keys_of_every_pairing_are_told_once_and_in_the_way_of_the_other_l
     await _press_all(lab, _FEW)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 async def test_two_hundred_keys_each_way_of_every_pairing(lab: Lab) -> None:
     await _press_all(lab, _MANY)
