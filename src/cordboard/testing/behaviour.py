@@ -70,6 +70,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """A fault: its 200 has no body."""
     encryption: str = "forbidden"
     """SRTP: `mandatory` (it offers RTP/SAVP), `optional` (RTP/AVP with keys, RFC 8643) or `forbidden`."""
+    suites: tuple[str, ...] = ()
+    """The only SRTP suites that it knows, the best first; empty = all."""
 
 
 class State(StrEnum):

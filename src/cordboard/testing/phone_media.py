@@ -23,6 +23,7 @@ from cordboard.sdp import (
     serialise,
 )
 from cordboard.sdp.codec import TELEPHONE_EVENT
+from cordboard.sdp.crypto import OFFERED
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.pacer import Pacer
 from cordboard.testing.phone_audio import PhoneAudio
@@ -129,11 +130,16 @@ class PhoneMedia:
 
     def _understood(self, offer: bytes) -> SessionDescription:
         description = parse(offer)
-        if self._behaviour.telephone_events:
-            return description
         for section in description.media:
-            section.formats = [text for text in section.formats if not _is_event(section, text)]
+            if not self._behaviour.telephone_events:
+                section.formats = [text for text in section.formats if not _is_event(section, text)]
+            if self._behaviour.suites:
+                section.attributes = [one for one in section.attributes if self._knows(*one)]
         return parse(serialise(description))
+
+    def _knows(self, name: str, value: str) -> bool:
+        """False for a key of a suite that is not its own."""
+        return name != "crypto" or value.split(" ")[1] in self._behaviour.suites
 
     def _video_offer(self) -> VideoOffer | None:
         return self.video.offer() if self.video is not None else None
@@ -157,7 +163,8 @@ class PhoneMedia:
             return ()
         pair = self._agreed.crypto if self._agreed is not None and not self._fresh else None
         self._fresh = False
-        return new_keys(os.urandom, keep=pair.send if pair is not None else None)
+        keep = pair.send if pair is not None else None
+        return new_keys(os.urandom, self._behaviour.suites or OFFERED, keep=keep)
 
     def _agree(self, media: MediaParameters) -> None:
         self._agreed = media
