@@ -229,3 +229,14 @@ def test_the_table_is_sound() -> None:
         assert all(shape.find(item) for item in (*shape.exactly_one, *shape.at_least_one))
         assert shape.main is None or shape.find(shape.main)
     assert len(METHODS) == 24
+
+
+@pytest.mark.parametrize(("method", "argument"), [("connect", "to: sip:b@h"), ("execute", "dest: other")])
+def test_an_unknown_key_of_a_result_has_its_own_line_and_the_nearest_known_key(
+    method: str, argument: str
+) -> None:
+    document = (
+        f"- {method}:\n    {argument}\n    result:\n      case: {{a: [hangup]}}\n      defualt: [hangup]"
+    )
+    message = f"{method}: unknown property `result.defualt` is ignored; did you mean `default`?"
+    assert found(document, "  other: [hangup]") == [(7, "warning", message)]

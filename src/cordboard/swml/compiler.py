@@ -30,6 +30,8 @@ LoadInline = Callable[[str], Document]
 """Reads a document that stands inside another.  Raises `DocumentError`."""
 
 _TOP_KEYS = ("version", "sections")
+_SWITCH_KEYS = ("variable", "case", "default")
+"""Of a `result`."""
 
 
 class Compiler(Reporter):
@@ -252,7 +254,7 @@ class Compiler(Reporter):
         for name, item in node.entries.items():
             declared = shape.find(name)
             if declared is None:
-                notes.append(_undefined(name, shape.method, shape.names()))
+                notes.append(_undefined((name,), shape.method, shape.names()))
             elif declared.kind in STRUCTURE:
                 self._structure(item, declared, shape, place.at(f".{name}"), parts, notes)
             else:
@@ -364,6 +366,8 @@ class Compiler(Reporter):
             if isinstance(node, Sequence):
                 return self.branches(node, outer)
             if isinstance(node, Mapping):
+                unknown = [(declared.name, key) for key in node.entries if key not in _SWITCH_KEYS]
+                notes += [_undefined(path, shape.method, _SWITCH_KEYS) for path in unknown]
                 return self._result_switch(node, declared, outer)
         except MethodError as error:
             notes.append(
@@ -397,9 +401,8 @@ def _unreachable_label(method: Method, values: dict[str, Any], place: Place) -> 
     return MethodError(codes.PARAMETER_INVALID, message, path=("label",), found=shown(label))
 
 
-def _undefined(name: str, method: str, known: tuple[str, ...]) -> Note:
-    near = nearest(name, known)
+def _undefined(path: tuple[str, ...], method: str, known: tuple[str, ...]) -> Note:
+    near = nearest(path[-1], known)
     hint = f"; did you mean `{near}`?" if near else ""
-    return Note(
-        codes.PARAMETER_UNDEFINED, f"{method}: unknown property `{name[:80]}` is ignored{hint}", (name,)
-    )
+    message = f"{method}: unknown property `{'.'.join(path)[:80]}` is ignored{hint}"
+    return Note(codes.PARAMETER_UNDEFINED, message, path)
