@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 from typer.testing import CliRunner
 
 from cordboard.cli import app
@@ -218,6 +219,18 @@ async def test_a_signal_ends_the_calls_and_then_the_server(tmp_path: Path, numbe
         assert process.stderr is not None
         assert "stopping" in process.stdout.read()
         assert process.stderr.read() == ""
+
+
+def test_serve_says_where_else_it_listens(tmp_path: Path) -> None:
+    certificate = tmp_path / "server.pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    config = write_config(tmp_path, extra=f'[sip]\nport = 0\ntls_port = 0\ncertificate = "{certificate}"\n')
+    config.write_text(config.read_text().replace("[sip]\nport = 0\n", "", 1))
+    with serving(config) as (process, port):
+        assert process.stdout is not None
+        also = process.stdout.readline().rstrip()
+    expected = rf"also: TCP 127\.0\.0\.1:{port}, TLS 127\.0\.0\.1:\d+, HTTP http://127\.0\.0\.1:\d+"
+    assert re.fullmatch(expected, also), also
 
 
 # ---------------------------------------------------------------- the log

@@ -49,8 +49,10 @@ async def _serve(settings: Config, path: Path | None) -> int:
 
 
 def announce(server: Server) -> None:
-    """Say where it listens, in a line that scripts can wait for."""
-    local = server.socket.local
-    typer.echo(f"cordboard is ready: SIP on {local.transport} {local.address}:{local.port}")
+    """Say where it listens; the first line is one that scripts can wait for."""
+    first, *others = server.transports.local
+    typer.echo(f"cordboard is ready: SIP on {first.transport} {first.host_port}")
+    also = [*(f"{local.transport} {local.host_port}" for local in others), f"HTTP {server.http.base_url}"]
+    typer.echo(f"also: {', '.join(also)}")
     if server.phones is not None:
         typer.echo("simulated phones: +15550100 to +15550109, sip:alice@phones.test and others")

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from cordboard.server.recording_files import RecordingFiles
 from cordboard.server.recording_links import Judgement, RecordingLinks, is_name
+from cordboard.sip.endpoint import bracketed
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,11 @@ class HttpServer:
     def add(self, method: str, path: str, handler: Handler) -> None:
         """Before `start`."""
         self._app.router.add_route(method, path, handler)
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, known after the start; a proxy before it may be known by another URL."""
+        return f"http://{bracketed(self._address)}:{self.port}"
 
     async def start(self) -> None:
         """Listen.  Raises OSError."""
