@@ -89,6 +89,41 @@ async def test_a_connect_that_was_dialling_has_failed(tmp_path: Path) -> None:
     await store.close()
 
 
+def operation(kind: str, control_id: str, state: str) -> bytes:
+    body = {"event_type": f"calling.call.{kind}", "params": {"control_id": control_id, "state": state}}
+    return json.dumps(body).encode()
+
+
+async def test_what_went_on_beside_the_script_gets_its_last_events(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    a = store.add_call(new_call("a"))
+    events = [
+        operation("play", "p1", "playing"),
+        operation("play", "p1", "finished"),
+        operation("record", "r1", "recording"),
+        operation("tap", "t1", "tapping"),
+        operation("play", "p2", "playing"),
+    ]
+    for seq, body in enumerate(events, 1):
+        event = NewEvent(a, seq, f"e{seq}", json.loads(body)["event_type"], 1.0, body)
+        store.add_event(event)
+        if seq == 3:
+            store.add_delivery(event, "session", origin="http://127.0.0.1:1", url=STATUS, method="POST")
+    await store.close()
+
+    store, _, _ = await recovered(tmp_path)
+    last = [
+        (body["params"].get("control_id"), body["params"].get("state")) for body in await bodies(store, "a")
+    ]
+    assert last[5:] == [("r1", "error"), ("t1", "finished"), ("p2", "finished"), (None, None)]
+    assert [record.url for record in await store.deliveries()] == [STATUS, STATUS]
+    await store.close()
+    store, _, count = await recovered(tmp_path)
+    assert count == 0
+    assert len(await bodies(store, "a")) == 9
+    await store.close()
+
+
 async def test_a_call_whose_end_was_stored_does_not_end_twice(tmp_path: Path) -> None:
     store = died(tmp_path)
     a = store.add_call(new_call("a"))

@@ -9,11 +9,14 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from cordboard.call.actions import CallInfo
 from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening
 from cordboard.call.reasons import Ending, callback_word, ending
-from cordboard.events.bodies import envelope
+from cordboard.events.bodies import Body, envelope
 from cordboard.events.encoding import encode
 from cordboard.server.store import CallEnd, CallRecord, NewCall, NewEvent, OpenConnect, Store
 from cordboard.server.webhook_sender import WebhookSender
@@ -38,8 +41,9 @@ async def recover(
     """
     records = await store.unfinished_calls()
     # A call that was dialled is younger than its parent and ends before it, as it would have done.
+    operations = await store.open_operations()
     for record in reversed(records):
-        _Closing(record, store, sender, new_id).close()
+        _Closing(record, store, sender, new_id).close(unfinished(operations.get(record.number, [])))
     await store.flush()
     for record in records:
         if record.end is None and record.dialog is not None:
@@ -64,7 +68,9 @@ class _Closing:
         self._at = time.time()
         self._ending = ending("server_restarted", who=record.start.to)
 
-    def close(self) -> None:
+    def close(self, operations: list[tuple[Body, str | None]]) -> None:
+        for body, url in operations:
+            self._write(body | {"timestamp": self._at}, url)
         if self._record.connect is not None:
             self._close_connect(self._record.connect)
         if self._record.end is None:
@@ -83,7 +89,9 @@ class _Closing:
         self._store.call_ended(self._record.number, _end_of(self._ending, self._at))
 
     def _report(self, happening: Happening, url: str | None) -> None:
-        body = envelope(happening, self._info, timestamp=self._at)
+        self._write(envelope(happening, self._info, timestamp=self._at), url)
+
+    def _write(self, body: Body, url: str | None) -> None:
         self._seq += 1
         event = NewEvent(
             self._record.number, self._seq, self._new_id(), body["event_type"], self._at, encode(body)
@@ -92,6 +100,36 @@ class _Closing:
             self._sender.send(event, self._info.session_id, url)
         else:
             self._store.add_event(event)
+
+
+_LAST_STATES = {
+    "calling.call.play": ("playing", "finished"),
+    "calling.call.record": ("recording", "error"),
+    "calling.call.tap": ("tapping", "finished"),
+}
+"""Of what goes on beside or within a script: the state in which it is open, and its last one."""
+
+
+def unfinished(operations: list[tuple[bytes, str | None]]) -> list[tuple[Body, str | None]]:
+    """The last events that plays, recordings and taps have not had, with where they go."""
+    open_: dict[str, tuple[Body, str | None]] = {}
+    for data, url in operations:
+        body = _decoded(data)
+        params = body.get("params", {})
+        state, last = _LAST_STATES.get(body.get("event_type", ""), ("", ""))
+        key = str(params.get("control_id"))
+        if params.get("state") == state:
+            open_[key] = (body | {"params": params | {"state": last}}, url)
+        elif key in open_:
+            del open_[key]
+    return list(open_.values())
+
+
+def _decoded(data: bytes) -> Body:
+    try:
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
 
 
 def _last_of(connect: OpenConnect, end: Ending) -> ConnectStateChanged:

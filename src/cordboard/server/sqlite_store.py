@@ -225,6 +225,12 @@ class SqliteStore:
     async def session(self, call_id: str) -> list[CallRecord]:
         return [call_record(row) for row in await self._rows(schema.SELECT_SESSION, (call_id, MAX_LISTED))]
 
+    async def open_operations(self) -> dict[int, list[tuple[bytes, str | None]]]:
+        found: dict[int, list[tuple[bytes, str | None]]] = {}
+        for number, body, url in await self._rows(schema.SELECT_OPERATIONS, ()):
+            found.setdefault(number, []).append((body, url))
+        return found
+
     async def ladder(self, call_id: str) -> bytes | None:
         rows = await self._rows(schema.SELECT_LADDER, (call_id,))
         return rows[0][0] if rows else None

@@ -102,6 +102,14 @@ SELECT_SESSION = (
     f"SELECT {CALL_COLUMNS} FROM calls WHERE session_id = (SELECT session_id FROM calls WHERE call_id = ?)"
     " ORDER BY number LIMIT ?"
 )
+SELECT_OPERATIONS = (
+    "SELECT c.number, e.body, d.url FROM calls c"
+    " JOIN events e"
+    f" ON e.number > (c.number << {SEQ_BITS}) AND e.number <= ((c.number << {SEQ_BITS}) | {_SEQ})"
+    f" LEFT JOIN deliveries d ON d.call_number = c.number AND d.seq = (e.number & {_SEQ})"
+    " WHERE c.ended_at IS NULL"
+    " AND e.event_type IN ('calling.call.play', 'calling.call.record', 'calling.call.tap') ORDER BY e.number"
+)
 SELECT_LADDER = "SELECT ladder FROM calls WHERE call_id = ?"
 SELECT_LATEST = "SELECT call_id FROM calls WHERE parent_call_id IS NULL ORDER BY number DESC LIMIT 1"
 
