@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cordboard.call.effects import PassDigit, SendDigitsTo
 from cordboard.call.facts import DigitReceived, DigitsSent
+from cordboard.legs.dialog_leg import MAX_KEYS_WAITING
 from cordboard.legs.info_digits import LONGEST_MS, SHORTEST_MS, KeyPressed, read_info, write_info
 from cordboard.legs.info_sender import MAX_WAITING, InfoSender, RowSent
 from cordboard.legs.outputs import MediaCommand, Target, Terms
@@ -182,6 +183,44 @@ def test_a_key_for_a_call_that_is_gone_goes_nowhere() -> None:
     bench = LegBench()
     effect = PassDigit(digit="8", duration_ms=120, by_info=True)
     assert bench.legs.pass_digit("gone", effect, 0.0) == []
+
+
+def pass_all(bench: LegBench, digits: str) -> None:
+    """Pressed on the other side of the bridge, all at once."""
+    for digit in digits:
+        effect = PassDigit(digit=digit, duration_ms=80, by_info=False)
+        bench.do(bench.legs.pass_digit(CALLED, effect, bench.now))
+    bench.run()
+
+
+def test_keys_that_come_faster_than_they_are_answered_wait_and_arrive_in_order() -> None:
+    bench = LegBench()
+    dialled_in_mode(bench, "info")
+    digits = "0123456789*#ABCD" * 13
+    pass_all(bench, digits)
+    assert len(keys_at_far_end(bench)) == 1
+    start = bench.now
+    for _ in digits:
+        answer_infos(bench)
+    assert "".join(key.digit for key in keys_at_far_end(bench) if key) == digits
+    assert bench.now - start < 1.0
+    bench.end(CALLED)
+    bench.comes_to_rest()
+
+
+def test_keys_that_nobody_answers_are_limited_and_end_with_the_call() -> None:
+    bench = LegBench()
+    dialled_in_mode(bench, "info")
+    pass_all(bench, "5" * (MAX_KEYS_WAITING + 100))
+    for _ in range(MAX_KEYS_WAITING):
+        answer_infos(bench)
+        bench.run(0.1)
+    assert len(keys_at_far_end(bench)) == MAX_KEYS_WAITING + 1
+    pass_all(bench, "123")
+    bench.run(40.0)
+    assert len(keys_at_far_end(bench)) == MAX_KEYS_WAITING + 1
+    assert bench.fact_names(CALLED)[-1] == "LegEnded"
+    bench.comes_to_rest()
 
 
 # ---------------------------------------------------------------- rows of keys

@@ -19,6 +19,7 @@ from cordboard.sip.events import (
 from cordboard.sip.headers import HeaderError
 from cordboard.sip.message import Response
 from cordboard.sip.stack import SipStack
+from cordboard.sip.their_requests import MAX_TRANSACTIONS
 from cordboard.testing.raw_peer import Fields, RawPeer
 from cordboard.testing.stack_pair import ALICE, ANSWER, BOB, OFFER
 from cordboard.testing.wire import Wire
@@ -547,10 +548,10 @@ def test_some_requests_inside_the_dialog_are_answered_by_the_stack(
 def test_one_dialog_cannot_fill_the_table() -> None:
     call = Callee()
     call.connect()
-    for number in range(500):
+    for number in range(900):
         call.says("INFO", cseq=2 + number)
-    assert len(call.times(503, "INFO")) == 500 - 128
-    assert call.bob.counts()["transactions"] < 140
+    assert len(call.times(503, "INFO")) == 900 - MAX_TRANSACTIONS
+    assert call.bob.counts()["transactions"] < MAX_TRANSACTIONS + 12
     call.says("BYE", cseq=1000)
     assert call.ends == [(0, "bye_received", 0)]
     assert call.rest()

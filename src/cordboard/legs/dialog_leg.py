@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from cordboard.call import facts
 from cordboard.call.effects import PassDigit, ReportTransfer
 from cordboard.legs import info_digits
@@ -17,12 +19,14 @@ from cordboard.sip.events import ReinviteReceived, RequestDone, RequestReceived
 _TRY_AGAIN = [("Retry-After", "1")]
 _NO_BODY_BUT_SDP = [("Accept", "application/sdp")]
 _NO_BODY_BUT_KEYS = [("Accept", info_digits.ACCEPTED)]
+MAX_KEYS_WAITING = 512
+"""Keys for one far end that are not sent yet; further ones are left out."""
 
 
 class DialogLeg(SipLeg):
     """A leg whose far end can be spoken with inside the dialog."""
 
-    __slots__ = ("_awaited", "_transfer")
+    __slots__ = ("_awaited", "_key_pends", "_keys", "_transfer")
 
     def __init__(
         self, call_id: str, around: Surroundings, dialog_id: int, who: str, hops: int, wishes: Wishes
@@ -32,6 +36,10 @@ class DialogLeg(SipLeg):
         """Our offer in a 200; its answer comes with the ACK."""
         self._transfer: Subscription | None = None
         """Of the last REFER."""
+        self._keys: deque[info_digits.KeyPressed] = deque()
+        """Those that wait to be sent by INFO."""
+        self._key_pends = False
+        """One was sent and is not answered."""
 
     # ------------------------------------------------------------ offers
 
@@ -117,12 +125,27 @@ class DialogLeg(SipLeg):
         return [MediaCommand(command=command)]
 
     def send_key(self, digit: str, duration_ms: int, now: float) -> list[FromLeg]:
-        """One key by INFO."""
-        if self.session is None or not self.answered or self.over:
+        """One key by INFO, as soon as those before it are answered: only so do they arrive in order."""
+        if self.session is None or not self.answered or self.over or len(self._keys) >= MAX_KEYS_WAITING:
             return []
-        body = info_digits.write_info(digit, duration_ms)
+        self._keys.append(info_digits.KeyPressed(digit, duration_ms))
+        return self._next_key(now)
+
+    def _next_key(self, now: float) -> list[FromLeg]:
+        if not self._keys or self._key_pends or self.session is None or self.over:
+            return []
+        self._key_pends = True
+        key = self._keys.popleft()
+        body = info_digits.write_info(key.digit, key.duration_ms)
         headers = [("Content-Type", info_digits.RELAY)]
         return list(self.stack.request(self.session, "INFO", body=body, headers=headers, now=now))
+
+    def _key_sent(self, *, answered: bool, now: float) -> list[FromLeg]:
+        """Whoever does not answer one is not told the others."""
+        self._key_pends = False
+        if not answered:
+            self._keys.clear()
+        return self._next_key(now)
 
     # ------------------------------------------------------------ transfers
 
@@ -178,6 +201,8 @@ class DialogLeg(SipLeg):
     def request_done(self, event: RequestDone, now: float) -> list[FromLeg]:
         """A far end may answer a refresh with other media than before."""
         response = event.response
+        if event.method == "INFO":
+            return self._key_sent(answered=response is not None, now=now)
         if event.method == "NOTIFY" and (response is None or response.status == 481):
             self._transfer = None
         if event.method != "INVITE" or response is None or not 200 <= response.status < 300:

@@ -21,8 +21,9 @@ from cordboard.sip.transaction.transaction import ServerTransaction
 if TYPE_CHECKING:
     from cordboard.sip.session import Session
 
-MAX_TRANSACTIONS = 128
-"""Of one session at a time; a far end that asks for more gets 503."""
+MAX_TRANSACTIONS = 512
+"""Of one session at a time; a far end that asks for more gets 503.  Over UDP each is kept for 32 seconds
+after its answer (timer J): so many are sixteen keys a second by INFO, more than the fastest dialler has."""
 _RETRY_WITHIN = 11
 """Section 14.2: a random time of 0 to 10 seconds."""
 
