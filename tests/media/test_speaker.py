@@ -97,4 +97,21 @@ def test_a_flood_of_keys_is_limited() -> None:
     for _ in range(1000):
         leg.speaker.press(Digit("5", 90))
     leg.run(100_000)
-    assert sum(data[1] == 0x80 | 101 for data in leg.sent) == 65
+    assert sum(data[1] == 0x80 | 101 for data in leg.sent) == 513
+
+
+def test_keys_that_come_faster_than_they_are_sent_are_all_sent_and_catch_up() -> None:
+    leg = Leg("PCMU", event_type=101)
+    for key in "0123456789" * 20:
+        leg.speaker.press(Digit(key, 80))
+        leg.run(5)
+    rest = leg.run(10_000)
+    receiver = DigitReceiver()
+    told = "".join(
+        key.digit
+        for data in leg.sent
+        if data[1] & 0x7F == 101
+        for key in receiver.handle(data[12:], int.from_bytes(data[4:8], "big"), 0.0)
+    )
+    assert told == "0123456789" * 20
+    assert rest < 300

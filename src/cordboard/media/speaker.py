@@ -11,9 +11,13 @@ from cordboard.media.player import Player
 from cordboard.media.protocol import DigitsPlayed, PlayEnded, SendDigits, StartPlay
 from cordboard.media.tones import SAMPLE_RATE, SILENT_FRAME
 
-_MOST_WAITING = 64
+_MOST_WAITING = 512
+_CROWD = 4
+"""Keys waiting from which on they are pressed as briefly as anybody understands."""
+_BRIEF_MS = 60
 _SHORTEST_MS, _LONGEST_MS = 80, 2000
 """Of a key that is pressed here for another far end's."""
+_GAP_MS = 70
 
 
 class Speaker:
@@ -74,9 +78,11 @@ class Speaker:
 
     def press(self, digit: Digit) -> None:
         """A key of the joined far end, which this one is told in another way."""
-        duration = min(max(digit.duration_ms, _SHORTEST_MS), _LONGEST_MS)
+        duration, gap = min(max(digit.duration_ms, _SHORTEST_MS), _LONGEST_MS), _GAP_MS
+        if len(self._waiting) >= _CROWD:
+            duration = gap = _BRIEF_MS
         clock_rate = self._outgoing.speech.event_clock
-        self._queue(DigitSender(digit.digit, duration_ms=duration, clock_rate=clock_rate), "")
+        self._queue(DigitSender(digit.digit, duration_ms=duration, gap_ms=gap, clock_rate=clock_rate), "")
 
     def _queue(self, sender: DigitSender, send_id: str) -> None:
         if self._digits is None:
