@@ -251,6 +251,20 @@ def test_an_update_that_is_to_come_later_comes_later() -> None:
     assert pair.first_lines(ALICE).count("UPDATE") == 2
 
 
+def test_a_notify_that_waits_is_sent_before_a_bye_and_anything_else_is_left_out() -> None:
+    pair = StackPair()
+    calling, _ = pair.connect()
+    for method in ("NOTIFY", "INFO", "NOTIFY"):
+        pair.wire.put(ALICE, pair.alice.request(calling, method, now=0))
+    pair.wire.put(ALICE, pair.alice.bye(calling, now=0))
+    pair.wire.run(40)
+    lines = pair.first_lines(ALICE)
+    assert lines[lines.index("ACK") + 1 :][:3] == ["NOTIFY", "NOTIFY", "BYE"]
+    assert "INFO" not in lines
+    assert statuses(pair) == [(method, None) for method in ("NOTIFY", "INFO", "NOTIFY")]
+    assert pair.at_rest()
+
+
 @pytest.mark.parametrize("method", ["NOTIFY", "REFER"])
 @pytest.mark.parametrize("status", [481, 408])
 def test_21_a_refused_notify_or_refer_does_not_end_the_call(method: str, status: int) -> None:

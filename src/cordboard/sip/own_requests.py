@@ -223,6 +223,11 @@ class OwnRequests:
         elif session.timer is not None or response.headers.get("Session-Expires") is not None:
             agree_as_client(session, response, None if session.timer is None else session.timer.interval)
 
+    def hurry(self) -> None:
+        """A BYE follows: a NOTIFY that waits goes now, for it may be the last word on a transfer."""
+        for request in [one for one in self._waiting if one.method == "NOTIFY"]:
+            self._send(request)
+
     def abandon(self) -> None:
         """The session is over."""
         pending, self._current = self._current, None

@@ -161,6 +161,8 @@ class Session:
         if self.waits_for_first_ack:
             self.held_bye = extra
         else:
+            if self._own is not None:
+                self._own.hurry()
             self.send_bye(self.dialog, extra)
         self.end("bye_sent")
 
