@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from cordboard.sdp import SdpError
 from cordboard.sip import events
@@ -59,6 +60,8 @@ class PhoneCall:
         """(method, final status) of what we asked; 0 = there was no answer."""
         self.notices: list[str] = []
         """First lines of the bodies of NOTIFY: how a transfer stands."""
+        self._dialog = ("", "", "")
+        """Call-ID, our tag, theirs; of a call that this phone made."""
         self.info_digits = ""
         """Keys that came by INFO."""
         self.behaviour = behaviour
@@ -150,6 +153,15 @@ class PhoneCall:
         self._report.digits_heard = self.digits_heard
         self._report.audio = self.audio.report()
         return self._report
+
+    @property
+    def replaces(self) -> str:
+        """What names this dialog in a Replaces, escaped for a URI, once it is answered (RFC 3891 section 3).
+
+        The tags are as the far end sees them, which is the one that is asked to replace.
+        """
+        call_id, local, remote = self._dialog
+        return quote(f"{call_id};to-tag={remote};from-tag={local}", safe="")
 
     # ------------------------------------------------------------ by hand
 
@@ -332,8 +344,9 @@ class PhoneCall:
             self._read(event.body)
 
     def _was_answered(self, event: events.Answered) -> None:
-        self._report.call_id = event.response.call_id
-        self._report.status = event.response.status
+        response = event.response
+        self._report.call_id, self._report.status = response.call_id, response.status
+        self._dialog = (response.call_id, response.from_.tag or "", response.to.tag or "")
         self._is_answered()
         if event.body:
             self._read(event.body)
