@@ -6,6 +6,7 @@ the record has its first line and what one looks for in a ladder, never a header
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -164,8 +165,9 @@ def _spelt_otherwise(data: bytes) -> bytes | None:
 
 # ---------------------------------------------------------------- what a ladder shows of a message
 
-_TOLD = (b"Reason", b"Warning", b"Retry-After", b"Min-SE", b"Unsupported", b"Refer-To")
-_MARKS = tuple(b"\r\n" + name + b":" for name in _TOLD)
+_TOLD = re.compile(
+    rb"\r\n(Reason|Warning|Retry-After|Min-SE|Unsupported|Refer-To):[ \t]*([^\r\n]*)", re.IGNORECASE
+)
 
 
 def _read(kept: _Kept) -> SipNote:
@@ -198,9 +200,8 @@ def _note(head: bytes, body: bytes) -> str:
     parts = [_media(line) for line in body.split(b"\r\n") if line.startswith(b"m=")] if body else []
     if b"\r\na=crypto:" in body:
         parts.append("a=crypto")
-    for mark, name in zip(_MARKS, _TOLD, strict=True):
-        if mark in head:
-            parts.append(f"{name.decode()}: {_value(head, name)}")
+    for name, value in _TOLD.findall(head):
+        parts.append(f"{name.decode()}: {value.decode('utf-8', 'replace')}")
     return "; ".join(parts)
 
 
