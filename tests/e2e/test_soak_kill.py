@@ -13,7 +13,7 @@ from .soak import ledger
 from .soak.crowd import Crowd
 from .soak.people import People
 from .soak.receiver import FlakyReceiver
-from .soak.remains import Memory, children, descriptors, resident_kib, say, threads, udp_ports, until
+from .soak.remains import KEPT, Memory, children, descriptors, resident_kib, say, threads, udp_ports, until
 from .soak.sizes import FULL, SEED, SMALL, Size
 from .soak.subject import Subject
 
@@ -101,7 +101,7 @@ async def test_every_callback_is_seen_once_and_in_order_although_the_server_is_k
             def left() -> list[str]:
                 ports = udp_ports(server.rtp_ports)
                 return [
-                    *([f"{descriptors(server.pid)} descriptors"] if descriptors(server.pid) > base else []),
+                    *([f"{open_} descriptors"] if (open_ := descriptors(server.pid)) > base + KEPT else []),
                     *([f"{len(ports)} RTP sockets"] if len(ports) != len(set(ports)) else []),
                 ]
 

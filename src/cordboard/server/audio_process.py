@@ -44,6 +44,8 @@ class AudioProcess:
         self._lock = asyncio.Lock()
         self._waiting = 0
         self._process: asyncio.subprocess.Process | None = None
+        self._leaving: set[asyncio.Task[int]] = set()
+        """Processes that have nothing to do any more and are about to end."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -66,6 +68,7 @@ class AudioProcess:
         """The process ends, whatever it does."""
         self._disarm()
         await self._end()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
 
     async def _run(self, job: Job, patience: float) -> Outcome:
         self._disarm()
@@ -117,9 +120,14 @@ class AudioProcess:
 
     def _expire(self) -> None:
         """It has nothing to do: its input ends, and with it the process."""
-        if not self._lock.locked() and self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process = None
+        process = self._process
+        if self._lock.locked() or process is None or process.stdin is None:
+            return
+        process.stdin.close()
+        self._process = None
+        leaving = asyncio.get_running_loop().create_task(process.wait())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
 
 async def _start() -> asyncio.subprocess.Process:

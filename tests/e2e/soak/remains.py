@@ -44,10 +44,16 @@ def holdings(ports: range) -> Holdings:
     )
 
 
+KEPT = 16
+"""Descriptors that may stay for the next call: both ends of connections, pipes to the encoder."""
+
+
 def grown(before: Holdings, after: Holdings) -> list[str]:
     """What is more than it was, as sentences."""
-    names = ("tasks", "threads", "descriptors", "media_sockets")
+    names = ("tasks", "threads", "media_sockets")
     pairs = [(name, getattr(before, name), getattr(after, name)) for name in names]
+    if after.descriptors > before.descriptors + KEPT:
+        pairs.append(("descriptors", before.descriptors, after.descriptors))
     pairs += [(name, before.objects[name], count) for name, count in after.objects.items()]
     return [f"{name}: {was} → {now}" for name, was, now in pairs if now > was]
 
