@@ -23,8 +23,8 @@ _PLI = (206, 1)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     directory: Path = tmp_path_factory.mktemp("lab")
-    ports = free_ports(160, busy=40)
-    media = {"workers": 1, "port_min": ports, "port_max": ports + 159, "codecs": "PCMU,VP8,H264"}
+    ports = free_ports(400, busy=40)
+    media = {"workers": 1, "port_min": ports, "port_max": ports + 399, "codecs": "PCMU,VP8,H264"}
     async with laboratory(directory, media={**media, "directory": str(directory)}) as made:
         yield made
 
