@@ -15,8 +15,8 @@ from cordboard.sip.auth import (
     strongest,
     verify,
 )
-from cordboard.sip.auth_server import Gate
 from cordboard.sip.message import Request
+from cordboard.testing.digest_gate import Gate
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from cordboard.testing.raw_peer import Fields, RawPeer
 from cordboard.testing.stack_pair import ALICE, ANSWER, BOB, OFFER, StackPair
 from cordboard.testing.wire import Conditions, Wire
 
+from .raw_call import RawCall
+
 SUPPORTED = (("Supported", "100rel"),)
 REQUIRED = (("Require", "100rel"),)
 
@@ -231,26 +233,8 @@ def test_an_update_with_an_offer_may_come_when_the_early_answer_is_acknowledged(
 # ------------------------------------------------------------------ we call
 
 
-class Caller:
+class Caller(RawCall):
     """Alice is a stack and calls the raw peer."""
-
-    def __init__(self) -> None:
-        self.wire = Wire()
-        serial = iter(range(1, 10_000))
-        self.alice = SipStack(local=ALICE, token=lambda: f"{next(serial):08x}")
-        self.wire.attach(self.alice, ALICE)
-        self.bob = RawPeer(self.wire, BOB)
-        self.session, outputs = self.alice.invite(
-            uri="sip:bob@127.0.0.2",
-            to="<sip:bob@127.0.0.2>",
-            from_="<sip:alice@127.0.0.1>",
-            destination=BOB,
-            body=OFFER,
-            now=0,
-        )
-        self.wire.put(ALICE, outputs)
-        self.wire.run(0)
-        self.invite = self.bob.requests[0]
 
     def rings(self, rseq: int | str, *, tag: str = "b", status: int = 183, body: bytes = ANSWER) -> None:
         headers = (("RSeq", str(rseq)), ("Require", "100rel"))

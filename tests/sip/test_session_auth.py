@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from cordboard.sip.auth import read_credentials
-from cordboard.sip.auth_server import Gate
 from cordboard.sip.credentials import Credentials
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import Answered, Refused, RequestDone, ResponseReceived, SessionEnded
 from cordboard.sip.message import Request
 from cordboard.sip.stack import SipStack
+from cordboard.testing.digest_gate import Gate
 from cordboard.testing.raw_peer import RawPeer
 from cordboard.testing.stack_pair import ALICE, ANSWER, BOB, OFFER
 from cordboard.testing.wire import Wire

@@ -8,31 +8,13 @@ from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.events import Answered, Provisional, Refused, RequestReceived, SessionEnded
 from cordboard.sip.message import Request, parse
 from cordboard.sip.stack import SipStack
-from cordboard.testing.raw_peer import RawPeer
 from cordboard.testing.stack_pair import ALICE, ANSWER, BOB, OFFER, StackPair
-from cordboard.testing.wire import Wire
+
+from .raw_call import RawCall
 
 
-class Caller:
+class Caller(RawCall):
     """Alice and her one call to the raw peer."""
-
-    def __init__(self) -> None:
-        self.wire = Wire()
-        serial = iter(range(1, 10_000))
-        self.alice = SipStack(local=ALICE, token=lambda: f"{next(serial):08x}")
-        self.wire.attach(self.alice, ALICE)
-        self.bob = RawPeer(self.wire, BOB)
-        self.session, outputs = self.alice.invite(
-            uri="sip:bob@127.0.0.2",
-            to="<sip:bob@127.0.0.2>",
-            from_="<sip:alice@127.0.0.1>",
-            destination=BOB,
-            body=OFFER,
-            now=0,
-        )
-        self.wire.put(ALICE, outputs)
-        self.wire.run(0)
-        self.invite = self.bob.requests[0]
 
     def answers(self, status: int, tag: str | None = "b", *, after: float = 0, body: bytes = b"") -> None:
         """Bob answers the INVITE."""

@@ -22,6 +22,8 @@ from cordboard.testing.raw_peer import RawPeer
 from cordboard.testing.stack_pair import ALICE, ANSWER, BOB, OFFER, StackPair
 from cordboard.testing.wire import Wire
 
+from .raw_call import RawCall
+
 LOCAL = Endpoint("UDP", "127.0.0.2", 5060)
 SOURCE = Endpoint("UDP", "192.0.2.9", 6543)
 
@@ -97,26 +99,8 @@ def test_8_a_request_that_comes_back_to_us_by_another_way_gets_482() -> None:
 # ------------------------------------------------------------------ responses and cancellation
 
 
-class Caller:
+class Caller(RawCall):
     """Alice calls the raw peer."""
-
-    def __init__(self) -> None:
-        self.wire = Wire()
-        serial = iter(range(1, 10_000))
-        self.alice = SipStack(local=ALICE, token=lambda: f"{next(serial):08x}")
-        self.wire.attach(self.alice, ALICE)
-        self.bob = RawPeer(self.wire, BOB)
-        self.session, outputs = self.alice.invite(
-            uri="sip:bob@127.0.0.2",
-            to="<sip:bob@127.0.0.2>",
-            from_="<sip:alice@127.0.0.1>",
-            destination=BOB,
-            body=OFFER,
-            now=0,
-        )
-        self.wire.put(ALICE, outputs)
-        self.wire.run(0)
-        self.invite = self.bob.requests[0]
 
     def answers(self, status: int, request: Request | None = None, tag: str = "b") -> None:
         self.bob.answer(request or self.invite, ALICE, status, tag=tag)

@@ -15,7 +15,7 @@ from cordboard.swml.properties import (
     union,
     url,
 )
-from cordboard.swml.table.ai_prompt import POM
+from cordboard.swml.table.ai_prompt import AI_POST_PROMPT, POM
 from cordboard.swml.table.swaig import SWAIG_DEFAULTS
 
 BEDROCK_PARAMS = (
@@ -28,17 +28,6 @@ BEDROCK_PARAMS = (
     text("video_idle_file"),
     text("video_talking_file"),
     text("hard_stop_prompt"),
-)
-
-BEDROCK_POST_PROMPT = (
-    integer("max_tokens", 0, 4096, default=256),
-    number("temperature", 0, 1.5, default=1),
-    number("top_p", 0, 1, default=1),
-    number("confidence", 0, 1, default=0.6),
-    number("presence_penalty", -2, 2, default=0),
-    number("frequency_penalty", -2, 2, default=0),
-    text("text"),
-    listing("pom", record("item", *POM)),
 )
 
 BEDROCK_PROMPT = (
@@ -64,7 +53,7 @@ AMAZON_BEDROCK = Shape(
     properties=(
         of_kind("global_data", Kind.MAP),
         record("params", *BEDROCK_PARAMS),
-        record("post_prompt", *BEDROCK_POST_PROMPT),
+        record("post_prompt", *AI_POST_PROMPT),
         url("post_prompt_url"),
         record("prompt", *BEDROCK_PROMPT, required=True),
         record("SWAIG", *BEDROCK_SWAIG),
