@@ -1,4 +1,4 @@
-"""What a driver (a script now, a client later) can ask of a call, and what it gets back.
+"""What a driver can ask of a call, and what it gets back.
 
 A driver returns one `Turn` whenever it is started or resumed.  `Turn.next` is either an action on the
 call, a request to the shell (`Evaluate`, `FetchDocument`), or `Finished`.  The call carries it out and
@@ -46,6 +46,8 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
     auto_answer: bool = True
     """Answer first if unanswered; otherwise play as early media (183)."""
     status_url: str | None = None
+    control_id: str | None = None
+    """Given by a client; None = a new one."""
 
 
 class Connect(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,60 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     status_url: str | None = None
     control_id: str | None = None
     """Given by a client; None = a new one."""
+    play_events: bool = False
+    """Report the playing too (`calling.call.play`, same control id): what RELAY's play_and_collect does."""
+
+
+class Collect(msgspec.Struct, frozen=True, kw_only=True):
+    """Collect keys beside whatever else goes on (relay-protocol.md 8.5).  Result: `PromptDone`."""
+
+    control_id: str
+    digits: DigitInput | None = None
+    speech: SpeechInput | None = None
+    partial_results: bool = False
+    """Report each key, `final` false."""
+    continuous: bool = False
+    """Begin again after each result, until it is stopped."""
+    send_start_of_input: bool = False
+    """Report the first key as `start_of_input`."""
+    start_input_timers: bool = True
+    """False: `initial_timeout` waits for the command `StartInputTimers`."""
+    status_url: str | None = None
+
+
+class MachineDetection(msgspec.Struct, frozen=True, kw_only=True):
+    """How a person is told from an answering machine.  Seconds; words are counted by their cadence."""
+
+    initial_timeout: float = 4.5
+    """Silence after the start that ends it as `UNKNOWN`."""
+    end_silence_timeout: float = 1.0
+    """Silence that ends what is said: a person, or a machine that is READY."""
+    machine_voice_threshold: float = 1.25
+    """Speech without such a pause that makes it a machine."""
+    machine_words_threshold: int = 6
+    """Words without such a pause that make it a machine."""
+    machine_ready_timeout: float | None = None
+    """Silence after which a machine is READY; None: `end_silence_timeout`."""
+    detect_interruptions: bool = False
+    """A machine that speaks again after READY is NOT_READY."""
+    detect_message_end: bool = True
+    """Report READY (a beep, or the end of the greeting) after MACHINE."""
+
+
+class Detect(msgspec.Struct, frozen=True, kw_only=True):
+    """Listen for a machine, a fax or keys, in the background.  Result: `Done` when it is over."""
+
+    control_id: str
+    kind: str
+    """`machine`, `fax` or `digit`"""
+    timeout: float = 30.0
+    """Seconds until it ends with `finished` anyway."""
+    machine: MachineDetection = MachineDetection()
+    tone: str = "CED"
+    """Of a fax: `CED` (2,100 Hz, the answering side) or `CNG` (1,100 Hz, the calling one)."""
+    digits: str = "0123456789#*"
+    """Of `digit`: the keys that count."""
+    status_url: str | None = None
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +227,27 @@ class SendDigits(msgspec.Struct, frozen=True, kw_only=True):
 
     digits: str
     """0-9 * # A-D; `W` waits 1 s, `w` 0.5 s."""
+    control_id: str | None = None
+    """Given by a client, which is told when they are out; None = a new one, and nobody is told."""
+
+
+class Refer(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask the far end to call somebody else (REFER, RFC 3515).  Result: `Done`."""
+
+    to: str
+    """SIP URI of the Refer-To."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """X- headers of the REFER."""
+    username: str | None = None
+    password: str | None = None
+    """For a challenge to the REFER."""
+    status_url: str | None = None
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Put the far end on hold (`on`: re-INVITE with sendonly, and music) or take it back.  Result: `Done`."""
+
+    on: bool
 
 
 class Denoise(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +270,10 @@ Action = (
     | StopTap
     | SendDigits
     | Denoise
+    | Collect
+    | Detect
+    | Refer
+    | Hold
 )
 
 # ---------------------------------------------------------------- requests to the shell

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from cordboard.call.actions import (
+    Detect,
     Evaluate,
     FetchDocument,
     PlayItem,
@@ -70,6 +71,21 @@ class ReportTransfer(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ReferLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """Send REFER to the far end; `ReferProgressed` follows, the last one final, unless the leg ends."""
+
+    to: str
+    headers: tuple[tuple[str, str], ...] = ()
+    username: str | None = None
+    password: str | None = None
+
+
+class HoldLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """re-INVITE with sendonly (`on`) or sendrecv; `HoldAnswered` follows, unless the leg ends."""
+
+    on: bool
+
+
 # -------------------------------------------------- other calls
 
 
@@ -89,6 +105,8 @@ class Dial(msgspec.Struct, frozen=True, kw_only=True):
     from_name: str = ""
     transfers: int = 0
     """How many transfers have led here (`CallInfo.transfers`)."""
+    sole: bool = True
+    """It is the only destination of its plan."""
 
 
 class TellCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +182,70 @@ class StopPlay(msgspec.Struct, frozen=True, kw_only=True):
     control_id: str
 
 
+class PausePlay(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold a `PlayTo` where it is."""
+
+    control_id: str
+
+
+class ResumePlay(msgspec.Struct, frozen=True, kw_only=True):
+    """Go on with it."""
+
+    control_id: str
+
+
+class SetPlayVolume(msgspec.Struct, frozen=True, kw_only=True):
+    """Change the gain of a `PlayTo`."""
+
+    control_id: str
+    volume: float
+
+
+class PauseRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """Record silence, or nothing (`skip`), until `ResumeRecording`."""
+
+    control_id: str
+    skip: bool = False
+
+
+class ResumeRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """Record again."""
+
+    control_id: str
+
+
+class StartDetector(msgspec.Struct, frozen=True, kw_only=True):
+    """Listen to the far end for a machine or a fax; `DetectorHeard`s and one `DetectorEnded` follow."""
+
+    control_id: str
+    detect: Detect
+
+
+class StopDetector(msgspec.Struct, frozen=True, kw_only=True):
+    """`DetectorEnded` follows if it was still going on."""
+
+    control_id: str
+
+
+# -------------------------------------------------- a client's commands
+
+
+class CommandAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a `Commanded`: accepted and begun, or refused with a sentence."""
+
+    ticket: str
+    code: str = "200"
+    """`200`; `400` cannot be done as asked, `404` no such operation, `409` not now, `501` not built."""
+    message: str = ""
+    """What is said to the client: a word or two, or why not."""
+    control_id: str | None = None
+    url: str = ""
+    """Of a recording."""
+    source_address: str = ""
+    source_port: int = 0
+    """Where the RTP of a tap comes from."""
+
+
 # -------------------------------------------------- the driver's requests
 
 
@@ -217,6 +299,8 @@ class CollectStateChanged(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
     """`{digits, terminator}` or `{text, confidence}`"""
     final: bool = True
+    goes_on: bool = False
+    """More results will follow (a `continuous` collect, or a partial one)."""
 
 
 class RecordStateChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,6 +326,55 @@ class TapStateChanged(msgspec.Struct, frozen=True, kw_only=True):
     target: TapTarget
 
 
+class SendDigitsStateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """calling.call.send_digits"""
+
+    control_id: str
+    state: str
+    """finished"""
+
+
+class DetectStateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """calling.call.detect"""
+
+    control_id: str
+    kind: str
+    """machine, fax, digit"""
+    event: str
+    """What was heard, or `finished`, `error`."""
+    beep: bool = False
+
+
+class ReferStateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """calling.call.refer"""
+
+    state: str
+    """inProgress, success, failed"""
+    to: str
+    refer_code: int | None = None
+    notify_code: int | None = None
+    sentence: str = ""
+
+
+class HoldStateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """calling.call.hold"""
+
+    state: str
+    """hold, unhold"""
+
+
+class DialStateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """calling.call.dial, about an `OutgoingDial`"""
+
+    state: str
+    """dialing, answered, failed"""
+    call_id: str | None = None
+    """Of the call that has won."""
+    dial_winner: bool = False
+    ending: Ending | None = None
+    """Only with `failed`."""
+
+
 class ScriptWarned(msgspec.Struct, frozen=True, kw_only=True):
     """calling.script.warning"""
 
@@ -255,6 +388,11 @@ Happening = (
     | CollectStateChanged
     | RecordStateChanged
     | TapStateChanged
+    | SendDigitsStateChanged
+    | DetectStateChanged
+    | ReferStateChanged
+    | HoldStateChanged
+    | DialStateChanged
     | ScriptWarned
 )
 
@@ -276,6 +414,8 @@ Effect = (
     | EndLeg
     | PassDigit
     | ReportTransfer
+    | ReferLeg
+    | HoldLeg
     | Dial
     | TellCall
     | Join
@@ -287,6 +427,14 @@ Effect = (
     | StopRecording
     | StartTap
     | StopTap
+    | PausePlay
+    | ResumePlay
+    | SetPlayVolume
+    | PauseRecording
+    | ResumeRecording
+    | StartDetector
+    | StopDetector
+    | CommandAnswered
     | AskShell
     | Report
     | CallOver

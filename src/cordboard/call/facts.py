@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from cordboard.call.actions import DocumentFailed, DocumentFetched, Evaluated, RequestAnswered
+from cordboard.call.actions import DocumentFailed, DocumentFetched, Driver, Evaluated, RequestAnswered
+from cordboard.call.commands import Command
 from cordboard.call.peer import Peer
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
@@ -64,6 +65,26 @@ class TransferRequested(msgspec.Struct, frozen=True, kw_only=True):
 # -------------------------------------------------- from media
 
 
+class ReferProgressed(msgspec.Struct, frozen=True, kw_only=True):
+    """How a `ReferLeg` stands.  The last one is `is_final`."""
+
+    refer_code: int | None = None
+    """Final response to the REFER; None: there was none."""
+    notify_code: int | None = None
+    """Status in the last NOTIFY (RFC 3515 section 2.4.4); None: none has come."""
+    is_final: bool = False
+    sentence: str = ""
+    """Of a failure."""
+
+
+class HoldAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """A `HoldLeg` is done: the far end is held, or not any more; `sentence` says why it failed."""
+
+    held: bool
+    ok: bool = True
+    sentence: str = ""
+
+
 class PlayFinished(msgspec.Struct, frozen=True, kw_only=True):
     """A `PlayTo` has come to its end (or was stopped)."""
 
@@ -116,6 +137,23 @@ class TapEnded(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str = ""
 
 
+class DetectorHeard(msgspec.Struct, frozen=True, kw_only=True):
+    """A `StartDetector` has heard something."""
+
+    control_id: str
+    event: str
+    """Of a machine: MACHINE, HUMAN, UNKNOWN, READY, NOT_READY; of a fax: CED, CNG."""
+    beep: bool = False
+    """READY because of a beep."""
+
+
+class DetectorEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A detector hears nothing more; `sentence` says why if nobody stopped it and it has not decided."""
+
+    control_id: str
+    sentence: str = ""
+
+
 class MediaFailed(msgspec.Struct, frozen=True, kw_only=True):
     """The media of this call is gone (its worker died); the leg must be ended with this ending."""
 
@@ -130,6 +168,38 @@ class DriverReply(msgspec.Struct, frozen=True, kw_only=True):
 
     ticket: int
     result: Evaluated | DocumentFetched | DocumentFailed | RequestAnswered
+
+
+# -------------------------------------------------- from a client
+
+
+class Commanded(msgspec.Struct, frozen=True, kw_only=True):
+    """A client asks something of this call; `CommandAnswered` with the same ticket follows, once."""
+
+    ticket: str
+    command: Command
+
+
+class ControlTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """A client decides from now on what becomes of this call (`CallInfo.owner`)."""
+
+    owner: str
+
+
+class ControlLost(msgspec.Struct, frozen=True, kw_only=True):
+    """No client decides any more.  A call with nothing left to do ends with `ending`."""
+
+    ending: Ending
+
+
+class DriverGiven(msgspec.Struct, frozen=True, kw_only=True):
+    """A script takes over: it starts now, or at the answer.
+
+    What another driver or a client had under way in the foreground (plays, prompts, collects, the connect) is
+    ended; recordings, taps and detectors go on.
+    """
+
+    driver: Driver
 
 
 # -------------------------------------------------- from other calls (through the switchboard's queue)
@@ -182,6 +252,19 @@ class Unbridged(msgspec.Struct, frozen=True, kw_only=True):
 
     call_id: str
     ending: Ending
+
+
+class DialWon(msgspec.Struct, frozen=True, kw_only=True):
+    """Told to a call that an `OutgoingDial` made: it has won, and stands on its own from now on."""
+
+    dial_winner: bool = False
+    """Against others that were dialled with it."""
+
+
+class DisconnectRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """The other side of the bridge (`call_id`) wants to leave it, and both calls to stay up."""
+
+    call_id: str
 
 
 class PeerPressed(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,6 +338,16 @@ Fact = (
     | RecordingEnded
     | TapOpened
     | TapEnded
+    | DetectorHeard
+    | DetectorEnded
+    | ReferProgressed
+    | HoldAnswered
+    | Commanded
+    | ControlTaken
+    | ControlLost
+    | DriverGiven
+    | DialWon
+    | DisconnectRequested
     | MediaFailed
     | DriverReply
     | PeerDialled

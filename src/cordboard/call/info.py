@@ -39,4 +39,10 @@ class CallInfo(msgspec.Struct, kw_only=True):
     """It was bridged out of a group that was dialled at once."""
     transfers: int = 0
     """How many transfers this call has been through, those that led to it included."""
+    owner: str | None = None
+    """The client session that decides what becomes of this call; None: a script, or nobody."""
+    device: dict[str, Any] | None = None
+    """What was dialled, as the client wrote it: `{type, params}` without its password."""
+    sole: bool = True
+    """It was dialled as the only destination of its plan."""
     sip_data: dict[str, Any] | None = None

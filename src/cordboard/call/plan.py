@@ -94,6 +94,10 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     call_state_events: frozenset[CallStateName] = DEFAULT_CALL_STATE_EVENTS
     status_url: str | None = None
     """Where connect events about this destination as the peer go; the plan's if it has none of its own."""
+    max_duration: float | None = None
+    """Seconds from its answer after which it is hung up; None: the server's limit."""
+    device: dict[str, Any] | None = None
+    """As a client wrote it (`{type, params}`), for the events about it; never with a password."""
     problem: str | None = None
     """Set when this destination alone is invalid: it fails with `error` and this sentence, undialled."""
 

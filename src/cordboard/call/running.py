@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+import msgspec
+
 from cordboard.call.actions import Result
 from cordboard.call.effects import Effect
 from cordboard.call.facts import Fact
@@ -36,6 +38,54 @@ class Running(Protocol):
 
     def abandon(self, ending: Ending, now: float) -> list[Effect]:
         """The call's own leg is ending or gone: stop, undo, and tell who must know.  Idempotent."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the client is told that began an operation."""
+
+    code: str = "200"
+    message: str = ""
+    url: str = ""
+    """Of a recording."""
+    source_address: str = ""
+    source_port: int = 0
+    """Where the RTP of a tap comes from."""
+
+
+class Operation(Running, Protocol):
+    """An action that a client began: it has a control id, and can be steered while it runs.
+
+    `outcome` is what the command is answered with, None while that is not known.  The answer goes out before
+    the effects of the same moment, so an operation that is refused has no other effects.
+    The four that steer return None where this kind cannot do that, or not now.
+    """
+
+    @property
+    def kind(self) -> str:
+        """`play`, `record`, `play_and_collect`, `collect`, `detect`, `tap`, `send_digits`, …"""
+
+    @property
+    def control_id(self) -> str:
+        """Given by the client."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The answer to the command."""
+
+    def stop(self, now: float) -> list[Effect] | None:
+        """End it; the last report follows, at once or when the media have stopped."""
+
+    def pause(self, now: float, *, skip: bool) -> list[Effect] | None:
+        """Hold it where it is."""
+
+    def resume(self, now: float) -> list[Effect] | None:
+        """Go on."""
+
+    def set_volume(self, volume: float) -> list[Effect] | None:
+        """Gain in dB."""
+
+    def start_input_timers(self, now: float) -> list[Effect] | None:
+        """Of a collect."""
 
 
 def earliest(times: Iterable[float | None]) -> float | None:

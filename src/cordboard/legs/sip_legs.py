@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from cordboard.call.effects import AnswerLeg, Dial, EndLeg, PassDigit, ReportTransfer, RingLeg, SendDigitsTo
+from cordboard.call.effects import (
+    AnswerLeg,
+    Dial,
+    EndLeg,
+    HoldLeg,
+    PassDigit,
+    ReferLeg,
+    ReportTransfer,
+    RingLeg,
+    SendDigitsTo,
+)
 from cordboard.call.facts import DigitsSent
 from cordboard.call.reasons import Ending, ending
 from cordboard.legs import codec_choice
@@ -68,6 +78,11 @@ class SipLegs:
         """Of the legs that get keys by INFO just now."""
         self._around = Surroundings(stack, rules, domain=ours.domain, call_of_session=self._call_of_session)
         self._serial = 0
+
+    @property
+    def identity(self) -> Identity:
+        """What calls are told of this server."""
+        return self._ours
 
     @property
     def domain(self) -> str:
@@ -152,6 +167,14 @@ class SipLegs:
     def pass_digit(self, call_id: str, effect: PassDigit, now: float) -> list[Output]:
         leg = self._legs.get(call_id)
         return [] if leg is None else self._settle(leg, leg.pass_digit(effect, now), now)
+
+    def refer(self, call_id: str, effect: ReferLeg, now: float) -> list[Output]:
+        """Send REFER (RFC 3515)."""
+        raise NotImplementedError
+
+    def hold(self, call_id: str, effect: HoldLeg, now: float) -> list[Output]:
+        """Put the far end on hold, or take it back."""
+        raise NotImplementedError
 
     def report_transfer(self, call_id: str, effect: ReportTransfer, now: float) -> list[Output]:
         leg = self._legs.get(call_id)

@@ -20,6 +20,7 @@ from cordboard.legs.sip_legs import SipLegs
 from cordboard.media import protocol as media_protocol
 from cordboard.server.asking import Asking
 from cordboard.server.call_media import CallMedia
+from cordboard.server.control import Control
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.new_calls import NewCalls
@@ -27,7 +28,7 @@ from cordboard.server.recorder import Recorder
 from cordboard.server.refusals import Refusals
 from cordboard.server.routes import Routed
 from cordboard.server.sip_log import SipLog
-from cordboard.server.switchboard import Switchboard
+from cordboard.server.switchboard import Actor, Switchboard
 from cordboard.server.targets import Targets, Way
 from cordboard.server.trunk_requests import TrunkRequests
 from cordboard.sip.endpoint import Endpoint
@@ -81,7 +82,14 @@ class Exchange:
         self._route = route
         self._ready = ready
         self._asking = Asking(documents, envs, self.switchboard.post, self.spawn)
-        self._new_calls = NewCalls(envs=envs, new_id=new_id, domain=legs.domain)
+        self.new_calls = NewCalls(
+            envs=envs,
+            new_id=new_id,
+            domain=legs.domain,
+            node_id=legs.identity.node_id,
+            space_id=legs.identity.space_id,
+        )
+        self.control = Control(self.switchboard, self.new_calls, new_id)
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -105,7 +113,7 @@ class Exchange:
             out.CallRefused: self._refused,
             ResponseReceived: self.requests.arrived,
         }
-        self._performers: dict[type, Callable[[Call, Any], None]] = {
+        self._performers: dict[type, Callable[[Any, Any], None]] = {
             fx.Report: self._report,
             fx.TellCall: self._tell_call,
             fx.AskShell: self._ask,
@@ -116,6 +124,9 @@ class Exchange:
             fx.SendDigitsTo: self._send_digits,
             fx.ReportTransfer: self._report_transfer,
             fx.Dial: self._dial,
+            fx.CommandAnswered: self.control.answered,
+            fx.ReferLeg: self._refer_leg,
+            fx.HoldLeg: self._hold_leg,
             fx.Join: self._join,
             fx.Unjoin: self._unjoin,
             fx.CallOver: self._call_over,
@@ -159,6 +170,7 @@ class Exchange:
         return {
             "calls": len(self.switchboard),
             "legs": len(self.legs),
+            "commands": len(self.control),
             "tasks": len(self._tasks),
             "records": len(self.recorder),
             **self._call_media.counts(),
@@ -340,7 +352,7 @@ class Exchange:
         return "" if self._ready() else "store_failing"
 
     def _take_in(self, offer: out.CallOffered, routed: Routed) -> None:
-        call = self._new_calls.taken_in(offer, routed)
+        call = self.new_calls.taken_in(offer, routed)
         self._targets.came_in(offer.call_id, offer.source.address)
         self.sip_log.begin(offer.call_id, offer.sip_call_id, self.recorder.begin(call))
         self._carry(self.legs.accept_offer(offer.call_id))
@@ -358,13 +370,13 @@ class Exchange:
 
     # ------------------------------------------------------------ what calls want
 
-    def _perform(self, call: Call, effect: fx.Effect) -> None:
+    def _perform(self, call: Actor, effect: fx.Effect) -> None:
         self._performers[type(effect)](call, effect)
 
-    def _report(self, call: Call, effect: fx.Report) -> None:
+    def _report(self, call: Actor, effect: fx.Report) -> None:
         self.recorder.report(call, effect)
 
-    def _tell_call(self, call: Call, effect: fx.TellCall) -> None:
+    def _tell_call(self, call: Actor, effect: fx.TellCall) -> None:
         self.switchboard.post(effect.call_id, effect.fact)
 
     def _ring_leg(self, call: Call, effect: fx.RingLeg) -> None:
@@ -385,21 +397,30 @@ class Exchange:
     def _report_transfer(self, call: Call, effect: fx.ReportTransfer) -> None:
         self._carry(self.legs.report_transfer(call.info.call_id, effect, self._loop.time()))
 
+    def _refer_leg(self, call: Call, effect: fx.ReferLeg) -> None:
+        self._carry(self.legs.refer(call.info.call_id, effect, self._loop.time()))
+
+    def _hold_leg(self, call: Call, effect: fx.HoldLeg) -> None:
+        self._carry(self.legs.hold(call.info.call_id, effect, self._loop.time()))
+
     def _join(self, call: Call, effect: fx.Join) -> None:
         self.media.join(effect.a, effect.b)
 
     def _unjoin(self, call: Call, effect: fx.Unjoin) -> None:
         self.media.unjoin(effect.a, effect.b)
 
-    def _call_over(self, call: Call, effect: fx.CallOver) -> None:
+    def _call_over(self, call: Actor, effect: fx.CallOver) -> None:
+        if not isinstance(call, Call):
+            self.switchboard.forget(call.info.call_id)
+            return
         self._call_media.forget(call.info.call_id)
         self._targets.release(call.info.call_id)
         self.recorder.over(call)
         self.sip_log.over(call.info.call_id)
         self.switchboard.forget(call.info.call_id)
 
-    def _dial(self, parent: Call, effect: fx.Dial) -> None:
-        call = self._new_calls.dialled(parent.info, effect)
+    def _dial(self, parent: Actor, effect: fx.Dial) -> None:
+        call = self.new_calls.dialled(parent.info, effect)
         # The Call-ID of a call that we make is its id: one name for it in all logs.
         self.sip_log.begin(effect.call_id, effect.call_id, self.recorder.begin(call))
         self.switchboard.start(call)

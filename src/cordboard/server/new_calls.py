@@ -7,6 +7,8 @@ from collections.abc import Callable
 from cordboard.call.actions import CallInfo, Driver
 from cordboard.call.call import Call
 from cordboard.call.effects import Dial
+from cordboard.call.outgoing_dial import OutgoingDial
+from cordboard.call.plan import ConnectPlan
 from cordboard.legs.identity import is_sip_uri
 from cordboard.legs.outputs import CallOffered
 from cordboard.server.compiled_documents import CompiledDocuments
@@ -17,7 +19,17 @@ from cordboard.swml.script import Script
 class NewCalls:
     """What every call of this server begins with.  `domain`: of From URIs made from a name."""
 
-    def __init__(self, *, envs: dict[str, str], new_id: Callable[[], str], domain: str) -> None:
+    def __init__(
+        self,
+        *,
+        envs: dict[str, str],
+        new_id: Callable[[], str],
+        domain: str,
+        node_id: str,
+        space_id: str,
+    ) -> None:
+        self._node_id = node_id
+        self._space_id = space_id
         self._envs = envs
         self._new_id = new_id
         self._domain = domain
@@ -25,15 +37,7 @@ class NewCalls:
 
     def taken_in(self, offer: CallOffered, routed: Routed) -> Call:
         """A call that the document of its route drives."""
-        script = Script(
-            routed.document,
-            offer.info,
-            url=routed.url,
-            fallback_url=routed.fallback_url,
-            envs=self._envs,
-            cache=self._compiled,
-        )
-        return Call(info=offer.info, driver=script, new_id=self._new_id)
+        return Call(info=offer.info, driver=self.script(routed, offer.info), new_id=self._new_id)
 
     def dialled(self, parent: CallInfo, effect: Dial) -> Call:
         """A call for `parent`; one that must be confirmed has a driver until it is."""
@@ -51,6 +55,46 @@ class NewCalls:
             destination=destination,
             confirm_timeout=confirm.timeout if confirm is not None else None,
             new_id=self._new_id,
+        )
+
+    def outgoing(
+        self,
+        plan: ConnectPlan,
+        *,
+        project_id: str,
+        owner: str | None,
+        tag: str | None,
+        call_id: str | None,
+        driver: Driver | None,
+    ) -> OutgoingDial:
+        """A dial that no call asks for; its calls are a session of their own."""
+        dial_id = self._new_id()
+        info = CallInfo(
+            call_id=dial_id,
+            node_id=self._node_id,
+            segment_id=dial_id,
+            project_id=project_id,
+            space_id=self._space_id,
+            session_id=dial_id,
+            call_state="created",
+            direction="outbound",
+            type="",
+            from_="",
+            to="",
+            tag=tag,
+            owner=owner,
+        )
+        return OutgoingDial(info=info, plan=plan, driver=driver, first_call_id=call_id, new_id=self._new_id)
+
+    def script(self, routed: Routed, info: CallInfo) -> Script:
+        """What runs a document on a call that is there already."""
+        return Script(
+            routed.document,
+            info,
+            url=routed.url,
+            fallback_url=routed.fallback_url,
+            envs=self._envs,
+            cache=self._compiled,
         )
 
     def _info(self, parent: CallInfo, effect: Dial) -> CallInfo:
@@ -74,6 +118,10 @@ class NewCalls:
             headers=effect.destination.headers,
             tag=effect.destination.tag,
             transfers=effect.transfers,
-            parent_call_id=effect.parent,
-            parent_device_type=parent.type,
+            # A dial that no call asked for is not the parent of what it dials.
+            parent_call_id=effect.parent if parent.type else None,
+            parent_device_type=parent.type or None,
+            owner=parent.owner,
+            device=effect.destination.device,
+            sole=effect.sole,
         )

@@ -14,6 +14,7 @@ import msgspec
 from cordboard.call.actions import CallInfo
 from cordboard.call.call import Call
 from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening, Report
+from cordboard.call.outgoing_dial import OutgoingDial
 from cordboard.call.reasons import Ending, callback_word
 from cordboard.events.bodies import Body, envelope
 from cordboard.events.encoding import encode
@@ -82,14 +83,16 @@ class Recorder:
         self._entries[info.call_id] = _Entry(number, info)
         return number
 
-    def report(self, call: Call, report: Report) -> None:
+    def report(self, call: Call | OutgoingDial, report: Report) -> None:
+        """A dial that no call asked for has no record: only the listeners hear of it."""
         entry = self._entries.get(call.info.call_id)
-        if entry is None:
+        if entry is None and isinstance(call, Call):
             return
         at = time.time()
         body = envelope(report.happening, call.info, timestamp=at)
-        self._write_event(entry, report, body, at)
-        self._update_record(entry, report, at)
+        if entry is not None:
+            self._write_event(entry, report, body, at)
+            self._update_record(entry, report, at)
         for listener in self.listeners:
             listener(call.info, report.happening, body)
 

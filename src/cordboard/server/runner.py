@@ -8,14 +8,17 @@ from collections.abc import Callable
 from cordboard.call.call import Call
 from cordboard.call.effects import Effect
 from cordboard.call.facts import Fact
+from cordboard.call.outgoing_dial import OutgoingDial
 
 
 class Runner:
-    """Feeds one `Call` and keeps its single timer.  `wake` is called when the timer is due."""
+    """Feeds one call (or dial) and keeps its single timer.  `wake` is called when the timer is due."""
 
     __slots__ = ("_due", "_loop", "_timer", "_wake", "call")
 
-    def __init__(self, call: Call, loop: asyncio.AbstractEventLoop, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self, call: Call | OutgoingDial, loop: asyncio.AbstractEventLoop, wake: Callable[[str], None]
+    ) -> None:
         self.call = call
         self._loop = loop
         self._wake = wake

@@ -10,16 +10,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from cordboard.call.call import Call
 from cordboard.call.effects import CallOver, CallStateChanged, Effect, EndLeg, Report
 from cordboard.call.facts import Fact, HangupRequested, PeerEnded
+from cordboard.call.outgoing_dial import OutgoingDial
 from cordboard.call.reasons import Ending, ending
 from cordboard.server.runner import Runner
 
 _log = logging.getLogger(__name__)
 
-Perform = Callable[[Call, Effect], None]
+Actor = Call | OutgoingDial
+"""What has a runner."""
+
+Perform = Callable[[Any, Effect], None]
 
 
 class _TimerDue:
@@ -47,13 +52,17 @@ class Switchboard:
         return len(self._runners)
 
     def call(self, call_id: str) -> Call | None:
+        actor = self.actor(call_id)
+        return actor if isinstance(actor, Call) else None
+
+    def actor(self, call_id: str) -> Actor | None:
         runner = self._runners.get(call_id)
         return runner.call if runner else None
 
     def calls(self) -> list[Call]:
-        return [runner.call for runner in self._runners.values()]
+        return [runner.call for runner in self._runners.values() if isinstance(runner.call, Call)]
 
-    def start(self, call: Call) -> None:
+    def start(self, call: Actor) -> None:
         """Take in a new call and let it begin."""
         runner = Runner(call, self._loop, self._timer_due)
         self._runners[call.info.call_id] = runner
@@ -132,7 +141,7 @@ class Switchboard:
                 _log.exception("call %s: cannot be ended cleanly", call.info.call_id)
         self._tell_relatives(call, end)
 
-    def _tell_relatives(self, call: Call, end: Ending) -> None:
+    def _tell_relatives(self, call: Actor, end: Ending) -> None:
         call_id = call.info.call_id
         for relative in dict.fromkeys((call.info.parent_call_id, call.info.peer_call_id)):
             if relative is not None:
@@ -148,7 +157,7 @@ def _step(runner: Runner, fact: Fact | _TimerDue | None) -> list[Effect]:
     return runner.time_out() if isinstance(fact, _TimerDue) else runner.feed(fact)
 
 
-def _last_effects(call: Call, end: Ending) -> list[Effect]:
+def _last_effects(call: Actor, end: Ending) -> list[Effect]:
     """What a call that failed would have done at its end, as far as that is not done."""
     told = call.info.call_state == "ended"
     call.info.call_state = "ended"
@@ -156,7 +165,7 @@ def _last_effects(call: Call, end: Ending) -> list[Effect]:
     return [EndLeg(ending=end, sip_code=500), *([] if told else [report]), CallOver()]
 
 
-def _ended_url(call: Call) -> str | None:
+def _ended_url(call: Actor) -> str | None:
     destination = call.destination
     if destination is None or "ended" not in destination.call_state_events:
         return None

@@ -1,0 +1,1 @@
+"""The Python SDK: programs that control calls over RELAY."""

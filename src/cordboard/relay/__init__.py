@@ -1,0 +1,1 @@
+"""A client drives calls: RELAY, in and out, as machines over frames."""
