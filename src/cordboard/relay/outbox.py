@@ -1,0 +1,62 @@
+"""The events of a client that it is not known to have: kept in order until that is proven, within bounds.
+
+A proof covers all that was sent before it, because a socket keeps the order: a response to one event, or a
+pong to a ping that went out behind it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class Outbox:
+    """Numbered from 1 on, never numbered twice."""
+
+    def __init__(self, *, max_events: int, max_bytes: int) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._kept: deque[tuple[str, bytes]] = deque()
+        self._numbers: dict[str, int] = {}
+        self._bytes = 0
+        self.last = 0
+        """The number of the newest."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that is kept."""
+        return self._bytes
+
+    @property
+    def proven(self) -> int:
+        """The client has everything up to this number."""
+        return self.last - len(self._kept)
+
+    def add(self, event_id: str, frame: bytes) -> bool:
+        """Keep one more; False when that would be too much, and nothing is kept."""
+        if len(self._kept) >= self._max_events or self._bytes + len(frame) > self._max_bytes:
+            return False
+        self.last += 1
+        self._kept.append((event_id, frame))
+        self._numbers[event_id] = self.last
+        self._bytes += len(frame)
+        return True
+
+    def acknowledged(self, event_id: str) -> None:
+        """The client has answered this event; one that is not kept has no effect."""
+        number = self._numbers.get(event_id)
+        if number is not None:
+            self.prove(number)
+
+    def prove(self, number: int) -> None:
+        """The client has everything up to `number`."""
+        while self._kept and self.proven < min(number, self.last):
+            event_id, frame = self._kept.popleft()
+            del self._numbers[event_id]
+            self._bytes -= len(frame)
+
+    def frames(self) -> list[bytes]:
+        """All that may be missing, oldest first."""
+        return [frame for _, frame in self._kept]
