@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cordboard.call.actions import CallInfo
+from cordboard.call.addresses import classify, is_caller
 from cordboard.call.codec_wish import read_codecs
 from cordboard.events.bodies import bare_address
 from cordboard.server.sip_log import SipLog, decode
 from cordboard.sip.endpoint import Endpoint
-from cordboard.swml.destination import classify, is_caller
 from cordboard.swml.document import DocumentError, load
 from cordboard.swml.expressions import compile_text, split, unclosed
 from cordboard.swml.script import Script

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from cordboard.call.addresses import is_url as is_url
 from cordboard.swml import codes
 from cordboard.swml.nodes import Mapping, Node, Scalar, Sequence, plain
 from cordboard.swml.problems import MethodError, dotted, shown
@@ -22,7 +23,6 @@ from cordboard.swml.program import Inline
 from cordboard.swml.properties import Kind, Property, Shape
 from cordboard.swml.values import to_text
 
-_URL = re.compile(r"https?://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]*\Z", re.IGNORECASE)
 _SECTIONS = re.compile(r"^sections\s*:", re.MULTILINE)
 _TEXTUAL = frozenset({Kind.STRING, Kind.URL, Kind.CONFIRM, Kind.DOCUMENT})
 _NUMBER = re.compile(r"[-+]?[0-9]{1,15}(?:\.[0-9]{1,15})?\Z")
@@ -178,11 +178,6 @@ def _url(value: Any, declared: Property, method: str, path: tuple[str | int, ...
     if not is_url(converted):
         raise invalid(method, path, declared, value)
     return converted
-
-
-def is_url(value: str) -> bool:
-    """Whether a text is an absolute http(s) URL without spaces or control characters."""
-    return len(value) <= 4096 and _URL.match(value) is not None
 
 
 def _integer(value: Any, declared: Property, method: str, path: tuple[str | int, ...]) -> int:

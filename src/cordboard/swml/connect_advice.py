@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cordboard.call.addresses import classify
 from cordboard.swml import codes
 from cordboard.swml.connect_table import SHARED
-from cordboard.swml.destination import classify
 from cordboard.swml.problems import Note, dotted
 
 _KINDS = {

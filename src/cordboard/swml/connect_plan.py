@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from cordboard.call.addresses import Target, classify, is_caller, is_number, parse_address
+from cordboard.call.limits import MAX_DESTINATIONS, MAX_GROUP
 from cordboard.call.plan import (
     DEFAULT_MAX_DURATION,
     MAX_TIMEOUT,
@@ -22,13 +24,11 @@ from cordboard.sip.uri import Uri, UriError
 from cordboard.swml import codes
 from cordboard.swml.checking import check, check_value, invalid
 from cordboard.swml.connect_table import DESTINATION, SESSION_TIMEOUT, SHAPE, SHARED, STRATEGIES
-from cordboard.swml.destination import Target, classify, is_caller, is_number
-from cordboard.swml.limits import MAX_DESTINATIONS, MAX_GROUP
 from cordboard.swml.playable import items_of
 from cordboard.swml.problems import MethodError, Note, dotted, nearest, shown
 from cordboard.swml.program import Inline
 from cordboard.swml.properties import text
-from cordboard.swml.sip_destination import Paths, parse_address, sendable, sip_options
+from cordboard.swml.sip_destination import Paths, sendable, sip_options
 from cordboard.swml.unbuilt import DESTINATIONS, refusal
 
 _SIP_SCHEME = re.compile(r"\s*sips?:", re.IGNORECASE)

@@ -21,7 +21,5 @@ MAX_STEPS_WITHOUT_PAUSE = 50_000
 """Steps without an action on the call in between: bounds what one turn of a script can cost."""
 EVALUATION_COST = 5
 """Steps that one evaluation counts as."""
-MAX_GROUP = 10
-MAX_DESTINATIONS = 50
 MAX_EVALUATION_SECONDS = 5.0
 """Processor time of all JavaScript of one script together."""

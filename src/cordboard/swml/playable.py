@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cordboard.call.limits import COUNTRIES, MAX_PLAYED, MAX_SPOKEN
 from cordboard.call.plan import PlayItem
 from cordboard.swml import codes
 from cordboard.swml.checking import is_url
@@ -15,9 +16,6 @@ from cordboard.swml.problems import MethodError, Note, shown
 from cordboard.swml.properties import Property, text
 from cordboard.swml.values import to_text
 
-MAX_ITEMS = 100
-MAX_SPOKEN = 5_000
-"""Characters of one `say:`."""
 DEFAULT_LANGUAGE = "en-US"
 
 SAY: tuple[Property, ...] = (
@@ -29,9 +27,6 @@ SAY: tuple[Property, ...] = (
 _RING = re.compile(r"ring:\s?(?:([0-9.]+):\s?)?([A-Za-z]{2}(?:-old)?)\Z", re.IGNORECASE)
 _SILENCE = re.compile(r"silence:\s?([0-9]{1,6}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\Z", re.IGNORECASE)
 _DURATION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,6})?\Z|\.[0-9]{1,6}\Z")
-_CODES = """at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg
-    th uk us us-old tw ve za"""
-_COUNTRIES = frozenset(_CODES.split())
 _ALLOWED = "an http(s) or file URL, `say:text`, `silence:seconds` or `ring:[seconds:]country`"
 
 
@@ -42,8 +37,8 @@ def items_of(
 
     `options` are the checked properties, with those of `SAY` among them.
     """
-    if not values or len(values) > MAX_ITEMS:
-        message = f"{method}: `{name}` must have 1 to {MAX_ITEMS} items, not {len(values)}"
+    if not values or len(values) > MAX_PLAYED:
+        message = f"{method}: `{name}` must have 1 to {MAX_PLAYED} items, not {len(values)}"
         raise MethodError(codes.PARAMETER_INVALID, message, path=(name,))
     return [_item(value.strip(), options, method, (name, n), notes) for n, value in enumerate(values)]
 
@@ -89,7 +84,7 @@ def _spoken(words: str, options: Mapping[str, Any]) -> PlayItem | None:
 def _ring(duration: str | None, country: str) -> PlayItem | None:
     if duration is not None and not _DURATION.match(duration):
         return None
-    known = country if country in _COUNTRIES else "us"
+    known = country if country in COUNTRIES else "us"
     return PlayItem(kind="ring", duration=float(duration) if duration else 0.0, country=known)
 
 

@@ -7,10 +7,11 @@ script (swml.md 4.4).
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-
 import msgspec
+
+from cordboard.call.wording import dotted as dotted
+from cordboard.call.wording import nearest as nearest
+from cordboard.call.wording import shown as shown
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,33 +100,3 @@ class Note(msgspec.Struct, frozen=True):
     """Sets `script_error`."""
     lint_only: bool = False
     """Worth saying when a document is checked, not each time it runs."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name most like `name`, or an empty string."""
-    close = difflib.get_close_matches(name[:64], list(known), n=1, cutoff=0.6)
-    return close[0] if close else ""
-
-
-def shown(value: object, limit: int = 60) -> str:
-    """A value as a short quotation for a message."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        short = value if len(value) <= limit else value[: limit - 1] + "…"
-        return '"' + "".join(c if c.isprintable() else "�" for c in short) + '"'
-    return f"the number {str(value)[:limit]}" if not isinstance(value, float) else f"the number {value!r}"
-
-
-def dotted(path: Iterable[str | int]) -> str:
-    """`("serial", 1, "to")` as `serial[1].to`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
+from cordboard.call.addresses import Address
 from cordboard.call.codec_wish import CodecWish
+from cordboard.call.header_rules import is_custom_header, is_one_line, one_line
+from cordboard.call.limits import MAX_HEADERS, MAX_NAME, MIN_SESSION
 from cordboard.call.plan import Header
 from cordboard.swml import codes
 from cordboard.swml.codec_list import codecs_of
@@ -16,59 +17,12 @@ from cordboard.swml.problems import MethodError, Note, shown
 
 Path = tuple[str | int, ...]
 
-MAX_HEADERS = 64
-MAX_NAME = 70
-"""Characters of a display name."""
-MIN_SESSION = 90
-"""Seconds: the least Session-Expires (RFC 4028, section 4)."""
-_HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9!%*_+`'~.-]{1,128}\Z")
-_HEADER_VALUE = re.compile("[^\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]{0,4096}\\Z")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
-
-
-class Address(msgspec.Struct, frozen=True):
-    """A `to` taken apart: what is dialled, and what its URI asks for besides."""
-
-    uri: str
-    headers: tuple[Header, ...] = ()
-    codecs: str | None = None
-    transport: str = ""
-
-
-def parse_address(uri: str) -> Address:
-    """Takes `?Name=value` headers and the `codecs` parameter out of a SIP URI."""
-    user, at, rest = uri.partition("@")
-    if not at:
-        user, at, rest = "", "", uri
-    hostport, _, query = rest.partition("?")
-    host, *parameters = hostport.split(";")
-    kept = [part for part in parameters if part.partition("=")[0].lower() != "codecs"]
-    return Address(
-        uri=f"{user}{at}{';'.join([host, *kept])}",
-        headers=tuple(_query_header(part) for part in query.split("&")[: MAX_HEADERS + 1] if part),
-        codecs=_parameter(parameters, "codecs"),
-        transport=(_parameter(parameters, "transport") or "").lower(),
-    )
-
-
-def _parameter(parameters: list[str], name: str) -> str | None:
-    for part in parameters:
-        key, _, value = part.partition("=")
-        if key.lower() == name:
-            return unquote(value)
-    return None
-
-
-def _query_header(part: str) -> Header:
-    name, _, value = part.partition("=")
-    return unquote(name), unquote(value)
-
 
 def sendable(headers: list[Header] | tuple[Header, ...], path: Path, notes: list[Note]) -> tuple[Header, ...]:
     """The X- headers; any other name, or a value with control characters, is dropped with a warning."""
     kept: list[Header] = []
     for index, (name, value) in enumerate(headers):
-        if not (_HEADER_NAME.match(name) and _HEADER_VALUE.match(value)):
+        if not is_custom_header(name, value):
             message = f"connect: the header {shown(name)} is dropped: only X- headers of one line can be sent"
             notes.append(Note(codes.PARAMETER_INVALID, message, (*path, index)))
         elif len(kept) < MAX_HEADERS:
@@ -106,7 +60,7 @@ class Paths(msgspec.Struct, frozen=True):
 def _display_name(name: str | None, paths: Paths, notes: list[Note]) -> str | None:
     if name is None:
         return None
-    clean = _CONTROL.sub(" ", name).strip()
+    clean = one_line(name)
     if clean != name.strip():
         message = "connect: control characters in `from_name` are left out"
         notes.append(Note(codes.PARAMETER_INVALID, message, paths.of("from_name")))
@@ -136,7 +90,7 @@ def _session_timeout(seconds: int | None, paths: Paths, notes: list[Note]) -> in
 def _credentials(merged: dict[str, Any], paths: Paths) -> dict[str, str | None]:
     for name in ("username", "password"):
         value = merged.get(name)
-        if value is not None and (_CONTROL.search(value) or len(value) > 256):
+        if value is not None and (not is_one_line(value) or len(value) > 256):
             message = f"connect: `{name}` must be one line of at most 256 characters"
             raise MethodError(codes.PARAMETER_INVALID, message, path=paths.of(name))
     if merged.get("username") is None:
