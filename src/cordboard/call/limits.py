@@ -20,7 +20,7 @@ MAX_LOOPS = 10_000
 MAX_INPUT_SECONDS = 3_600
 """That any timer of an input can be set to."""
 MAX_RECORDING_SECONDS = 86_400
-_COUNTRIES = """at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se
-    sg th uk us us-old tw ve za"""
+_COUNTRIES = """at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru
+    se sg th uk us us-old tw ve za"""
 COUNTRIES = frozenset(_COUNTRIES.split())
 """Whose ring cadences are known."""
