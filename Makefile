@@ -5,12 +5,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format cases bench fuzz soak clean
+.PHONY: help run test check format sdks cases bench fuzz soak clean
 
 help:
 	@echo "make run     install, start the server, place a call between simulated phones, keep serving"
 	@echo "make test    install what the tests need, run the checks and all tests"
 	@echo "make check   linters, types, layers"
+	@echo "make sdks    install the SignalWire SDKs that the tests run against the server (needs npm)"
 	@echo "make cases   the behavioural cases by their ids: passed or not, and what was observed"
 	@echo "make bench   what a call and a relayed packet cost on this machine (needs SIPp)"
 	@echo "make fuzz    half an hour of coverage-guided fuzzing of all that reads what others write"
@@ -44,6 +45,9 @@ format: .venv/dev.stamp
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+sdks:
+	@tests/e2e/sdk/install "$(PYTHON)"
+
 cases: .venv/dev.stamp
 	$(BIN)/python -m pytest --cases --numprocesses auto --dist loadfile tests
 
@@ -58,4 +62,4 @@ soak: .venv/dev.stamp
 	$(BIN)/python -m pytest -m soak -s tests/e2e
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .sdks build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
