@@ -11,9 +11,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cordboard.server.sqlite_store import SqliteStore
-from cordboard.server.store import CallEnd, Delivery, NewCall, NewEvent, OpenConnect, StoreError
+from cordboard.server.store import CallEnd, CallFilter, Delivery, NewCall, NewEvent, OpenConnect, StoreError
 
 
 def new_call(name: str) -> NewCall:
@@ -54,6 +55,8 @@ async def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 
 _EVENTS_OF_VERSION_1 = """
+DROP INDEX calls_by_project;
+ALTER TABLE calls DROP COLUMN owner;
 ALTER TABLE calls DROP COLUMN ladder;
 DROP TABLE events;
 CREATE TABLE events (
@@ -88,6 +91,27 @@ async def test_a_store_of_the_version_before_keeps_its_events_and_their_callback
     await store.close()
 
 
+async def test_calls_of_a_store_that_knew_no_owners_belong_to_nobody(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path / "s")
+    store.add_call(new_call("old"))
+    await store.close()
+    with sqlite3.connect(tmp_path / "s") as connection:
+        connection.executescript(
+            "DROP INDEX calls_by_project; ALTER TABLE calls DROP COLUMN owner; PRAGMA user_version = 3;"
+        )
+    connection.close()
+
+    store = SqliteStore.open(tmp_path / "s")
+    store.add_call(structs.replace(new_call("new"), owner="client"))
+    assert [(found.start.call_id, found.start.owner) for found in await store.unfinished_calls()] == [
+        ("old", None),
+        ("new", "client"),
+    ]
+    page = await store.call_page(CallFilter(project_id="p"))
+    assert [found.start.call_id for found in page.records] == ["new", "old"]
+    await store.close()
+
+
 async def test_writes_after_the_close_are_counted_and_change_nothing(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path / "s")
     await store.close()
@@ -102,7 +126,7 @@ _CRASHING = """
     import asyncio, os, sys
     from pathlib import Path
     from cordboard.server.sqlite_store import SqliteStore
-    from cordboard.server.store import CallEnd, Delivery, NewCall, NewEvent
+    from cordboard.server.store import CallEnd, CallFilter, Delivery, NewCall, NewEvent
 
     async def main():
         store = SqliteStore.open(Path(sys.argv[1]))

@@ -78,6 +78,7 @@ class Recorder:
             started_at=time.time(),
             call_state_url=destination.call_state_url if destination else None,
             call_state_events=" ".join(sorted(destination.call_state_events)) if destination else "",
+            owner=info.owner,
         )
         number = self._store.add_call(row)
         self._entries[info.call_id] = _Entry(number, info)

@@ -13,13 +13,18 @@ import msgspec
 
 from cordboard.events.encoding import encode
 from cordboard.server import store_schema as schema
+from cordboard.server.sqlite_lists import call_page, delivery_page, one_delivery
+from cordboard.server.sqlite_rows import Row, call_record, delivery_record
 from cordboard.server.sqlite_writer import Batch, Done, Work, Writer
 from cordboard.server.store import (
     DEAD,
     AttemptRecord,
     CallEnd,
+    CallFilter,
+    CallPage,
     CallRecord,
     Delivery,
+    DeliveryPage,
     DeliveryRecord,
     EventRecord,
     NewCall,
@@ -32,7 +37,6 @@ from cordboard.server.store import (
 from cordboard.server.store_schema import Write
 
 _T = TypeVar("_T")
-_Row = tuple[Any, ...]
 
 MAX_BACKLOG = 200_000
 """Writes in memory that the disk has not taken; beyond it writes are counted and dropped."""
@@ -42,7 +46,6 @@ once more, with the same event id."""
 READ_TIMEOUT = 15.0
 READ_AGAIN = 1.0
 MAX_LISTED = 1000
-_IN_CALL = len(msgspec.structs.fields(NewCall))
 
 
 class SqliteStore:
@@ -131,7 +134,7 @@ class SqliteStore:
             attempt = (s.number, slot, s.attempts, s.at, s.took_ms, s.status, s.error)
             self._write(Write.ATTEMPT, attempt, delay=SETTLE_DELAY)
 
-    def _write(self, kind: Write, row: _Row, *, delay: float = 0.0) -> bool:
+    def _write(self, kind: Write, row: Row, *, delay: float = 0.0) -> bool:
         batch = self._room(delay)
         if batch is None:
             return False
@@ -218,6 +221,9 @@ class SqliteStore:
         rows = await self._rows(query, (_before(before), min(limit, MAX_LISTED)))
         return [call_record(row) for row in rows]
 
+    async def call_page(self, wanted: CallFilter, *, limit: int = 100, before: int | None = None) -> CallPage:
+        return await self._result(lambda connection: call_page(connection, wanted, limit, _before(before)))
+
     async def call(self, call_id: str) -> CallRecord | None:
         rows = await self._rows(f"SELECT {schema.CALL_COLUMNS} FROM calls WHERE call_id = ?", (call_id,))
         return call_record(rows[0]) if rows else None
@@ -252,6 +258,16 @@ class SqliteStore:
         rows = await self._rows(query + " ORDER BY number DESC LIMIT ?", (*values, min(limit, MAX_LISTED)))
         return [delivery_record(row) for row in rows]
 
+    async def delivery_page(
+        self, project_id: str, *, state: str | None = None, limit: int = 100, before: int | None = None
+    ) -> DeliveryPage:
+        return await self._result(
+            lambda connection: delivery_page(connection, project_id, state, limit, _before(before))
+        )
+
+    async def delivery(self, number: int, project_id: str) -> DeliveryRecord | None:
+        return await self._result(lambda connection: one_delivery(connection, number, project_id))
+
     async def attempts(self, delivery_number: int) -> list[AttemptRecord]:
         rows = await self._rows(schema.SELECT_ATTEMPTS, (delivery_number,))
         return [
@@ -271,7 +287,7 @@ class SqliteStore:
     async def take_resend_requests(self) -> list[int]:
         return [row[0] for row in await self._rows(schema.TAKE_RESEND_REQUESTS, ())]
 
-    async def _rows(self, query: str, values: tuple[Any, ...]) -> list[_Row]:
+    async def _rows(self, query: str, values: tuple[Any, ...]) -> list[Row]:
         return await self._result(lambda connection: connection.execute(query, values).fetchall())
 
     async def _result(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -393,25 +409,3 @@ def _revive(connection: sqlite3.Connection, number: int, at: float) -> Delivery 
     delivery = Delivery(*row)
     delivery.created_at = delivery.next_try_at = at
     return delivery
-
-
-def call_record(row: _Row) -> CallRecord:
-    """A row of `CALL_COLUMNS`, perhaps with the call's last event."""
-    number, rest = row[0], row[1 + _IN_CALL :]
-    answered_at, *end, connect, dialog, statistics, variables = rest[:11]
-    return CallRecord(
-        number=number,
-        start=NewCall(*row[1 : 1 + _IN_CALL]),
-        answered_at=answered_at,
-        end=CallEnd(*end) if end[0] is not None else None,
-        connect=msgspec.json.decode(connect, type=OpenConnect) if connect else None,
-        dialog=dialog,
-        statistics=statistics,
-        variables=variables,
-        last_seq=rest[11] if len(rest) > 11 else 0,
-    )
-
-
-def delivery_record(row: _Row) -> DeliveryRecord:
-    fields = (field.name for field in msgspec.structs.fields(DeliveryRecord))
-    return DeliveryRecord(**dict(zip(fields, row, strict=True)))

@@ -41,6 +41,8 @@ class NewCall(msgspec.Struct, frozen=True):
     call_state_url: str | None
     call_state_events: str
     """Space-separated names of the states that go to `call_state_url`."""
+    owner: str | None = None
+    """The client session that controls it."""
 
 
 class CallEnd(msgspec.Struct, frozen=True):
@@ -151,6 +153,36 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     last_status: int | None
     last_error: str
     last_at: float | None
+    call_id: str = ""
+    """Only filled in the lists of a project."""
+
+
+class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calls are listed; None: it does not matter."""
+
+    project_id: str
+    direction: str | None = None
+    """inbound or outbound"""
+    is_dialled: bool | None = None
+    """Another call has dialled it."""
+    is_over: bool | None = None
+    since: float | None = None
+    """It began then or later."""
+
+
+class CallPage(msgspec.Struct, frozen=True):
+    """The latest first.  A page may be short, even empty, while there are more."""
+
+    records: list[CallRecord]
+    next: int | None
+    """The `before` of the page that follows; None after the last one."""
+
+
+class DeliveryPage(msgspec.Struct, frozen=True):
+    """As `CallPage`."""
+
+    records: list[DeliveryRecord]
+    next: int | None
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +253,10 @@ class Store(Protocol):
     async def calls(self, *, limit: int = 100, before: int | None = None) -> list[CallRecord]:
         """The latest first; `before` is the number of the last one of the page before."""
 
+    async def call_page(
+        self, wanted: CallFilter, *, limit: int = 100, before: int | None = None
+    ) -> CallPage: ...
+
     async def call(self, call_id: str) -> CallRecord | None: ...
 
     async def session(self, call_id: str) -> list[CallRecord]:
@@ -239,6 +275,14 @@ class Store(Protocol):
         self, *, state: str | None = None, limit: int = 100, before: int | None = None
     ) -> list[DeliveryRecord]:
         """The latest first."""
+
+    async def delivery_page(
+        self, project_id: str, *, state: str | None = None, limit: int = 100, before: int | None = None
+    ) -> DeliveryPage:
+        """Those of the calls of one project."""
+
+    async def delivery(self, number: int, project_id: str) -> DeliveryRecord | None:
+        """None also where it is another project's."""
 
     async def attempts(self, delivery_number: int) -> list[AttemptRecord]: ...
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cordboard.server import store_schema as schema
-from cordboard.server.sqlite_store import call_record, delivery_record
+from cordboard.server.sqlite_rows import call_record, delivery_record
 from cordboard.server.store import CallRecord, DeliveryRecord, EventRecord, StoreError
 
 _MAX_LEGS = 1_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from functools import lru_cache
 
-VERSION = 3
+VERSION = 4
 
 SEQ_BITS = 30
 """An event's number is its call's number, then this many bits of its place in the call: no run of one fills
@@ -25,8 +25,10 @@ CREATE TABLE calls (
   type TEXT NOT NULL, from_ TEXT NOT NULL, to_ TEXT NOT NULL, tag TEXT, parent_call_id TEXT,
   started_at REAL NOT NULL, call_state_url TEXT, call_state_events TEXT NOT NULL,
   answered_at REAL, ended_at REAL, reason TEXT, cause TEXT, sip_code INTEGER, sip_reason TEXT, sentence TEXT,
-  connect TEXT, dialog BLOB, statistics TEXT, variables TEXT, ladder BLOB);
+  connect TEXT, dialog BLOB, statistics TEXT, variables TEXT, ladder BLOB,
+  owner TEXT);
 CREATE INDEX calls_by_id ON calls (call_id);
+CREATE INDEX calls_by_project ON calls (project_id);
 CREATE INDEX calls_unfinished ON calls (number) WHERE ended_at IS NULL OR connect IS NOT NULL;
 {_EVENTS.strip()}
 CREATE TABLE deliveries (
@@ -55,6 +57,10 @@ INSERT INTO events (number, event_id, event_type, created_at, body)
 DROP TABLE old_events;
 """,
     2: "ALTER TABLE calls ADD COLUMN ladder BLOB;",
+    3: """
+ALTER TABLE calls ADD COLUMN owner TEXT;
+CREATE INDEX calls_by_project ON calls (project_id);
+""",
 }
 """What makes a store of this version one of the next."""
 
@@ -74,8 +80,8 @@ class Write(IntEnum):
 
 STATEMENTS: tuple[str, ...] = (
     "INSERT OR IGNORE INTO calls (number, call_id, session_id, segment_id, node_id, project_id, space_id,"
-    " direction, type, from_, to_, tag, parent_call_id, started_at, call_state_url, call_state_events)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    " direction, type, from_, to_, tag, parent_call_id, started_at, call_state_url, call_state_events,"
+    " owner) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     "INSERT OR IGNORE INTO events (number, event_id, event_type, created_at, body) VALUES (?,?,?,?,?)",
     "INSERT OR IGNORE INTO deliveries (number, call_number, seq, event_id, session_id, origin, url, method,"
     " created_at, next_try_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
@@ -94,8 +100,8 @@ def update_call(columns: tuple[str, ...]) -> str:
 
 CALL_COLUMNS = (
     "number, call_id, session_id, segment_id, node_id, project_id, space_id, direction, type, from_, to_,"
-    " tag, parent_call_id, started_at, call_state_url, call_state_events, answered_at, ended_at, reason,"
-    " cause, sip_code, sip_reason, sentence, connect, dialog, statistics, variables"
+    " tag, parent_call_id, started_at, call_state_url, call_state_events, owner, answered_at, ended_at,"
+    " reason, cause, sip_code, sip_reason, sentence, connect, dialog, statistics, variables"
 )
 
 SELECT_SESSION = (
@@ -109,6 +115,16 @@ SELECT_OPERATIONS = (
     f" LEFT JOIN deliveries d ON d.call_number = c.number AND d.seq = (e.number & {_SEQ})"
     " WHERE c.ended_at IS NULL"
     " AND e.event_type IN ('calling.call.play', 'calling.call.record', 'calling.call.tap') ORDER BY e.number"
+)
+LOOK_AT_CALLS = (
+    "SELECT number, started_at, direction, parent_call_id, ended_at FROM calls"
+    " WHERE project_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
+)
+LOOK_AT_RUNNING = (
+    # The first condition is word for word that of the index over the few calls that are not finished.
+    "SELECT number, started_at, direction, parent_call_id, ended_at FROM calls INDEXED BY calls_unfinished"
+    " WHERE (ended_at IS NULL OR connect IS NOT NULL) AND ended_at IS NULL"
+    " AND project_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
 )
 SELECT_LADDER = "SELECT ladder FROM calls WHERE call_id = ?"
 SELECT_LATEST = "SELECT call_id FROM calls WHERE parent_call_id IS NULL ORDER BY number DESC LIMIT 1"
@@ -128,6 +144,23 @@ REVIVE = "UPDATE deliveries SET state = 'pending', created_at = ?, next_try_at =
 SELECT_DELIVERIES = (
     "SELECT number, event_id, session_id, origin, url, method, created_at, state, attempts, next_try_at,"
     " last_status, last_error, last_at FROM deliveries"
+)
+_LOOK_AT_DELIVERIES = (
+    "SELECT d.number, d.state, c.project_id FROM deliveries d {}JOIN calls c ON c.number = d.call_number"
+    " WHERE d.number < ?{} ORDER BY d.number DESC LIMIT ?"
+)
+LOOK_AT_DELIVERIES = {
+    None: _LOOK_AT_DELIVERIES.format("", ""),
+    **{
+        state: _LOOK_AT_DELIVERIES.format(f"INDEXED BY deliveries_{state} ", f" AND d.state = '{state}'")
+        for state in ("pending", "dead")
+    },
+}
+"""All, and the states that have an index."""
+SELECT_DELIVERY = (
+    "SELECT d.number, d.event_id, d.session_id, d.origin, d.url, d.method, d.created_at, d.state, d.attempts,"
+    " d.next_try_at, d.last_status, d.last_error, d.last_at, c.call_id"
+    " FROM deliveries d JOIN calls c ON c.number = d.call_number WHERE d.number = ? AND c.project_id = ?"
 )
 SESSION_DELIVERIES = SELECT_DELIVERIES + " WHERE session_id = ? ORDER BY number LIMIT 1000"
 LIST_DELIVERIES = (
