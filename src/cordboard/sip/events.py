@@ -113,6 +113,10 @@ class RequestDone(msgspec.Struct):
     session: str
     method: str
     response: Response | None
+    status: int = 0
+    """Of the response; 408 or 503 where none came, 0 where the session ended first."""
+    mark: str = ""
+    """What whoever asked for the request calls it."""
 
 
 class RefreshDue(msgspec.Struct):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cordboard.sip.auth_client import Tries
+from cordboard.sip.auth_client import CHALLENGED, Authenticator, Tries
+from cordboard.sip.credentials import Credentials
 from cordboard.sip.dialog import Dialog
 from cordboard.sip.events import RequestDone
 from cordboard.sip.headers.grammar import HeaderError
@@ -18,6 +20,10 @@ from cordboard.sip.transaction.transaction import ClientTransaction
 
 if TYPE_CHECKING:
     from cordboard.sip.session import Session
+
+Body = bytes | Callable[[], bytes]
+"""What makes one is asked each time that the request leaves: an offer must not be older than what the far end
+has offered while ours had to wait."""
 
 MAX_WAITING = 32
 MAX_RESTS = 8
@@ -36,18 +42,34 @@ class OwnRequest:
         "_patience",
         "_rest",
         "_rests",
+        "authenticator",
         "body",
+        "credentials",
         "extra",
+        "mark",
         "method",
         "transaction",
         "tries",
     )
 
-    def __init__(self, owner: OwnRequests, method: str, extra: str, body: bytes) -> None:
+    def __init__(
+        self,
+        owner: OwnRequests,
+        method: str,
+        extra: str,
+        body: Body,
+        credentials: Credentials | None = None,
+        mark: str = "",
+    ) -> None:
         self._owner = owner
         self.method = method
         self.extra = extra
         self.body = body
+        self.credentials = credentials
+        """Of this request alone, in place of the session's."""
+        self.authenticator: Authenticator | None = None
+        """For `credentials`, once there was a challenge."""
+        self.mark = mark
         self.transaction: ClientTransaction | None = None
         self.tries = Tries()
         self._acknowledgement = b""
@@ -153,11 +175,14 @@ class OwnRequests:
         """An offer of ours is under way: one from the other side is glare."""
         return self._current is not None and self._current.is_offer
 
-    def add(self, method: str, extra: str, body: bytes) -> None:
+    def add(
+        self, method: str, extra: str, body: Body, credentials: Credentials | None = None, mark: str = ""
+    ) -> None:
+        request = OwnRequest(self, method, extra, body, credentials, mark)
         if len(self._waiting) >= MAX_WAITING:
-            self._report(method, None)
+            self._report(request, None, 503)
             return
-        self._waiting.append(OwnRequest(self, method, extra, body))
+        self._waiting.append(request)
         self.pump()
 
     def pump(self) -> None:
@@ -182,7 +207,8 @@ class OwnRequests:
 
     def _send(self, request: OwnRequest) -> None:
         extra = self._about(request.method) + request.extra
-        sent = self._session.build(self.dialog, request.method, extra, request.body)
+        body = request.body if isinstance(request.body, bytes) else request.body()
+        sent = self._session.build(self.dialog, request.method, extra, body, request.authenticator)
         request.transaction = self._session.core.layer.start_client(sent, request)
 
     def _about(self, method: str) -> str:
@@ -190,6 +216,9 @@ class OwnRequests:
         if method in ("INVITE", "UPDATE"):
             timer = self._session.timer
             return self._session.offering(self.dialog) + ("" if timer is None else timer.lines())
+        if method in _APART:
+            # Both need a Contact (RFC 3515 section 2.2, RFC 6665 section 8.2.1).
+            return self._session.offering(self.dialog)
         return self._session.core.agent
 
     def _their_offer_pends(self, request: OwnRequest) -> bool:
@@ -206,7 +235,7 @@ class OwnRequests:
         self._current = None
         if response is not None and request.method in ("INVITE", "UPDATE"):
             self._settle_timer(request.method, response)
-        self._report(request.method, response)
+        self._report(request, response, status)
         if request.method in _APART:
             self.pump()
         elif response is None or status in (408, 481):
@@ -232,11 +261,11 @@ class OwnRequests:
         """The session is over."""
         pending, self._current = self._current, None
         if pending is not None:
-            self._report(pending.method, None)
+            self._report(pending, None, 0)
             pending.abandon()
         while self._waiting:
             request = self._waiting.popleft()
-            self._report(request.method, None)
+            self._report(request, None, 0)
             request.abandon()
 
     def send_again(self, request: OwnRequest, transaction: ClientTransaction, response: Response) -> bool:
@@ -246,10 +275,22 @@ class OwnRequests:
         if response.status == 422 and self._wish_for_more(request, response):
             self._send(request)
             return True
-        if self._session.challenged(response, transaction.request, request.tries):
+        if self._challenged(request, transaction, response):
             self._send(request)
             return True
         return self._retry_later(request, response)
+
+    def _challenged(self, request: OwnRequest, transaction: ClientTransaction, response: Response) -> bool:
+        """Whether to send it again with what its challenge asks for."""
+        sent = transaction.request
+        if request.credentials is None:
+            return self._session.challenged(response, sent, request.tries)
+        if response.status not in CHALLENGED:
+            return False
+        if request.authenticator is None:
+            token = self._session.core.token
+            request.authenticator = Authenticator(request.credentials, sent.destination, token)
+        return request.authenticator.accept(response, sent, request.tries)
 
     def _wish_for_more(self, request: OwnRequest, response: Response) -> bool:
         """422 to a refresh: once more with their minimum."""
@@ -286,8 +327,9 @@ class OwnRequests:
     def send(self, data: bytes) -> None:
         self._session.core.moment.send(data, self.dialog.destination)
 
-    def _report(self, method: str, response: Response | None) -> None:
-        self._session.core.report(RequestDone(self._session.id, method, response))
+    def _report(self, request: OwnRequest, response: Response | None, status: int) -> None:
+        done = RequestDone(self._session.id, request.method, response, status, request.mark)
+        self._session.core.report(done)
 
 
 def _retry_after(response: Response) -> float | None:

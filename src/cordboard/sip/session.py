@@ -18,7 +18,7 @@ from cordboard.sip.errand import Errand
 from cordboard.sip.events import AckReceived, EndCause, RequestDone, SessionEnded
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
-from cordboard.sip.own_requests import OwnRequests
+from cordboard.sip.own_requests import Body, OwnRequests
 from cordboard.sip.session_timer import SessionTimer
 from cordboard.sip.their_requests import TheirRequests
 from cordboard.sip.transaction.transaction import NOBODY, ServerTransaction
@@ -116,13 +116,22 @@ class Session:
         identity = self.core.identity(dialog.destination)
         return identity.secure_offering if dialog.target[:5] == "sips:" else identity.offering
 
-    def build(self, dialog: Dialog, method: str, extra: str, body: bytes = b"") -> OutgoingRequest:
-        """A request inside a dialog, with our credentials if they were asked for before."""
+    def build(
+        self,
+        dialog: Dialog,
+        method: str,
+        extra: str,
+        body: bytes = b"",
+        authenticator: Authenticator | None = None,
+    ) -> OutgoingRequest:
+        """A request inside a dialog, with our credentials if they were asked for before; with those of
+        `authenticator` in place of the session's."""
         branch = self.core.new_branch()
         via = self.core.via(branch, dialog.destination)
         added = ""
-        if self.authenticator is not None:
-            added = self.authenticator.lines(method, dialog.target, body, dialog.destination)
+        authenticator = authenticator or self.authenticator
+        if authenticator is not None:
+            added = authenticator.lines(method, dialog.target, body, dialog.destination)
         return dialog.request(method, via=via, branch=branch, extra=extra, added=added, body=body)
 
     def build_ack(self, dialog: Dialog, cseq: int, added: str) -> OutgoingRequest:
@@ -269,19 +278,21 @@ class Session:
         """PRACK, from whoever called."""
         transaction.respond(481)
 
-    def refresh(self, extra: str, offer: bytes) -> None:
+    def refresh(self, extra: str, offer: Body) -> None:
         """UPDATE without a body where the far end takes it, else re-INVITE with this offer."""
         if self.timer is not None and self.timer.updates:
             self.request("UPDATE", extra, b"")
         else:
             self.request("INVITE", extra, offer)
 
-    def request(self, method: str, extra: str, body: bytes) -> None:
+    def request(
+        self, method: str, extra: str, body: Body, credentials: Credentials | None = None, mark: str = ""
+    ) -> None:
         """Send a request inside the dialog, in its turn."""
         if self.state is ENDED or self.dialog is None:
-            self.core.report(RequestDone(self.id, method, None))
+            self.core.report(RequestDone(self.id, method, None, mark=mark))
         else:
-            self.own.add(method, extra, body)
+            self.own.add(method, extra, body, credentials, mark)
 
     def bye_received(self, request: Request) -> None:
         """BYE inside a dialog; 200 has been sent."""

@@ -16,6 +16,7 @@ from cordboard.sip.headers.fields import check_sendable
 from cordboard.sip.headers.grammar import HeaderError, is_token
 from cordboard.sip.outgoing import OutgoingRequest, header_lines
 from cordboard.sip.outside import OutsideRequest
+from cordboard.sip.own_requests import Body
 from cordboard.sip.reception import Reception
 from cordboard.sip.saved import restore_invite, save_invite
 from cordboard.sip.session import Session
@@ -210,29 +211,42 @@ class SipStack:
         return outputs
 
     def request(
-        self, session: str, method: str, *, body: bytes = b"", headers: Fields = (), now: float
+        self,
+        session: str,
+        method: str,
+        *,
+        body: bytes = b"",
+        headers: Fields = (),
+        credentials: Credentials | None = None,
+        mark: str = "",
+        now: float,
     ) -> list[Output]:
         """A request inside the dialog, other than INVITE and BYE; `RequestDone` tells its outcome.
 
         Requests leave one after the other.  Name the Content-Type in `headers` if the body is no SDP.
+        `credentials`: for this request, in place of the session's.  `mark` is repeated by `RequestDone`.
         """
         if not is_token(method):
             raise HeaderError("a method must be a token")
         outputs, found = self._begin(session, now)
         if found is not None:
-            found.request(method, header_lines(headers), body)
+            found.request(method, header_lines(headers), body, credentials, mark)
         return outputs
 
-    def reinvite(self, session: str, body: bytes, now: float, *, headers: Fields = ()) -> list[Output]:
-        """INVITE inside the dialog; `body` is an offer.  `RequestDone` has the acknowledged answer."""
+    def reinvite(
+        self, session: str, body: Body, now: float, *, headers: Fields = (), mark: str = ""
+    ) -> list[Output]:
+        """INVITE inside the dialog; `body` is an offer, or what makes one each time that the INVITE leaves,
+        for it may have to wait for an offer of theirs.  `RequestDone` has the acknowledged answer, and
+        repeats `mark`."""
         outputs, found = self._begin(session, now)
         if found is not None:
-            found.request("INVITE", header_lines(headers), body)
+            found.request("INVITE", header_lines(headers), body, mark=mark)
         return outputs
 
-    def refresh(self, session: str, offer: bytes, now: float) -> list[Output]:
+    def refresh(self, session: str, offer: Body, now: float) -> list[Output]:
         """What `RefreshDue` asks for: UPDATE without a body if the far end takes it, else a re-INVITE with
-        this offer of what holds.  `RequestDone` tells the outcome."""
+        this offer of what holds (as with `reinvite`).  `RequestDone` tells the outcome."""
         outputs, found = self._begin(session, now)
         if found is not None:
             found.refresh("", offer)
@@ -260,6 +274,11 @@ class SipStack:
         """The session that a Replaces header means (RFC 3891 section 3): `to_tag` is our tag in it."""
         found = self._core.dialogs.get((call_id, to_tag, from_tag))
         return None if found is None or found[0].over else found[0].id
+
+    def local_party(self, session: str) -> str | None:
+        """We, as From or To of this dialog name us, with our tag; None: there is no dialog."""
+        found = self._core.sessions.get(session)
+        return None if found is None or found.dialog is None else found.dialog.local
 
     # ------------------------------------------------------------ outside dialogs
 
