@@ -277,6 +277,31 @@ _ORDINARY = (
     Cause("hangup_script", HANGUP, 480, "The script hung up on {who}."),
     Cause("script_busy", BUSY, 486, "The script turned {who} away as busy."),
     Cause("script_declined", DECLINED, 603, "The script declined the call of {who}."),
+    Cause("client_hung_up", HANGUP, 480, "The client that controls the call hung up on {who}."),
+    Cause("client_cancelled", CANCEL, 487, "The client that controls the call cancelled the one of {who}."),
+    Cause("client_busy", BUSY, 486, "The client that controls the call turned {who} away as busy."),
+    Cause(
+        "client_no_answer",
+        NO_ANSWER,
+        480,
+        "The client that controls the call gave the one of {who} up as not answered.",
+    ),
+    Cause("client_declined", DECLINED, 603, "The client that controls the call declined the one of {who}."),
+    Cause(
+        "client_gone",
+        HANGUP,
+        480,
+        "The client that controlled the call of {who} went away and did not come back: "
+        "look at its log, and let it connect again with its protocol string.",
+    ),
+    Cause(
+        "no_client",
+        NO_ANSWER,
+        480,
+        "No client took the call of {who}{detail}: start one that subscribes to the context of its route, "
+        "or give the route a `document`.",
+    ),
+    Cause("disconnected", HANGUP, 480, "{who} was hung up because its client took the other side away."),
     Cause("script_ended", HANGUP, 480, "The script came to its end and {who} was hung up."),
     Cause(
         "max_duration",
@@ -438,6 +463,7 @@ _FAILURES = (
         503,
         "This server was restarted while the call of {who} was up, and the call could not be kept.",
     ),
+    Cause("client_failed", ERROR, 503, "The client that controls the call of {who} ended it with an error."),
     Cause("script_failed", ERROR, 503, "The document of the call of {who} cannot be run: {detail}"),
     Cause("document_failed", ERROR, 503, "The document of the call of {who} could not be fetched: {detail}"),
     Cause(

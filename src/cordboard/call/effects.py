@@ -107,6 +107,8 @@ class Dial(msgspec.Struct, frozen=True, kw_only=True):
     """How many transfers have led here (`CallInfo.transfers`)."""
     sole: bool = True
     """It is the only destination of its plan."""
+    owner: str | None = None
+    """The client that decides what becomes of the new call (`CallInfo.owner`); a script's calls have none."""
 
 
 class TellCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -252,6 +252,8 @@ class Unbridged(msgspec.Struct, frozen=True, kw_only=True):
 
     call_id: str
     ending: Ending
+    for_good: bool = False
+    """The told call ends even if a client controls it: the bridge has lasted as long as it may."""
 
 
 class DialWon(msgspec.Struct, frozen=True, kw_only=True):

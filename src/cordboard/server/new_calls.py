@@ -121,7 +121,7 @@ class NewCalls:
             # A dial that no call asked for is not the parent of what it dials.
             parent_call_id=effect.parent if parent.type else None,
             parent_device_type=parent.type or None,
-            owner=parent.owner,
+            owner=effect.owner,
             device=effect.destination.device,
             sole=effect.sole,
         )
