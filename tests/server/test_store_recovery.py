@@ -40,7 +40,7 @@ async def recovered(path: Path) -> tuple[SqliteStore, list[bytes], int]:
     store = died(path)
     sender = WebhookSender(store, OutboundPolicy(allow_private=True), signing_key="k")
     hung_up: list[bytes] = []
-    return store, hung_up, await recover(store, sender, hung_up.append)
+    return store, hung_up, (await recover(store, sender, hung_up.append)).calls
 
 
 async def test_a_bridged_pair_gets_its_last_events_the_dialled_call_first(tmp_path: Path) -> None:
@@ -121,6 +121,28 @@ async def test_what_went_on_beside_the_script_gets_its_last_events(tmp_path: Pat
     store, _, count = await recovered(tmp_path)
     assert count == 0
     assert len(await bodies(store, "a")) == 9
+    await store.close()
+
+
+async def test_a_client_is_told_the_last_of_its_calls_and_of_no_others(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    mine = store.add_call(structs.replace(new_call("mine"), owner="client", tag="t"))
+    store.add_call(new_call("nobodys"))
+    store.connect_changed(mine, OpenConnect("connected", STATUS, "b", "phone", "+1555", "+1666"))
+    body = operation("play", "p1", "playing")
+    store.add_event(NewEvent(mine, 1, "e1", "calling.call.play", 1.0, body))
+    await store.close()
+
+    store = died(tmp_path)
+    sender = WebhookSender(store, OutboundPolicy(allow_private=True), signing_key="k")
+    found = await recover(store, sender, lambda dialog: None)
+    assert found.calls == 2
+    assert {event.owner for event in found.last_events} == {"client"}
+    told = [(event.event_type, event.params) for event in found.last_events]
+    assert [kind for kind, _ in told] == ["calling.call.play", "calling.call.connect", "calling.call.state"]
+    assert told[0][1] == {"control_id": "p1", "state": "finished"}
+    assert told[1][1]["connect_state"] == "disconnected"
+    assert (told[2][1]["call_id"], told[2][1]["end_reason"]) == ("mine", "error")
     await store.close()
 
 

@@ -8,12 +8,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cordboard.cli.explanation import Leg, Story, as_data, as_lines
+from cordboard.cli.explanation import as_lines
 from cordboard.cli.setting import EXIT_FAILED, fail, read_config
 from cordboard.server.config import Config
 from cordboard.server.sip_log import decode
 from cordboard.server.store import CallRecord, StoreError
 from cordboard.server.store_file import StoreFile
+from cordboard.server.story import Leg, Story, as_data
 
 _DEFAULT_FILE = Path("cordboard.toml")
 

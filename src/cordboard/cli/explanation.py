@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
-
-from cordboard.call.reasons import Ending, EndReason, caller_code, relay_word
+from cordboard.call.reasons import caller_code
 from cordboard.cli.printing import printable
 from cordboard.server.sip_log import SipNote
-from cordboard.server.store import CallEnd, CallRecord, DeliveryRecord, EventRecord
+from cordboard.server.store import CallRecord, EventRecord
+from cordboard.server.story import Story, decoded, ending_of, params_of, verdict, words_on_relay
 from cordboard.webhooks.target import shown
 
 _MAX_NAME = 22
 _MAX_LINE = 400
 _LONG_ENOUGH = 1.0
 """Seconds of talk in which something must have been heard."""
-
-
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of the session."""
-
-    record: CallRecord
-    events: list[EventRecord]
-    messages: list[SipNote]
-
-    @property
-    def name(self) -> str:
-        """The far end."""
-        start = self.record.start
-        return start.from_ if start.direction == "inbound" else start.to
-
-
-class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """A session: its calls, the oldest first, and what became of their callbacks."""
-
-    legs: list[Leg]
-    deliveries: list[DeliveryRecord]
-
-    @property
-    def begun_at(self) -> float:
-        """The earliest moment that is known, in seconds since the epoch."""
-        first = [leg.messages[0].at for leg in self.legs if leg.messages]
-        return min([self.legs[0].record.start.started_at, *first])
 
 
 # ---------------------------------------------------------------- lines
@@ -62,32 +33,7 @@ def _head(story: Story) -> Iterator[str]:
     yield f"call      {first.start.call_id}  {made}"
     yield f"from, to  {first.start.from_} → {first.start.to}  ({first.start.direction}, {first.start.type})"
     yield f"session   {first.start.session_id}, {len(story.legs)} legs"
-    yield f"what      {_verdict(story)}"
-
-
-def _verdict(story: Story) -> str:
-    """The one sentence: the failure that decided, else how it ended."""
-    failed = [leg.record.end for leg in story.legs if leg.record.end and _is_failure(leg.record.end)]
-    spoken = _connect_failed(story)
-    if spoken and failed:
-        return failed[-1].sentence
-    own = story.legs[0].record.end
-    if own is None:
-        return "The call goes on, or its server died and has not been started since."
-    return own.sentence or f"The call ended: {own.reason}."
-
-
-def _is_failure(end: CallEnd) -> bool:
-    return end.reason not in ("hangup",) and end.cause != "lost_race"
-
-
-def _connect_failed(story: Story) -> bool:
-    states = [
-        params.get("connect_state")
-        for kind, params in _bodies(story.legs[0].events)
-        if kind == "calling.call.connect"
-    ]
-    return bool(states) and states[-1] == "failed"
+    yield f"what      {verdict(story)}"
 
 
 def _legs(story: Story) -> Iterator[str]:
@@ -114,34 +60,15 @@ def _end_lines(record: CallRecord) -> Iterator[str]:
     end = record.end
     assert end is not None
     code = f", SIP {end.sip_code} {end.sip_reason}".rstrip() if end.sip_code else ""
-    yield f"          ended: {end.reason} ({end.cause}){code}; on RELAY `{_words(end)}`"
+    yield f"          ended: {end.reason} ({end.cause}){code}; on RELAY `{words_on_relay(end)}`"
     if end.sentence:
         yield f"          {end.sentence}"
     if record.start.direction == "inbound" and record.answered_at is None:
-        yield f"          the caller got {caller_code(_ending(end))}"
-
-
-def _ending(end: CallEnd) -> Ending:
-    return Ending(
-        reason=_reason(end.reason),
-        cause=end.cause,
-        sip_code=end.sip_code,
-        sip_reason=end.sip_reason,
-        sentence=end.sentence,
-    )
-
-
-def _reason(word: str) -> EndReason:
-    """A store of a later version may know more words."""
-    return EndReason(word) if word in {reason.value for reason in EndReason} else EndReason.ERROR
-
-
-def _words(end: CallEnd) -> str:
-    return relay_word(_ending(end))
+        yield f"          the caller got {caller_code(ending_of(end))}"
 
 
 def _audio(record: CallRecord) -> str:
-    figures = _decoded(record.statistics)
+    figures = decoded(record.statistics)
     parts = [f"{figures.get('packets_received', 0)} packets in, {figures.get('packets_sent', 0)} out"]
     parts.append(f"{figures.get('packets_lost', 0)} lost, jitter {figures.get('jitter_ms', 0.0):.1f} ms")
     if figures.get("mos") is not None:
@@ -159,13 +86,6 @@ def _lasted(record: CallRecord) -> float:
     return (end or 0.0) - (record.answered_at or 0.0)
 
 
-def _decoded(body: bytes | None) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(body or b"{}", type=dict[str, Any])
-    except msgspec.DecodeError:
-        return {}
-
-
 def _events(story: Story) -> Iterator[str]:
     yield "events"
     told = [(event.created_at, leg.name, _event_text(event)) for leg in story.legs for event in leg.events]
@@ -174,7 +94,7 @@ def _events(story: Story) -> Iterator[str]:
 
 
 def _event_text(event: EventRecord) -> str:
-    params = _params(event)
+    params = params_of(event)
     kind = event.event_type.removeprefix("calling.")
     if event.event_type == "calling.script.warning":
         line = f", line {params['line']}" if "line" in params else ""
@@ -210,45 +130,3 @@ def _callbacks(story: Story) -> Iterator[str]:
         last = f"status {delivery.last_status}" if delivery.last_status else delivery.last_error
         tries = f"{delivery.attempts} tries" if delivery.attempts != 1 else "1 try"
         yield f"{delivery.number:>9}  {delivery.state}, {tries}  {shown(delivery.url)}  {last}".rstrip()
-
-
-# ---------------------------------------------------------------- data
-
-
-def as_data(story: Story) -> dict[str, Any]:
-    """For programs; times are seconds since the epoch."""
-    return {
-        "verdict": _verdict(story),
-        "legs": [_leg_data(leg) for leg in story.legs],
-        "callbacks": [
-            {"number": one.number, "url": shown(one.url), "state": one.state, "attempts": one.attempts}
-            for one in story.deliveries
-        ],
-    }
-
-
-def _leg_data(leg: Leg) -> dict[str, Any]:
-    record = leg.record
-    end = record.end
-    return {
-        "call_id": record.start.call_id,
-        "direction": record.start.direction,
-        "from": record.start.from_,
-        "to": record.start.to,
-        "started_at": record.start.started_at,
-        "answered_at": record.answered_at,
-        "end": None if end is None else {**msgspec.structs.asdict(end), "relay_reason": _words(end)},
-        "statistics": _decoded(record.statistics) or None,
-        "events": [{"event_type": kind, "params": params} for kind, params in _bodies(leg.events)],
-        "messages": [msgspec.structs.asdict(note) for note in leg.messages],
-    }
-
-
-def _bodies(events: Iterable[EventRecord]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for event in events:
-        yield event.event_type, _params(event)
-
-
-def _params(event: EventRecord) -> dict[str, Any]:
-    params = _decoded(event.body).get("params")
-    return params if isinstance(params, dict) else {}

@@ -24,6 +24,22 @@ from cordboard.server.webhook_sender import WebhookSender
 _log = logging.getLogger(__name__)
 
 
+class LastEvent(msgspec.Struct, frozen=True):
+    """What the client that controlled a call has yet to be told."""
+
+    owner: str
+    event_type: str
+    params: Body
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """What was found and closed."""
+
+    calls: int
+    last_events: list[LastEvent]
+    """Of calls that a client controlled, in order."""
+
+
 def _random_id() -> str:
     return str(uuid.uuid4())
 
@@ -34,32 +50,40 @@ async def recover(
     hang_up: Callable[[bytes], None],
     *,
     new_id: Callable[[], str] = _random_id,
-) -> int:
-    """Close them.  `hang_up` gets the saved dialog of each that was up.  Returns how many there were.
+) -> Recovered:
+    """Close them.  `hang_up` gets the saved dialog of each that was up.
 
     Comes before `WebhookSender.start`.  Raises `StoreError`.
     """
     records = await store.unfinished_calls()
     # A call that was dialled is younger than its parent and ends before it, as it would have done.
     operations = await store.open_operations()
+    last_events: list[LastEvent] = []
     for record in reversed(records):
-        _Closing(record, store, sender, new_id).close(unfinished(operations.get(record.number, [])))
+        closing = _Closing(record, store, sender, new_id, last_events)
+        closing.close(unfinished(operations.get(record.number, [])))
     await store.flush()
     for record in records:
         if record.end is None and record.dialog is not None:
             hang_up(record.dialog)
     if records:
         _log.warning("%d calls were open when the server last ended; they are closed now", len(records))
-    return len(records)
+    return Recovered(len(records), last_events)
 
 
 class _Closing:
     """Writes the last events of one call."""
 
     def __init__(
-        self, record: CallRecord, store: Store, sender: WebhookSender, new_id: Callable[[], str]
+        self,
+        record: CallRecord,
+        store: Store,
+        sender: WebhookSender,
+        new_id: Callable[[], str],
+        last_events: list[LastEvent],
     ) -> None:
         self._record = record
+        self._last_events = last_events
         self._store = store
         self._sender = sender
         self._new_id = new_id
@@ -93,6 +117,7 @@ class _Closing:
 
     def _write(self, body: Body, url: str | None) -> None:
         self._seq += 1
+        self._keep_for_owner(body)
         event = NewEvent(
             self._record.number, self._seq, self._new_id(), body["event_type"], self._at, encode(body)
         )
@@ -100,6 +125,13 @@ class _Closing:
             self._sender.send(event, self._info.session_id, url)
         else:
             self._store.add_event(event)
+
+    def _keep_for_owner(self, body: Body) -> None:
+        owner, kind, params = self._record.start.owner, body["event_type"], body["params"]
+        if owner is not None:
+            # What goes on beside a call is told apart by its control id, never by the call's tag.
+            kept = {k: v for k, v in params.items() if k != "tag"} if kind in _LAST_STATES else params
+            self._last_events.append(LastEvent(owner, kind, kept))
 
 
 _LAST_STATES = {
@@ -162,5 +194,6 @@ def _info_of(start: NewCall) -> CallInfo:
         from_=start.from_,
         to=start.to,
         tag=start.tag,
+        owner=start.owner,
         parent_call_id=start.parent_call_id,
     )

@@ -110,6 +110,11 @@ class SipLog:
         if ended is not None:
             self._ended.append((self._clock() + LINGER, *ended))
 
+    def notes(self, call_id: str) -> list[SipNote]:
+        """The ladder of a call that has not ended, as far as it has come; afterwards the store has it."""
+        begun = self._dialogs.get(call_id)
+        return begun[1].notes() if begun is not None else []
+
     def sweep(self, *, everything: bool = False) -> None:
         """Store the ladders of calls that have been over for a while, or all of them."""
         now = self._clock()

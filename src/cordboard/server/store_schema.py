@@ -149,7 +149,7 @@ _LOOK_AT_DELIVERIES = (
     "SELECT d.number, d.state, c.project_id FROM deliveries d {}JOIN calls c ON c.number = d.call_number"
     " WHERE d.number < ?{} ORDER BY d.number DESC LIMIT ?"
 )
-LOOK_AT_DELIVERIES = {
+LOOK_AT_DELIVERIES: dict[str | None, str] = {
     None: _LOOK_AT_DELIVERIES.format("", ""),
     **{
         state: _LOOK_AT_DELIVERIES.format(f"INDEXED BY deliveries_{state} ", f" AND d.state = '{state}'")
