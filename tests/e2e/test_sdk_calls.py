@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -61,9 +60,7 @@ async def test_of_devices_in_turn_the_first_that_answers_is_taken(case: RelayCas
         [case.phone("b", refuses(480))],
         [case.phone("c", ANSWERS)],
     ]
-    program = await case.program(
-        sdk, "dial", devices=devices, url=f"{case.lab.lab.site.url}/tone.wav"
-    )
+    program = await case.program(sdk, "dial", devices=devices, url=f"{case.lab.lab.site.url}/tone.wav")
     await program.says("answered")
     far = await case.case.incoming("c")
     assert await far.hears(FILE_TONE, within=10.0)
@@ -74,9 +71,7 @@ async def test_of_devices_in_turn_the_first_that_answers_is_taken(case: RelayCas
 
 async def test_of_devices_at_once_the_first_that_answers_is_taken(case: RelayCase, sdk: Sdk) -> None:
     devices = [[case.phone("a", RINGS), case.phone("b", Behaviour(answer_after=0.3, tone_hz=FAR_TONE))]]
-    program = await case.program(
-        sdk, "dial", devices=devices, url=f"{case.lab.lab.site.url}/tone.wav"
-    )
+    program = await case.program(sdk, "dial", devices=devices, url=f"{case.lab.lab.site.url}/tone.wav")
     await program.says("answered")
     far = await case.case.incoming("b")
     assert await far.hears(FILE_TONE, within=10.0)

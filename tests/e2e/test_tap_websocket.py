@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType
 
-from cordboard.media.codecs import g711
 from cordboard.media.tones import heard, level
 
 from .cases import CALLER_TONE, FAR_TONE, Case, Json, Lab, laboratory, until
-from .conftest import serving
 from .measured import speaks
 from .peers import free_ports
+from .taker import taking
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,43 +29,6 @@ async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
 @pytest.fixture
 def case(lab: Lab) -> Case:
     return lab.case()
-
-
-class Taker:
-    """A WebSocket service that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.uri = ""
-        self.messages: list[bytes] = []
-        self.kinds: set[WSMsgType] = set()
-        self.close_code: int | None = None
-        self.hang_up_after: int | None = None
-        """Messages."""
-
-    async def take(self, request: web.Request) -> web.WebSocketResponse:
-        sock = web.WebSocketResponse()
-        await sock.prepare(request)
-        async for message in sock:
-            self.kinds.add(message.type)
-            self.messages.append(message.data)
-            if len(self.messages) == self.hang_up_after:
-                await sock.close(code=1001)
-        self.close_code = sock.close_code
-        return sock
-
-    def pcm(self, codec: str, count: int) -> bytes:
-        """Of the last so many messages but one."""
-        return g711.decode(codec, b"".join(self.messages[-count - 1 : -1]))
-
-
-@asynccontextmanager
-async def taking() -> AsyncIterator[Taker]:
-    taker = Taker()
-    app = web.Application()
-    app.router.add_get("/audio", taker.take)
-    async with serving(app) as url:
-        taker.uri = url.replace("http://", "ws://") + "/audio"
-        yield taker
 
 
 def tap(case: Case, uri: str, **options: Any) -> list[Json]:

@@ -272,7 +272,9 @@ async def detect():
 async def tap():
     call = await dialled(client())
     params = {"uri": OPTIONS["uri"], "codec": "PCMU", "rate": 8000}
-    tapping = await call.tap({"type": "audio", "params": {"direction": "both"}}, {"type": "ws", "params": params})
+    tapping = await call.tap(
+        {"type": "audio", "params": {"direction": "both"}}, {"type": "ws", "params": params}
+    )
     say("tapping")
     await go()
     await tapping.stop()
@@ -295,7 +297,9 @@ async def redial():
         await call.answer()
         say("answered", **about(call))
 
-    serving = asyncio.ensure_future(relay._run_forever() if hasattr(relay, "_run_forever") else relay.connect())
+    serving = asyncio.ensure_future(
+        relay._run_forever() if hasattr(relay, "_run_forever") else relay.connect()
+    )
     say("ready")
     while True:
         await go()
