@@ -93,7 +93,15 @@ class Bridge:
         """Our own leg is ending or gone: the peer is told."""
         if self._state != "joined":
             return self.finish() if self._state == "alone" else []
-        return self._part(ending_for_peer(own, who=self.peer.to, bridged=True), now)
+        return self._part(ending_for_peer(own, who=self.peer.to, bridged=True), now, for_good=False)
+
+    def leave(self, why: Ending) -> list[Effect]:
+        """Apart at once; the peer is told with `why`, and decides for itself what then."""
+        if self._state == "over":
+            return []
+        fact = Unbridged(call_id=self._call_id, ending=why)
+        told: list[Effect] = [TellCall(call_id=self.peer.call_id, fact=fact)] if self.is_joined else []
+        return [*self._unjoin(), *told, *self.finish()]
 
     def finish(self) -> list[Effect]:
         """The last report."""
@@ -116,15 +124,15 @@ class Bridge:
         if self._state == "alone":
             return self.finish()
         late = ending("max_duration", who=self.peer.to)
-        return self._part(late, now) if self._state == "joined" else []
+        return self._part(late, now, for_good=True) if self._state == "joined" else []
 
     # -------------------------------------------------- inside
 
-    def _part(self, why: Ending, now: float) -> list[Effect]:
+    def _part(self, why: Ending, now: float, *, for_good: bool) -> list[Effect]:
         unjoin = self._unjoin()
         self._state = "parting"
         self._deadline = now + PARTING_LIMIT
-        fact = Unbridged(call_id=self._call_id, ending=why)
+        fact = Unbridged(call_id=self._call_id, ending=why, for_good=for_good)
         return [*unjoin, TellCall(call_id=self.peer.call_id, fact=fact)]
 
     def _unjoin(self) -> list[Effect]:

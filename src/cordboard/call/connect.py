@@ -15,10 +15,11 @@ from collections.abc import Callable
 
 from cordboard.call.actions import Connect, ConnectDone, Result
 from cordboard.call.bridge import Bridge, ending_for_peer
-from cordboard.call.dialling import Dialling
+from cordboard.call.dialling import Dialling, problem_of
 from cordboard.call.effects import ConnectStateChanged, Effect, Report, TellCall
 from cordboard.call.facts import (
     Bridged,
+    DisconnectRequested,
     Fact,
     LegAnswered,
     PeerEnded,
@@ -45,6 +46,7 @@ class ConnectMachine:
     __slots__ = (
         "_bridge",
         "_dialling",
+        "_for_client",
         "_leg",
         "_new_id",
         "_own",
@@ -57,14 +59,24 @@ class ConnectMachine:
         "result",
     )
 
-    def __init__(self, action: Connect, own: CallInfo, leg: Leg, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        action: Connect,
+        own: CallInfo,
+        leg: Leg,
+        new_id: Callable[[], str],
+        *,
+        for_client: bool = False,
+    ) -> None:
+        """`for_client`: the client that owns the call has asked, and owns what is dialled too."""
         plan = action.plan
         self._plan = plan
+        self._for_client = for_client
         self._own = own
         self._leg = leg
         self._new_id = new_id
         self._ringback = Ringback(own.call_id, leg, new_id, plan.ringback)
-        self._dialling = Dialling(plan.groups, own, self._ringback, new_id)
+        self._dialling = self._dialling_of(plan.groups)
         self._bridge: Bridge | None = None
         self._transferor: str | None = None
         """The peer that has asked for a transfer, while it goes on."""
@@ -77,7 +89,8 @@ class ConnectMachine:
     @classmethod
     def staying(cls, peer: Peer, own: CallInfo, leg: Leg, new_id: Callable[[], str]) -> ConnectMachine:
         """For a dialled call that its peer is about to transfer: bridged already, with nothing to report."""
-        machine = cls(Connect(plan=ConnectPlan(groups=())), own, leg, new_id)
+        for_client = own.owner is not None
+        machine = cls(Connect(plan=ConnectPlan(groups=())), own, leg, new_id, for_client=for_client)
         machine._stays = True
         machine._state = "bridged"
         machine._bridge = Bridge(own, peer, None)
@@ -99,7 +112,7 @@ class ConnectMachine:
     def start(self, now: float) -> list[Effect]:
         """Say `connecting`, make the caller ring or answer, dial."""
         connecting = self._report("connecting", about=_first(self._plan))
-        problem = _problem(self._plan)
+        problem = problem_of(self._plan)
         if problem is not None:
             return [connecting, *self._fail(ending("bad_plan", who=self._own.from_, detail=problem))]
         if self._plan.answer_on_bridge or self._leg.is_answered:
@@ -142,11 +155,29 @@ class ConnectMachine:
         effects = self._abandon_transfer(ending)
         if self._stays:
             return [*effects, *self._leave(self._bridge, ending, now)]
+        if self._own.owner is not None:
+            # A client hears nothing of a call after its end, so nothing is waited for.
+            why = ending_for_peer(ending, who=self._bridge.peer.to, bridged=True)
+            return [*effects, *self._after_bridge(self._bridge.leave(why))]
         return [*effects, *self._after_bridge(self._bridge.part(ending, now))]
+
+    def disconnect(self, why: Ending) -> list[Effect]:
+        """Stop dialling, or leave the bridge at once: both calls may stay up."""
+        if self._bridge is None:
+            return [] if self.is_over else self._abandon_dialling(why)
+        effects = self._abandon_transfer(why)
+        if self._stays:
+            self._state = "over"
+            return [*effects, self._report("failed", why)]
+        return [*effects, *self._after_bridge(self._bridge.leave(why))]
 
     @property
     def _is_dialling(self) -> bool:
         return self._state == "dialling"
+
+    def _dialling_of(self, groups: tuple[tuple[Destination, ...], ...]) -> Dialling:
+        owner = self._own.owner if self._for_client else None
+        return Dialling(groups, self._own, self._ringback, self._new_id, owner)
 
     # -------------------------------------------------- until somebody wins
 
@@ -211,6 +242,8 @@ class ConnectMachine:
             return self._moved(bridge, fact)
         if isinstance(fact, (PeerEnded, Unbridged)) and fact.call_id == bridge.peer.call_id:
             return [*self._peer_left(bridge), *self._farewell(fact)]
+        if isinstance(fact, DisconnectRequested) and fact.call_id == bridge.peer.call_id:
+            return self.disconnect(ending("disconnected", who=bridge.peer.to))
         if self._transferor is not None:
             return self._after_dialling(self._dialling.handle(fact, now), now)
         return []
@@ -285,7 +318,7 @@ class ConnectMachine:
         transferor = self._transferor = bridge.peer.call_id
         self._ringback = Ringback(self._own.call_id, self._leg, self._new_id)
         self._ringback.muted = True
-        self._dialling = Dialling(((destination,),), self._own, self._ringback, self._new_id)
+        self._dialling = self._dialling_of(((destination,),))
         trying = self._tell_transferor(transferor, 100, "Trying")
         return [*trying, *self._after_dialling(self._dialling.start(now), now)]
 
@@ -343,17 +376,6 @@ class ConnectMachine:
         """A report without a peer: to the plan's URL, or to that of a destination if only those have one."""
         url = self._plan.status_url or (about.status_url if about is not None else None)
         return Report(happening=ConnectStateChanged(state=state, ending=why), callback_url=url)
-
-
-def _problem(plan: ConnectPlan) -> str | None:
-    """Why nothing in the plan can be dialled, or None: a caller is not answered for nothing."""
-    if plan.problem is not None:
-        return plan.problem
-    destinations = [destination for group in plan.groups for destination in group]
-    if not destinations:
-        return "the connect names no destination."
-    problems = [destination.problem for destination in destinations]
-    return None if None in problems else problems[0]
 
 
 def _first(plan: ConnectPlan) -> Destination | None:

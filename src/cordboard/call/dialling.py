@@ -26,9 +26,9 @@ from cordboard.call.facts import (
 )
 from cordboard.call.info import CallInfo
 from cordboard.call.peer import Peer
-from cordboard.call.plan import Destination
+from cordboard.call.plan import ConnectPlan, Destination
 from cordboard.call.reasons import Ending, ending
-from cordboard.call.ringback import Ringback
+from cordboard.call.ringback import Listening
 from cordboard.call.running import earliest
 
 TIMEOUTS = ("ring_timeout", "confirm_timeout")
@@ -60,16 +60,31 @@ class Branch(msgspec.Struct, kw_only=True):
 class Dialling:
     """Dials until it has a `winner` or is `lost`."""
 
-    __slots__ = ("_branches", "_groups", "_last_out", "_new_id", "_own", "_ringback", "lost", "winner")
+    __slots__ = (
+        "_branches",
+        "_groups",
+        "_last_out",
+        "_new_id",
+        "_own",
+        "_owner",
+        "_ringback",
+        "_sole",
+        "lost",
+        "winner",
+    )
 
     def __init__(
         self,
-        groups: Iterable[tuple[Destination, ...]],
+        groups: tuple[tuple[Destination, ...], ...],
         own: CallInfo,
-        ringback: Ringback,
+        ringback: Listening,
         new_id: Callable[[], str],
+        owner: str | None = None,
     ) -> None:
+        """`own` dials; `owner`: the client that decides what becomes of the dialled calls."""
         self._groups = iter(groups)
+        self._sole = sum(map(len, groups)) == 1
+        self._owner = owner
         self._own = own
         self._ringback = ringback
         self._new_id = new_id
@@ -171,6 +186,8 @@ class Dialling:
             from_=branch.from_,
             from_name=own.from_name,
             transfers=own.transfers,
+            sole=self._sole,
+            owner=self._owner,
         )
 
     # -------------------------------------------------- what becomes of a branch
@@ -239,6 +256,17 @@ def _is_due(branch: Branch, now: float) -> bool:
 
 def _hang_up(branch: Branch, why: Ending) -> Effect:
     return TellCall(call_id=branch.call_id, fact=HangupRequested(ending=why))
+
+
+def problem_of(plan: ConnectPlan) -> str | None:
+    """Why nothing in the plan can be dialled, or None: a caller is not answered for nothing."""
+    if plan.problem is not None:
+        return plan.problem
+    destinations = [destination for group in plan.groups for destination in group]
+    if not destinations:
+        return "the connect names no destination."
+    problems = [destination.problem for destination in destinations]
+    return None if None in problems else problems[0]
 
 
 def _spokesman(branches: list[Branch], last_out: Branch | None) -> Branch:

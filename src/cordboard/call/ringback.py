@@ -11,6 +11,7 @@ A far end that has answered and confirms is not heard: what it says is for the c
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from cordboard.call.effects import Effect, Join, PlayTo, StopPlay, Unjoin
 from cordboard.call.facts import PlayFinished
@@ -19,6 +20,35 @@ from cordboard.call.plan import PlayItem
 from cordboard.call.plan import Ringback as Wanted
 
 RING = Wanted(items=(PlayItem(kind="ring", country="us"),))
+
+
+class Listening(Protocol):
+    """Who hears the far ends while they are dialled."""
+
+    def far_end_rings(self, call_id: str, *, early_media: bool, alone: bool) -> list[Effect]:
+        """A far end rings; `alone` when its group has no other."""
+
+    def far_end_confirms(self, call_id: str) -> list[Effect]:
+        """A far end has answered and runs its confirm script."""
+
+    def far_end_gone(self, call_id: str) -> list[Effect]:
+        """A far end that may have been heard is out."""
+
+
+class Nobody:
+    """Dialling without a caller: a dial that a client asks for."""
+
+    def far_end_rings(self, call_id: str, *, early_media: bool, alone: bool) -> list[Effect]:
+        """Nobody hears it."""
+        return []
+
+    def far_end_confirms(self, call_id: str) -> list[Effect]:
+        """Nobody waits for it."""
+        return []
+
+    def far_end_gone(self, call_id: str) -> list[Effect]:
+        """Nobody misses it."""
+        return []
 
 
 class Ringback:
