@@ -1,4 +1,4 @@
-"""What programs do with a call, with the real SDKs: what they are told agrees with what the phone heard and did."""
+"""What programs do with a call, with the real SDKs; what they are told agrees with what the phone heard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sockets that break, servers that restart, credentials that are wrong: what programs with the real SDKs go through."""
+"""Sockets that break, servers that restart, wrong credentials: what programs with the real SDKs go through."""
 
 from __future__ import annotations
 
