@@ -176,6 +176,21 @@ def test_video_is_taken_where_the_configuration_names_it_and_offered_to_the_call
     assert [(section.kind, section.port) for section in sections] == [("audio", 10_010), ("video", 10_012)]
 
 
+def test_video_is_offered_also_where_the_call_dials_before_the_callers_endpoint_is_open() -> None:
+    bench = LegBench(rules=LegRules(codecs=wishes("PCMU,VP8")))
+    bench.call_in(video_offer())
+    caller = bench.offered().call_id
+    bench.do(bench.legs.accept_offer(caller))
+    bench.dial_from(caller)
+    assert bench.all_told(OpenMedia)[-1] == OpenMedia(call_id=CALLED, near=caller, video=True)
+    bench.resolve()
+    open_both(bench, caller, 10_000)
+    open_both(bench, CALLED, 10_010)
+    bench.run()
+    sections = parse(bench.received(InviteReceived).request.body).media
+    assert [(section.kind, section.port) for section in sections] == [("audio", 10_010), ("video", 10_012)]
+
+
 def test_video_is_turned_down_where_nobody_asks_for_it() -> None:
     bench = LegBench()
     bench.call_in(video_offer())

@@ -38,6 +38,7 @@ class InboundLeg(DialogLeg):
         """`offer`: empty where ours goes with the 200."""
         super().__init__(call_id, around, dialog_id, who, hops, Wishes(encryption=around.rules.encryption))
         self.session = session
+        self.media.may_show_video = b"m=video " in offer
         self.withheld = ""
         """The identity that shall not be told to others; empty if the caller does not mind."""
         self._offer = offer
@@ -49,7 +50,7 @@ class InboundLeg(DialogLeg):
     @property
     def may_show_video(self) -> bool:
         """Whether ports for video are needed: what the answer will say is not known yet."""
-        return b"m=video " in self._offer
+        return self.media.may_show_video
 
     def media_opened(self, event: EndpointOpened, now: float) -> list[FromLeg]:
         """The endpoint is there: settle the offer, and do what the call has asked for meanwhile.

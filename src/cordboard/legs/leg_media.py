@@ -65,6 +65,7 @@ class LegMedia:
         "_watched",
         "described",
         "local",
+        "may_show_video",
         "settled",
         "wishes",
     )
@@ -85,6 +86,8 @@ class LegMedia:
         """Our last description."""
         self.local: EndpointOpened | None = None
         self.settled: MediaParameters | None = None
+        self.may_show_video = False
+        """The far end has offered video; what it will be answered is not known before `settled`."""
 
     # ------------------------------------------------------------ offers
 

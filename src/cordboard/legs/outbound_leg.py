@@ -78,9 +78,11 @@ class OutboundLeg(DialogLeg):
 
     @property
     def may_show_video(self) -> bool:
-        """Whether ports for video are needed."""
-        parent = self._parent.settled if self._parent is not None else None
-        return parent is not None and parent.video is not None
+        """Whether ports for video are needed; a caller's own endpoint may still be on its way."""
+        parent = self._parent
+        if parent is None or parent.settled is None:
+            return parent is not None and parent.may_show_video
+        return parent.settled.video is not None
 
     # ------------------------------------------------------------ the INVITEs
 
