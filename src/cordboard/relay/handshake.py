@@ -120,7 +120,9 @@ def is_contexts(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= MAX_CONTEXTS and all(map(_is_short, value))
 
 
-def connect_result(protocol: str, project: str, signature: str, ids: Ids, *, restored: bool) -> dict[str, Any]:
+def connect_result(
+    protocol: str, project: str, signature: str, ids: Ids, *, restored: bool
+) -> dict[str, Any]:
     """What the client is told when it is in."""
     return {
         "session_restored": restored,

@@ -1,0 +1,337 @@
+"""A client's session: it outlives its sockets, and no event of it is lost while it lives.
+
+The newest socket owns it: answers and events go there.  What the client may not have yet waits in the outbox;
+a socket that resumes gets its result first, then all of that in order, then what is new.  A session that has
+no socket for too long, or more events than it may keep, is over: a client that comes back later is told so
+(`session_restored` false).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from cordboard import jsonrpc
+from cordboard.relay.connection import NOT_CONNECTED, pong, proof
+from cordboard.relay.frames import (
+    Answered,
+    Attached,
+    Close,
+    Detached,
+    Happened,
+    Leaving,
+    Output,
+    Over,
+    Perform,
+    Ping,
+    Proven,
+    Received,
+    Send,
+)
+from cordboard.relay.handshake import MAX_CONTEXTS, Ids, Signer, connect_result, is_contexts
+from cordboard.relay.outbox import Outbox
+
+SUPERSEDED = 4000
+"""Close code of a socket whose session went on over another one."""
+TOO_MUCH = 1013
+"""Close code: try again later."""
+_LATE = {"code": "500", "message": "The server did not get an answer from the call in time."}
+_FULL = {"code": "429", "message": "Too many requests are waiting for their answer."}
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session may hold.  Times in seconds."""
+
+    events: int = 10_000
+    """Events that the client may not have yet, at most."""
+    bytes: int = 8 << 20
+    requests: int = 1_000
+    """Waiting for their answer."""
+    remembered: int = 256
+    """Answers that a request with the same id gets again."""
+    answer_within: float = 8.0
+    """Clients give up after ten seconds, and close the socket."""
+    without_socket: float = 300.0
+    prove_every: float = 0.5
+    """Pings that prove events: at most so often."""
+
+
+class _Pending(msgspec.Struct):
+    """A request that is being carried out."""
+
+    id: jsonrpc.Id
+    digest: bytes
+    due: float
+    copies: int
+    """How often the answer is sent: a request may come twice."""
+
+
+class Session:
+    """One client.  `protocol` is its name, and the owner of its calls."""
+
+    def __init__(
+        self,
+        protocol: str,
+        *,
+        project: str,
+        ids: Ids,
+        space_id: str,
+        signer: Signer,
+        new_id: Callable[[], str],
+        now: float,
+        limits: Limits | None = None,
+    ) -> None:
+        self.protocol = protocol
+        self.project = project
+        self.contexts: dict[str, None] = {}
+        """In the order of subscription."""
+        self.socket: int | None = None
+        self.is_over = False
+        self._ids = ids
+        self._space_id = space_id
+        self._signer = signer
+        self._new_id = new_id
+        self._limits = limits or Limits()
+        self._outbox = Outbox(max_events=self._limits.events, max_bytes=self._limits.bytes)
+        self._was_attached = False
+        self._event_acks = False
+        self._expires: float | None = now + self._limits.without_socket
+        self._prove_at: float | None = None
+        self._asked: int | None = None
+        """The number that the ping on its way will prove."""
+        self._tickets = 0
+        self._pending: dict[int, _Pending] = {}
+        self._remembered: OrderedDict[tuple[type, jsonrpc.Id], tuple[bytes, bytes]] = OrderedDict()
+
+    @property
+    def unproven(self) -> int:
+        """Events that the client may not have."""
+        return len(self._outbox)
+
+    # -------------------------------------------------- the machine
+
+    def handle(self, input_: Any, now: float) -> list[Output]:
+        """Take one input of `cordboard.relay.frames`."""
+        if self.is_over:
+            return []
+        return _TAKE[type(input_)](self, input_, now)
+
+    def next_timeout(self) -> float | None:
+        due = self._prove_at
+        if self._pending:
+            first = next(iter(self._pending.values())).due
+            due = first if due is None or first < due else due
+        if self._expires is not None:
+            due = self._expires if due is None or self._expires < due else due
+        return None if self.is_over else due
+
+    def handle_timeout(self, now: float) -> list[Output]:
+        if self.is_over:
+            return []
+        if self._expires is not None and now >= self._expires:
+            seconds = self._limits.without_socket
+            return self._end(f"The client has not come back within {seconds:g} s.")
+        outputs: list[Output] = []
+        while self._pending and (ticket := next(iter(self._pending))) and self._pending[ticket].due <= now:
+            outputs += self._answered(Answered(ticket=ticket, result=_LATE), now)
+        if self._prove_at is not None and now >= self._prove_at:
+            outputs += self._prove()
+        return outputs
+
+    # -------------------------------------------------- sockets
+
+    def _attached(self, attached: Attached, now: float) -> list[Output]:
+        older, self.socket = self.socket, attached.socket
+        restored, self._was_attached = self._was_attached, True
+        self._event_acks = attached.connect.event_acks
+        self._expires = self._prove_at = self._asked = None
+        self.contexts.update(dict.fromkeys(attached.connect.contexts[:MAX_CONTEXTS]))
+        told = connect_result(
+            self.protocol,
+            self.project,
+            self._signer.signature(self.project),
+            self._ids,
+            restored=restored,
+        )
+        outputs: list[Output] = []
+        if older is not None:
+            outputs.append(Close(older, SUPERSEDED, "the session goes on over a newer connection"))
+        outputs.append(self._send(jsonrpc.result(attached.id, told)))
+        outputs += [self._send(frame) for frame in self._outbox.frames()]
+        outputs.append(self._send(self._authorization_state(attached.timestamp)))
+        self._prove_soon(now)
+        return outputs
+
+    def _detached(self, detached: Detached, now: float) -> list[Output]:
+        if detached.socket == self.socket:
+            self.socket = self._prove_at = self._asked = None
+            self._expires = now + self._limits.without_socket
+        return []
+
+    def _authorization_state(self, timestamp: float) -> bytes:
+        params = {"authorization_state": self._signer.authorization_state(self.protocol)}
+        return self._event("signalwire.authorization.state", params, self._new_id(), timestamp)
+
+    def _leaving(self, leaving: Leaving, now: float) -> list[Output]:
+        if self.socket is None:
+            return []
+        params = {"restart": leaving.restart}
+        return [self._send(jsonrpc.request(self._new_id(), "signalwire.disconnect", params))]
+
+    def _end(self, sentence: str) -> list[Output]:
+        self.is_over = True
+        socket, self.socket = self.socket, None
+        closing: list[Output] = [] if socket is None else [Close(socket, TOO_MUCH, "the session has ended")]
+        return [*closing, Over(sentence)]
+
+    def _send(self, data: bytes) -> Send:
+        assert self.socket is not None
+        return Send(self.socket, data)
+
+    # -------------------------------------------------- events
+
+    def _happened(self, happened: Happened, now: float) -> list[Output]:
+        event_id = self._new_id()
+        frame = self._event(happened.event_type, happened.params, event_id, happened.timestamp)
+        if not self._outbox.add(event_id, frame):
+            return self._end("More events wait for the client than are kept.")
+        if self.socket is None:
+            return []
+        self._prove_soon(now)
+        return [Send(self.socket, frame)]
+
+    def _event(self, event_type: str, params: dict[str, Any], event_id: str, timestamp: float) -> bytes:
+        body = {
+            "event_type": event_type,
+            "event_channel": self.protocol,
+            "timestamp": timestamp,
+            "project_id": self.project,
+            "space_id": self._space_id,
+            "params": params,
+        }
+        return jsonrpc.request(event_id, "signalwire.event", body)
+
+    def _prove_soon(self, now: float) -> None:
+        """A client that answers no events shows by a pong what it has."""
+        wanted = self._asked is None and not self._event_acks and len(self._outbox) > 0
+        if wanted and self._prove_at is None and self.socket is not None:
+            self._prove_at = now + self._limits.prove_every
+
+    def _prove(self) -> list[Output]:
+        self._prove_at = None
+        if self.socket is None or self._asked is not None or not len(self._outbox):
+            return []
+        self._asked = self._outbox.last
+        return [Ping(self.socket, proof(self._asked))]
+
+    def _proven(self, proven: Proven, now: float) -> list[Output]:
+        # A pong that nobody asked for may claim anything.
+        if proven.socket == self.socket and self._asked is not None and proven.number == self._asked:
+            self._asked = None
+            self._outbox.prove(proven.number)
+            self._prove_soon(now)
+        return []
+
+    # -------------------------------------------------- messages
+
+    def _received(self, received: Received, now: float) -> list[Output]:
+        message = received.message
+        if isinstance(message, jsonrpc.Response):
+            if received.socket == self.socket and self._event_acks and isinstance(message.id, str):
+                self._outbox.acknowledged(message.id)
+            return []
+        if received.socket != self.socket:
+            sentence = "This session goes on over a newer connection."
+            return [Send(received.socket, jsonrpc.error(message.id, NOT_CONNECTED, sentence))]
+        if message.method.startswith("calling."):
+            return self._calling(message, now)
+        answer = self._own(message)
+        return [] if message.is_notification else [self._send(answer)]
+
+    def _own(self, request: jsonrpc.Request) -> bytes:
+        if request.method == "signalwire.ping":
+            return jsonrpc.result(request.id, pong(request.params))
+        if request.method in ("signalwire.receive", "signalwire.unreceive"):
+            return jsonrpc.result(request.id, self._subscribe(request))
+        sentence = f"There is no method {request.method[:100]}."
+        return jsonrpc.error(request.id, jsonrpc.METHOD_NOT_FOUND, sentence)
+
+    def _subscribe(self, request: jsonrpc.Request) -> dict[str, str]:
+        contexts = request.params.get("contexts") if isinstance(request.params, dict) else None
+        if not is_contexts(contexts):
+            return {"code": "400", "message": f"contexts must be a list of at most {MAX_CONTEXTS} names."}
+        assert isinstance(contexts, list)
+        if request.method == "signalwire.unreceive":
+            for context in contexts:
+                self.contexts.pop(context, None)
+            return {"code": "200", "message": "Not receiving these contexts"}
+        if len(self.contexts.keys() | set(contexts)) > MAX_CONTEXTS:
+            return {"code": "400", "message": f"A session can have {MAX_CONTEXTS} contexts at most."}
+        self.contexts.update(dict.fromkeys(contexts))
+        return {"code": "200", "message": "Receiving these contexts"}
+
+    # -------------------------------------------------- requests of calls
+
+    def _calling(self, request: jsonrpc.Request, now: float) -> list[Output]:
+        digest = _digest(request)
+        if request.id is not None:
+            before = self._remembered.get((type(request.id), request.id))
+            if before is not None and before[0] == digest:
+                return [self._send(before[1])]
+            if self._is_under_way(request, digest):
+                return []
+        if len(self._pending) >= self._limits.requests:
+            return [self._send(jsonrpc.result(request.id, _FULL))]
+        self._tickets += 1
+        self._pending[self._tickets] = _Pending(
+            id=request.id,
+            digest=digest,
+            due=now + self._limits.answer_within,
+            copies=0 if request.is_notification else 1,
+        )
+        return [Perform(self._tickets, request.method, request.params)]
+
+    def _is_under_way(self, request: jsonrpc.Request, digest: bytes) -> bool:
+        for pending in self._pending.values():
+            if pending.id == request.id and pending.digest == digest:
+                pending.copies += 1
+                return True
+        return False
+
+    def _answered(self, answered: Answered, now: float) -> list[Output]:
+        pending = self._pending.pop(answered.ticket, None)
+        if pending is None:
+            return []
+        frame = jsonrpc.result(pending.id, answered.result)
+        if pending.id is not None:
+            self._remember((type(pending.id), pending.id), pending.digest, frame)
+        if self.socket is None:
+            return []
+        return [self._send(frame)] * pending.copies
+
+    def _remember(self, key: tuple[type, jsonrpc.Id], digest: bytes, frame: bytes) -> None:
+        self._remembered[key] = (digest, frame)
+        self._remembered.move_to_end(key)
+        while len(self._remembered) > self._limits.remembered:
+            self._remembered.popitem(last=False)
+
+
+def _digest(request: jsonrpc.Request) -> bytes:
+    """A client may count its requests anew on each socket: the same id does not make them the same."""
+    written = repr((request.method, request.params)).encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(written, digest_size=16).digest()
+
+
+_TAKE: dict[type, Callable[[Session, Any, float], list[Output]]] = {
+    Attached: Session._attached,
+    Detached: Session._detached,
+    Received: Session._received,
+    Answered: Session._answered,
+    Happened: Session._happened,
+    Proven: Session._proven,
+    Leaving: Session._leaving,
+}
