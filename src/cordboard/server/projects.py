@@ -97,6 +97,13 @@ class Projects:
             self._welcome.popitem(last=False)
         return True
 
+    def project_of(self, token: str, source: str, now: float) -> str | None:
+        """Whose token it is, where no project is named (a Bearer token); otherwise as `check`."""
+        found = ""
+        for name, known in self._known:
+            found = name if hmac.compare_digest(known, _digest(name, token)) else found
+        return found if self.check(found, token, source, now) else None
+
     def _is_slowed_down(self, project: str, source: str, now: float) -> bool:
         if self._by_source.is_over(source, now):
             return True
