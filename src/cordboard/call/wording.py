@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_SHOWN = 10**40
+"""Longer numbers are not written out: Python refuses that for thousands of digits."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name most like `name`, or an empty string."""
@@ -25,6 +28,8 @@ def shown(value: object, limit: int = 60) -> str:
     if isinstance(value, str):
         short = value if len(value) <= limit else value[: limit - 1] + "…"
         return '"' + "".join(c if c.isprintable() else "�" for c in short) + '"'
+    if isinstance(value, int) and not -MOST_SHOWN < value < MOST_SHOWN:
+        return "a number of very many digits"
     return f"the number {str(value)[:limit]}" if not isinstance(value, float) else f"the number {value!r}"
 
 
