@@ -96,6 +96,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """Given by a client; None = a new one."""
     play_events: bool = False
     """Report the playing too (`calling.call.play`, same control id): what RELAY's play_and_collect does."""
+    partial_results: bool = False
+    """Report each key, `final` false."""
 
 
 class Collect(msgspec.Struct, frozen=True, kw_only=True):

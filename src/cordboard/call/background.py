@@ -21,8 +21,10 @@ from cordboard.call.actions import (
 )
 from cordboard.call.effects import (
     Effect,
+    PauseRecording,
     RecordStateChanged,
     Report,
+    ResumeRecording,
     StartRecording,
     StartTap,
     StopRecording,
@@ -53,6 +55,7 @@ class Recorded:
         self._status_url = action.status_url
         self._url = ""
         self._begun = False
+        self._paused = False
         self._stopping = False
         self._ended: RecordingEnded | None = None
 
@@ -71,6 +74,20 @@ class Recorded:
             return []
         self._stopping = True
         return [StopRecording(control_id=self.control_id)]
+
+    def pause(self, *, skip: bool) -> list[Effect] | None:
+        """Silence, or nothing (`skip`), from here on; None where it does not record now."""
+        if not self._records or self._paused:
+            return None
+        self._paused = True
+        return [PauseRecording(control_id=self.control_id, skip=skip), self._report("paused")]
+
+    def resume(self) -> list[Effect] | None:
+        """Record again; None where it is not paused."""
+        if not self._records or not self._paused:
+            return None
+        self._paused = False
+        return [ResumeRecording(control_id=self.control_id), self._report("recording")]
 
     def handle(self, fact: Fact) -> list[Effect]:
         """Take what the writer says."""
@@ -116,6 +133,10 @@ class Recorded:
         if end is None:
             return None
         return Stopped(ok=end.outcome != "error", control_id=self.control_id, sentence=end.sentence)
+
+    @property
+    def _records(self) -> bool:
+        return self._begun and not self._stopping and not self.is_over
 
     def _started(self, fact: RecordingStarted) -> list[Effect]:
         if self._begun or self.is_over:

@@ -57,7 +57,9 @@ class Operation(Running, Protocol):
 
     `outcome` is what the command is answered with, None while that is not known.  The answer goes out before
     the effects of the same moment, so an operation that is refused has no other effects.
-    The four that steer return None where this kind cannot do that, or not now.
+    The five that steer return None where this kind cannot do that, or not now.
+    `abandon` makes the last report, or asks for it: a recording is not over until its file is closed, for
+    `listeners.LAST_MOMENT` at most.  The call feeds it until then, and reports `ended` after it.
     """
 
     @property
@@ -71,6 +73,14 @@ class Operation(Running, Protocol):
     @property
     def outcome(self) -> Outcome | None:
         """The answer to the command."""
+
+    @property
+    def survives(self) -> bool:
+        """It goes on when a script takes the call over: recordings, taps, detectors."""
+
+    @property
+    def keeps_up(self) -> bool:
+        """A call that nobody controls any more stays up for it; not so for music that waits for a command."""
 
     def stop(self, now: float) -> list[Effect] | None:
         """End it; the last report follows, at once or when the media have stopped."""

@@ -1,21 +1,31 @@
-"""Where actions become machines."""
+"""Where actions become machines: those of a script one after another, those of a client as operations.
+
+A script's action answers an unanswered caller where it needs to.  A client's is refused then, unless it can
+be heard before the answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from cordboard.call.actions import (
     Answer,
+    Collect,
     Connect,
     Denoise,
     DenoiseDone,
+    Detect,
+    Hold,
     Play,
     Prompt,
     Record,
     RecordCall,
     RecordDone,
     RecordStarted,
+    Refer,
     Result,
     SendDigits,
     Sleep,
@@ -26,16 +36,21 @@ from cordboard.call.actions import (
     TapStarted,
 )
 from cordboard.call.answering import AnsweredFirst, Answering
-from cordboard.call.at_once import AtOnce
+from cordboard.call.at_once import AtOnce, Refused
 from cordboard.call.background import Awaiting, Background, Recorded, Tapped
+from cordboard.call.collecting import Collecting
 from cordboard.call.connect import ConnectMachine
+from cordboard.call.detecting import Detecting
+from cordboard.call.holding import Holding, Unholding
 from cordboard.call.info import CallInfo
 from cordboard.call.leg import Leg
+from cordboard.call.listeners import RecordingOperation, TapOperation
 from cordboard.call.peer import Peer
 from cordboard.call.playback import Playback
 from cordboard.call.pressing import Pressing
 from cordboard.call.prompting import Prompting
-from cordboard.call.running import Running
+from cordboard.call.referring import Referring
+from cordboard.call.running import Operation, Running
 from cordboard.call.sleeping import Sleeping
 
 MAX_DURATION = 14_400.0
@@ -43,23 +58,43 @@ MAX_DURATION = 14_400.0
 
 NO_DENOISER = "This server has no noise suppression built in: remove `denoise` from the document."
 
+NO_SPEECH = "This server has no speech recognition built in: collect digits."
+NO_DENOISE = "This server has no noise suppression built in."
+ANSWER_FIRST = "The call is not answered: answer it first."
+NOT_ANSWERED = "The call is not answered yet."
+ENDING = "The call is ending."
+ASKED = "The far end has not answered the last hold or unhold yet."
+
 
 class Workshop:
     """Makes the machines of one call; they share its leg and its background."""
 
-    __slots__ = ("_background", "_info", "_leg", "_new_id", "max_duration")
+    __slots__ = ("_background", "_hold", "_info", "_leg", "_new_id", "max_duration")
 
     def __init__(self, info: CallInfo, leg: Leg, background: Background, new_id: Callable[[], str]) -> None:
         self._info = info
         self._leg = leg
         self._background = background
         self._new_id = new_id
+        self._hold: Holding | Unholding | None = None
+        """The last that was made."""
         self.max_duration = MAX_DURATION
         """Seconds that the call may last once it is answered; an `Answer` may say otherwise."""
 
     def machine(self, action: Any) -> Running:
         """The machine of one action, not started yet."""
         return _MACHINES[type(action)](self, action)
+
+    def operation(self, action: Any) -> Operation:
+        """The machine of one action of a client, not started yet; or one that is refused, with why."""
+        make = _OPERATIONS.get(type(action))
+        if make is None:
+            return Refused("", self._new_id(), "501", f"{type(action).__name__} is not an operation.")
+        operation = make(self, action)
+        problem = self._not_now(early=isinstance(action, (Play, Prompt)))
+        if not problem or isinstance(operation, Refused):
+            return operation
+        return Refused(operation.kind, operation.control_id, "409", problem)
 
     def staying(self, peer: Peer) -> ConnectMachine:
         """For a call that `peer` transfers."""
@@ -123,6 +158,59 @@ class Workshop:
             return AtOnce(Stopped(ok=False, control_id=control_id or "", sentence=sentence))
         return Awaiting(item.stop, item.stopped)
 
+    # -------------------------------------------------- operations
+
+    def _not_now(self, *, early: bool) -> str:
+        """Why a call in this state cannot have an operation; `early`: it can be heard before the answer."""
+        leg, inbound = self._leg, self._info.direction == "inbound"
+        if not leg.is_up:
+            return ENDING
+        if leg.is_answered or (early and inbound):
+            return ""
+        return ANSWER_FIRST if inbound else NOT_ANSWERED
+
+    def _play_operation(self, action: Play) -> Operation:
+        if not action.items:
+            return self._refused(action, Playback.kind, "400", "There is nothing to play.")
+        return Playback(msgspec.structs.replace(action, auto_answer=False), self._leg, self._new_id)
+
+    def _prompt_operation(self, action: Prompt) -> Operation:
+        if action.speech is not None and action.digits is None:
+            return self._refused(action, Prompting.kind, "501", NO_SPEECH)
+        return Prompting(action, self._new_id, ears=self._leg)
+
+    def _collect_operation(self, action: Collect) -> Operation:
+        if action.speech is not None and action.digits is None:
+            return self._refused(action, Collecting.kind, "501", NO_SPEECH)
+        return Collecting(action)
+
+    def _record_operation(self, action: Record | RecordCall) -> Operation:
+        item = Recorded(action, action.control_id or self._new_id())
+        return self._not_twice(RecordingOperation(item))
+
+    def _tap_operation(self, action: Tap) -> Operation:
+        return self._not_twice(TapOperation(Tapped(action, action.control_id or self._new_id())))
+
+    def _not_twice(self, operation: RecordingOperation | TapOperation) -> Operation:
+        """A script's recordings and taps have control ids too."""
+        problem = self._background.problem(operation.control_id)
+        if not problem:
+            return operation
+        return Refused(operation.kind, operation.control_id, "409", problem)
+
+    def _hold_operation(self, action: Hold) -> Operation:
+        before, made = self._hold, Holding(self._new_id) if action.on else Unholding()
+        if before is not None and before.is_asking:
+            return Refused(made.kind, made.control_id, "409", ASKED)
+        self._hold = made
+        return made
+
+    def _denoise_operation(self, action: Denoise) -> Operation:
+        return Refused("denoise", self._new_id(), "501", NO_DENOISE)
+
+    def _refused(self, action: Play | Prompt | Collect, kind: str, code: str, sentence: str) -> Operation:
+        return Refused(kind, action.control_id or self._new_id(), code, sentence)
+
 
 def _not_started(result: type[RecordStarted] | type[TapStarted], control_id: str) -> Callable[[str], Result]:
     return lambda sentence: result(ok=False, control_id=control_id, sentence=sentence)
@@ -141,4 +229,18 @@ _MACHINES: dict[type, Callable[[Workshop, Any], Running]] = {
     StopRecordCall: Workshop._stop_record_call,
     Tap: Workshop._tap,
     StopTap: Workshop._stop_tap,
+}
+
+_OPERATIONS: dict[type, Callable[[Workshop, Any], Operation]] = {
+    Play: Workshop._play_operation,
+    Prompt: Workshop._prompt_operation,
+    Collect: Workshop._collect_operation,
+    Detect: lambda workshop, action: Detecting(action),
+    Record: Workshop._record_operation,
+    RecordCall: Workshop._record_operation,
+    Tap: Workshop._tap_operation,
+    SendDigits: lambda workshop, action: Pressing(action, workshop._new_id),
+    Refer: lambda workshop, action: Referring(action),
+    Hold: Workshop._hold_operation,
+    Denoise: Workshop._denoise_operation,
 }
