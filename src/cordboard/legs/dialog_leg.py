@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import deque
 
 from cordboard.call import facts
-from cordboard.call.effects import PassDigit, ReportTransfer
+from cordboard.call.effects import PassDigit, ReferLeg, ReportTransfer, SendDigitsTo
 from cordboard.legs import info_digits
+from cordboard.legs.info_sender import KEY_MS, InfoSender, PressKey, RowSent
 from cordboard.legs.leg_media import Wishes
 from cordboard.legs.outputs import FromLeg, MediaCommand
+from cordboard.legs.own_refer import OwnRefer, TargetError, refer_fields, refused
 from cordboard.legs.refer import BadRefer, Referral, Replaced, Subscription, read_refer
 from cordboard.legs.sip_leg import SipLeg
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import SendDigits
 from cordboard.sdp import SdpError
-from cordboard.sip.events import ReinviteReceived, RequestDone, RequestReceived
+from cordboard.sip.credentials import Credentials
+from cordboard.sip.events import ReinviteReceived, RequestDone, RequestReceived, SessionEnded
 
 _TRY_AGAIN = [("Retry-After", "1")]
 _NO_BODY_BUT_SDP = [("Accept", "application/sdp")]
@@ -26,7 +29,7 @@ MAX_KEYS_WAITING = 512
 class DialogLeg(SipLeg):
     """A leg whose far end can be spoken with inside the dialog."""
 
-    __slots__ = ("_awaited", "_key_pends", "_keys", "_transfer")
+    __slots__ = ("_awaited", "_key_pends", "_keys", "_refer", "_sender", "_transfer")
 
     def __init__(
         self, call_id: str, around: Surroundings, dialog_id: int, who: str, hops: int, wishes: Wishes
@@ -35,7 +38,11 @@ class DialogLeg(SipLeg):
         self._awaited: bytes | None = None
         """Our offer in a 200; its answer comes with the ACK."""
         self._transfer: Subscription | None = None
-        """Of the last REFER."""
+        """Of the last REFER of theirs."""
+        self._refer: OwnRefer | None = None
+        """The last of ours."""
+        self._sender: InfoSender | None = None
+        """Rows of keys that go by INFO just now."""
         self._keys: deque[info_digits.KeyPressed] = deque()
         """Those that wait to be sent by INFO."""
         self._key_pends = False
@@ -94,9 +101,9 @@ class DialogLeg(SipLeg):
             return self._informed(event, now)
         if method == "REFER":
             return self._referred(event, now)
-        # NOTIFY: we have subscribed to nothing (RFC 6665 section 4.1.3).
-        status = 481 if method == "NOTIFY" else 405
-        return self._respond(event.transaction, status, now)
+        if method == "NOTIFY":
+            return self._notified(event, now)
+        return self._respond(event.transaction, 405, now)
 
     def _informed(self, event: RequestReceived, now: float) -> list[FromLeg]:
         """Keys; an empty INFO only asks whether we are there."""
@@ -123,6 +130,26 @@ class DialogLeg(SipLeg):
             return []
         command = SendDigits(endpoint_id=self.call_id, digits=effect.digit, duration_ms=effect.duration_ms)
         return [MediaCommand(command=command)]
+
+    def send_digits(self, effect: SendDigitsTo, now: float) -> list[FromLeg]:
+        """Press keys: the media do, or the leg itself where the far end wants INFO."""
+        if self.media.dtmf_mode != "info":
+            row, name = effect.digits, effect.control_id
+            return [MediaCommand(command=SendDigits(endpoint_id=self.call_id, digits=row, send_id=name))]
+        if self._sender is None:
+            self._sender = InfoSender()
+        return self._press(self._sender.add(effect.control_id, effect.digits, now), now)
+
+    def _press(self, steps: list[PressKey | RowSent], now: float) -> list[FromLeg]:
+        outputs: list[FromLeg] = []
+        for step in steps:
+            if isinstance(step, PressKey):
+                outputs += self.send_key(step.digit, KEY_MS, now)
+            else:
+                outputs.append(self.tell(facts.DigitsSent(control_id=step.control_id)))
+        if self._sender is not None and self._sender.next_timeout() is None:
+            self._sender = None
+        return outputs
 
     def send_key(self, digit: str, duration_ms: int, now: float) -> list[FromLeg]:
         """One key by INFO, as soon as those before it are answered: only so do they arrive in order."""
@@ -190,6 +217,57 @@ class DialogLeg(SipLeg):
             return []
         return list(self.stack.request(self.session, "NOTIFY", body=body, headers=headers, now=now))
 
+    # ------------------------------------------------------------ transfers that we ask for
+
+    def refer(self, effect: ReferLeg, now: float) -> list[FromLeg]:
+        """Ask the far end to go somewhere else; one after the other."""
+        if self.over:
+            return []
+        if self.session is None or not self.answered:
+            return [self.tell(refused("a call that is not answered cannot be referred"))]
+        if self._refer is not None and not self._refer.is_over:
+            return [self.tell(refused("another REFER to this far end is under way"))]
+        try:
+            fields = refer_fields(effect, self.stack.local_party(self.session))
+        except TargetError as error:
+            return [self.tell(refused(str(error)))]
+        self._refer = OwnRefer(0 if self._refer is None else self._refer.last_cseq)
+        credentials = None
+        if effect.username is not None:
+            credentials = Credentials(username=effect.username, password=effect.password or "")
+        sent = self.stack.request(self.session, "REFER", headers=fields, credentials=credentials, now=now)
+        return list(sent)
+
+    def _notified(self, event: RequestReceived, now: float) -> list[FromLeg]:
+        """What the far end tells of a REFER of ours; to anything else we have not subscribed (RFC 6665
+        section 4.1.3)."""
+        if self._refer is None or not self._refer.takes(event.request):
+            return self._respond(event.transaction, 481, now)
+        responded = self._respond(event.transaction, 200, now)
+        return [*responded, *self._progress(self._refer.notified(event.request, now))]
+
+    def _progress(self, progressed: facts.ReferProgressed | None) -> list[FromLeg]:
+        return [] if progressed is None or self.over else [self.tell(progressed)]
+
+    def session_ended(self, event: SessionEnded) -> list[FromLeg]:
+        """A transfer that is under way gets its last word first: a far end may well hang up on it."""
+        told = self._progress(self._refer.ended()) if self._refer is not None else []
+        return [*told, *super().session_ended(event)]
+
+    # ------------------------------------------------------------ time
+
+    def next_timeout(self) -> float | None:
+        """When the leg itself has something to do; None: it waits for its stack alone."""
+        due = None if self._refer is None else self._refer.next_timeout()
+        row = None if self._sender is None else self._sender.next_timeout()
+        return due if row is None else row if due is None else min(due, row)
+
+    def handle_timeout(self, now: float) -> list[FromLeg]:
+        """What is due."""
+        outputs = self._press(self._sender.handle_timeout(now), now) if self._sender is not None else []
+        told = self._progress(self._refer.handle_timeout(now)) if self._refer is not None else []
+        return [*outputs, *told]
+
     # ------------------------------------------------------------ refreshes and outcomes
 
     def refresh_due(self, now: float) -> list[FromLeg]:
@@ -203,6 +281,8 @@ class DialogLeg(SipLeg):
         response = event.response
         if event.method == "INFO":
             return self._key_sent(answered=response is not None, now=now)
+        if event.method == "REFER" and self._refer is not None:
+            return self._progress(self._refer.answered(response, event.status, now))
         if event.method == "NOTIFY" and (response is None or response.status == 481):
             self._transfer = None
         if event.method != "INVITE" or response is None or not 200 <= response.status < 300:

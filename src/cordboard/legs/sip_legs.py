@@ -18,21 +18,17 @@ from cordboard.call.effects import (
     RingLeg,
     SendDigitsTo,
 )
-from cordboard.call.facts import DigitsSent
 from cordboard.call.reasons import Ending, ending
 from cordboard.legs import codec_choice
 from cordboard.legs.arrivals import Identity, describe, wants_privacy
 from cordboard.legs.dialog_leg import DialogLeg
 from cordboard.legs.inbound_leg import InboundLeg
-from cordboard.legs.info_sender import KEY_MS, InfoSender, PressKey, RowSent
 from cordboard.legs.leg_media import FORBIDDEN
 from cordboard.legs.outbound_leg import OutboundLeg
 from cordboard.legs.outputs import (
     CallOffered,
     CallRefused,
     FromLeg,
-    Happened,
-    MediaCommand,
     OpenMedia,
     Output,
     ResolveTarget,
@@ -42,7 +38,7 @@ from cordboard.legs.refer import read_replaces
 from cordboard.legs.rules import LegRules
 from cordboard.legs.sip_leg import MAX_HOPS
 from cordboard.legs.surroundings import Surroundings
-from cordboard.media.protocol import EndpointOpened, EndpointRefused, MediaSilent, SendDigits
+from cordboard.media.protocol import EndpointOpened, EndpointRefused, MediaSilent
 from cordboard.sdp import NoCommonCodec, NoCommonSecurity, SdpError, SessionDescription, check_offer, parse
 from cordboard.sip import events
 from cordboard.sip.endpoint import Endpoint
@@ -74,8 +70,8 @@ class SipLegs:
         self._rules = rules
         self._legs: dict[str, DialogLeg] = {}
         self._by_session: dict[str, DialogLeg] = {}
-        self._senders: dict[str, InfoSender] = {}
-        """Of the legs that get keys by INFO just now."""
+        self._timed: dict[str, DialogLeg] = {}
+        """Those that wait for a time of their own."""
         self._around = Surroundings(stack, rules, domain=ours.domain, call_of_session=self._call_of_session)
         self._serial = 0
 
@@ -106,15 +102,15 @@ class SipLegs:
 
     def next_timeout(self) -> float | None:
         due = self.stack.next_timeout()
-        if not self._senders:
+        if not self._timed:
             return due
-        dues = [due, *(sender.next_timeout() for sender in self._senders.values())]
+        dues = [due, *(leg.next_timeout() for leg in self._timed.values())]
         return min((one for one in dues if one is not None), default=None)
 
     def handle_timeout(self, now: float) -> list[Output]:
         outputs = self._digest(self.stack.handle_timeout(now), now)
-        for call_id in [*self._senders]:
-            outputs += self._send_keys(call_id, self._senders[call_id].handle_timeout(now), now)
+        for leg in [*self._timed.values()]:
+            outputs += self._settle(leg, leg.handle_timeout(now), now)
         return outputs
 
     # ------------------------------------------------------------ from the calls
@@ -170,7 +166,8 @@ class SipLegs:
 
     def refer(self, call_id: str, effect: ReferLeg, now: float) -> list[Output]:
         """Send REFER (RFC 3515)."""
-        raise NotImplementedError
+        leg = self._legs.get(call_id)
+        return [] if leg is None else self._settle(leg, leg.refer(effect, now), now)
 
     def hold(self, call_id: str, effect: HoldLeg, now: float) -> list[Output]:
         """Put the far end on hold, or take it back."""
@@ -187,26 +184,8 @@ class SipLegs:
 
     def send_digits(self, call_id: str, effect: SendDigitsTo, now: float) -> list[Output]:
         """Press keys: the media do, or the leg itself where the far end wants INFO."""
-        if call_id not in self._legs:
-            return []
-        if self.dtmf_mode(call_id) != "info":
-            order = SendDigits(endpoint_id=call_id, digits=effect.digits, send_id=effect.control_id)
-            return [MediaCommand(command=order)]
-        sender = self._senders.setdefault(call_id, InfoSender())
-        return self._send_keys(call_id, sender.add(effect.control_id, effect.digits, now), now)
-
-    def _send_keys(self, call_id: str, steps: list[PressKey | RowSent], now: float) -> list[Output]:
         leg = self._legs.get(call_id)
-        outputs: list[Output] = []
-        for step in steps if leg is not None else ():
-            if isinstance(step, RowSent):
-                outputs.append(Happened(call_id=call_id, fact=DigitsSent(control_id=step.control_id)))
-            elif leg is not None:
-                outputs += self._settle(leg, leg.send_key(step.digit, KEY_MS, now), now)
-        sender = self._senders.get(call_id)
-        if sender is not None and (leg is None or sender.next_timeout() is None):
-            del self._senders[call_id]
-        return outputs
+        return [] if leg is None else self._settle(leg, leg.send_digits(effect, now), now)
 
     # ------------------------------------------------------------ from the shell
 
@@ -280,10 +259,18 @@ class SipLegs:
             self._by_session[leg.session] = leg
         if leg.over:
             self._legs.pop(leg.call_id, None)
-            self._senders.pop(leg.call_id, None)
             if leg.session is not None:
                 self._by_session.pop(leg.session, None)
-        return self._unfold(outputs, now)
+        done = self._unfold(outputs, now)
+        self._watch(leg)
+        return done
+
+    def _watch(self, leg: DialogLeg) -> None:
+        """Keep whoever waits for a time of its own."""
+        if not leg.over and leg.next_timeout() is not None:
+            self._timed[leg.call_id] = leg
+        elif self._timed:
+            self._timed.pop(leg.call_id, None)
 
     def _unfold(self, outputs: list[FromLeg], now: float) -> list[Output]:
         """Legs hand on what the stack returned to them; its events come back to us."""
