@@ -76,6 +76,7 @@ E164 = Annotated[str, Field(pattern=r"^\+[0-9]{1,15}$")]
 """A phone number such as +15551234567."""
 Prefix = Annotated[str, AfterValidator(_prefix)]
 """The beginning of E.164 numbers, such as +1555."""
+ProjectName = Annotated[str, Field(min_length=1, max_length=255)]
 Codecs = Annotated[str, AfterValidator(_codecs)]
 """A comma list of codecs, in order of preference."""
 
@@ -204,12 +205,40 @@ class MediaSection(_Reachable):
 
 
 class HttpSection(_Reachable):
-    """The HTTP listener: recordings."""
+    """The HTTP listeners: recordings, RELAY."""
 
     port: int = Field(default=8080, ge=0, le=65535)
     """0 takes a free port."""
     public_url: str | None = None
     """What stands before the path in URLs that are handed out, such as https://calls.example.com."""
+    tls_port: int | None = Field(default=None, ge=0, le=65535)
+    """The same over TLS; None: no TLS listener; 0 takes a free port."""
+    certificate: str | None = None
+    """PEM file with the chain of the TLS listener."""
+    certificate_key: str | None = None
+    """PEM file; None: in the file of `certificate`."""
+
+    @model_validator(mode="after")
+    def _tls_has_a_certificate(self) -> Self:
+        if self.tls_port is not None and self.certificate is None:
+            raise ValueError("certificate must be set, because tls_port opens a TLS listener")
+        return self
+
+
+class RelaySection(_Section):
+    """Clients that control calls over WebSocket."""
+
+    enabled: bool = True
+    session_timeout: float = Field(default=300.0, ge=1, le=86_400)
+    """Seconds for which a client may be without a connection before its calls lose it."""
+    max_connections: int = Field(default=10_000, ge=1)
+    max_connections_per_source: int = Field(default=200, ge=1)
+
+
+class ProjectSection(_Section):
+    """Who may use RELAY and the HTTP API."""
+
+    tokens: tuple[Annotated[str, Field(min_length=8, max_length=255)], ...] = Field(min_length=1, repr=False)
 
 
 class RecordingsSection(_Section):
@@ -252,16 +281,30 @@ class OutboundSection(_Section):
 
 
 class Route(_Section):
-    """What answers a number or a SIP name."""
+    """What answers a number or a SIP name: a document, or the RELAY clients of a context."""
 
-    document: str
-    """A file (relative to the configuration file) or an http(s) URL."""
+    document: str | None = None
+    """A file (relative to the configuration file) or an http(s) URL; with `context`: where no client is."""
     fallback_url: str | None = None
     """Fetched when `document` cannot be."""
+    context: str | None = Field(default=None, min_length=1, max_length=255)
+    """Offer the call to the clients that are subscribed to it, one after another."""
+    project: str | None = None
+    """Whose clients; None: those of `server.project_id`, or of the only project."""
+    offer_timeout: float = Field(default=20.0, ge=1, le=600)
+    """Seconds that each client has to take the call."""
 
     @property
     def is_fetched(self) -> bool:
-        return _is_url(self.document)
+        return self.document is not None and _is_url(self.document)
+
+    @model_validator(mode="after")
+    def _is_answered(self) -> Self:
+        if self.document is None and self.context is None:
+            raise ValueError("document or context must be set")
+        if self.context is None and self.project is not None:
+            raise ValueError("project has a meaning only beside context")
+        return self
 
     @model_validator(mode="after")
     def _fallback_fits(self) -> Self:
@@ -356,6 +399,9 @@ class Config(_Section):
     sip: SipSection = SipSection()
     media: MediaSection = MediaSection()
     http: HttpSection = HttpSection()
+    relay: RelaySection = RelaySection()
+    projects: dict[ProjectName, ProjectSection] = Field(default_factory=dict)
+    """Project id → its tokens; none: RELAY and API are closed, but for the development profile's own."""
     recordings: RecordingsSection = RecordingsSection()
     speech: SpeechSection = SpeechSection()
     dns: DnsSection = DnsSection()
@@ -381,6 +427,25 @@ class Config(_Section):
         if self.server.profile == "production" and self.server.signing_key == _DEVELOPMENT_KEY:
             raise ValueError("server.signing_key must be set in the production profile")
         return self
+
+    @model_validator(mode="after")
+    def _contexts_have_a_project(self) -> Config:
+        for key, route in self.routes.items():
+            if route.context is None:
+                continue
+            if route.project is not None and self.projects and route.project not in self.projects:
+                raise ValueError(f"routes.{key}: there is no project {route.project!r}")
+            if route.project is None and self.project_of(route) not in self.projects and self.projects:
+                raise ValueError(f"routes.{key}: project must be set, because there are several")
+        return self
+
+    def project_of(self, route: Route) -> str:
+        """The project whose clients a call of this route is offered to, and which it belongs to."""
+        if route.project is not None:
+            return route.project
+        if len(self.projects) == 1:
+            return next(iter(self.projects))
+        return self.server.project_id
 
     @property
     def is_development(self) -> bool:
@@ -446,7 +511,7 @@ def _explain(problem: Any, path: tuple[str, ...]) -> str:
     return f"unknown key{hint or '.'} Allowed here: {', '.join(sorted(allowed))}."
 
 
-_ENTRY_MODELS: dict[str, type[BaseModel]] = {"routes": Route, "trunks": Trunk}
+_ENTRY_MODELS: dict[str, type[BaseModel]] = {"projects": ProjectSection, "routes": Route, "trunks": Trunk}
 
 
 def _keys_at(path: tuple[str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which document answers which number or SIP name, reloaded without a restart.
+"""Which document or context answers which number or SIP name, reloaded without a restart.
 
 A changed file is taken over only when the whole of it is good; otherwise the old routes and documents stay
 and the log says what is wrong.  Running calls keep the document they began with.
@@ -20,11 +20,20 @@ _log = logging.getLogger(__name__)
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
-    """What answers: a loaded document, or a URL to fetch one from."""
+    """What answers: a loaded document, or a URL to fetch one from; before them the clients of a context."""
 
     document: Document | None = None
     url: str | None = None
     fallback_url: str | None = None
+    context: str | None = None
+    project: str | None = None
+    """Whose clients; None: the server's own."""
+    offer_timeout: float = 20.0
+    """Seconds that each client has."""
+
+    @property
+    def has_document(self) -> bool:
+        return self.document is not None or self.url is not None
 
 
 class RouteError(Exception):
@@ -63,6 +72,17 @@ class Routes:
 
 
 def _load(route: Route, directory: Path) -> Routed:
+    return msgspec.structs.replace(
+        _document(route, directory),
+        context=route.context,
+        project=route.project,
+        offer_timeout=route.offer_timeout,
+    )
+
+
+def _document(route: Route, directory: Path) -> Routed:
+    if route.document is None:
+        return Routed()
     if route.is_fetched:
         return Routed(url=route.document, fallback_url=route.fallback_url)
     path = directory / route.document
@@ -118,7 +138,8 @@ class RouteTable:
 
     def _stamps(self, config: Config) -> dict[Path, _Stamp]:
         """The files that decide: the configuration, and the documents that it names."""
-        files = {self._directory / route.document for route in config.routes.values() if not route.is_fetched}
+        documents = (route.document for route in config.routes.values() if not route.is_fetched)
+        files = {self._directory / document for document in documents if document is not None}
         if self._path is not None:
             files.add(self._path)
         return {path: _stamp(path) for path in files}
