@@ -166,6 +166,7 @@ async def test_lists_use_their_indexes(store: SqliteStore, tmp_path: Path) -> No
     with sqlite3.connect(tmp_path / "s") as connection:
         assert "calls_by_project" in plan(connection, schema.LOOK_AT_CALLS, "p", 1, 1)
         assert "calls_unfinished" in plan(connection, schema.LOOK_AT_RUNNING, "p", 1, 1)
+        assert "calls_by_session" in plan(connection, schema.SELECT_SESSION, "c", 1)
         for state, index in (("pending", "deliveries_pending"), ("dead", "deliveries_dead")):
             assert index in plan(connection, schema.LOOK_AT_DELIVERIES[state], 1, 1)
         for statement in (schema.LOOK_AT_CALLS, schema.LOOK_AT_RUNNING):

@@ -56,6 +56,7 @@ async def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 _EVENTS_OF_VERSION_1 = """
 DROP INDEX calls_by_project;
+DROP INDEX calls_by_session;
 ALTER TABLE calls DROP COLUMN owner;
 ALTER TABLE calls DROP COLUMN ladder;
 DROP TABLE events;
@@ -97,7 +98,8 @@ async def test_calls_of_a_store_that_knew_no_owners_belong_to_nobody(tmp_path: P
     await store.close()
     with sqlite3.connect(tmp_path / "s") as connection:
         connection.executescript(
-            "DROP INDEX calls_by_project; ALTER TABLE calls DROP COLUMN owner; PRAGMA user_version = 3;"
+            "DROP INDEX calls_by_project; DROP INDEX calls_by_session;"
+            "ALTER TABLE calls DROP COLUMN owner; PRAGMA user_version = 3;"
         )
     connection.close()
 

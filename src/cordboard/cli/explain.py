@@ -11,10 +11,9 @@ import typer
 from cordboard.cli.explanation import as_lines
 from cordboard.cli.setting import EXIT_FAILED, fail, read_config
 from cordboard.server.config import Config
-from cordboard.server.sip_log import decode
-from cordboard.server.store import CallRecord, StoreError
+from cordboard.server.store import StoreError
 from cordboard.server.store_file import StoreFile
-from cordboard.server.story import Leg, Story, as_data
+from cordboard.server.story import as_data, read_story
 
 _DEFAULT_FILE = Path("cordboard.toml")
 
@@ -27,7 +26,8 @@ def explain(
     """Tell what became of a call: the reason in one sentence, its events, and the SIP ladder of all legs."""
     try:
         with StoreFile(_store_path(config)) as store:
-            story = _read(store, call)
+            call_id = store.latest_call() if call == "last" else call
+            story = read_story(store, call_id) if call_id else None
     except StoreError as error:
         fail(str(error), EXIT_FAILED)
     if story is None:
@@ -44,16 +44,3 @@ def _store_path(config: Path | None) -> Path:
     settings = read_config(file) if file is not None else Config()
     directory = (file.parent if file is not None else Path()) / settings.server.data_directory
     return directory / "cordboard.sqlite3"
-
-
-def _read(store: StoreFile, call: str) -> Story | None:
-    call_id = store.latest_call() if call == "last" else call
-    records = store.session(call_id) if call_id else []
-    legs = [_leg(store, record.start.call_id, index, records) for index, record in enumerate(records)]
-    return (
-        Story(legs=legs, deliveries=store.session_deliveries(records[0].start.session_id)) if legs else None
-    )
-
-
-def _leg(store: StoreFile, call_id: str, index: int, records: list[CallRecord]) -> Leg:
-    return Leg(record=records[index], events=store.events(call_id), messages=decode(store.ladder(call_id)))

@@ -52,9 +52,9 @@ class StoreFile:
         """All calls of the session that this call belongs to, the oldest first."""
         return [call_record(row) for row in self._execute(schema.SELECT_SESSION, (call_id, _MAX_LEGS))]
 
-    def events(self, call_id: str) -> list[EventRecord]:
+    def events(self, call_id: str, *, limit: int = _MAX_EVENTS) -> list[EventRecord]:
         """Of one call, in order."""
-        rows = self._execute(schema.SELECT_EVENTS, (0, call_id, _MAX_EVENTS))
+        rows = self._execute(schema.SELECT_EVENTS, (0, call_id, limit))
         return [
             EventRecord(seq=seq, event_id=event_id, event_type=kind, created_at=at, body=body)
             for seq, event_id, kind, at, body in rows

@@ -28,6 +28,7 @@ CREATE TABLE calls (
   connect TEXT, dialog BLOB, statistics TEXT, variables TEXT, ladder BLOB,
   owner TEXT);
 CREATE INDEX calls_by_id ON calls (call_id);
+CREATE INDEX calls_by_session ON calls (session_id);
 CREATE INDEX calls_by_project ON calls (project_id);
 CREATE INDEX calls_unfinished ON calls (number) WHERE ended_at IS NULL OR connect IS NOT NULL;
 {_EVENTS.strip()}
@@ -59,6 +60,7 @@ DROP TABLE old_events;
     2: "ALTER TABLE calls ADD COLUMN ladder BLOB;",
     3: """
 ALTER TABLE calls ADD COLUMN owner TEXT;
+CREATE INDEX calls_by_session ON calls (session_id);
 CREATE INDEX calls_by_project ON calls (project_id);
 """,
 }

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from cordboard.call.reasons import Ending, EndReason, relay_word
-from cordboard.server.sip_log import SipNote
+from cordboard.server.sip_log import SipNote, decode
 from cordboard.server.store import CallEnd, CallRecord, DeliveryRecord, EventRecord
+from cordboard.server.store_file import StoreFile
 from cordboard.webhooks.target import shown
 
 
@@ -38,6 +39,22 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         """The earliest moment that is known, in seconds since the epoch."""
         first = [leg.messages[0].at for leg in self.legs if leg.messages]
         return min([self.legs[0].record.start.started_at, *first])
+
+
+def read_story(
+    store: StoreFile, call_id: str, *, most_legs: int = 1_000, most_events: int = 10_000
+) -> Story | None:
+    """Of the session that this call belongs to.  `most_events`: of each leg.  Raises `StoreError`."""
+    legs = [_leg(store, record, most_events) for record in store.session(call_id)[:most_legs]]
+    if not legs:
+        return None
+    return Story(legs=legs, deliveries=store.session_deliveries(legs[0].record.start.session_id))
+
+
+def _leg(store: StoreFile, record: CallRecord, most_events: int) -> Leg:
+    call_id = record.start.call_id
+    events = store.events(call_id, limit=most_events)
+    return Leg(record=record, events=events, messages=decode(store.ladder(call_id)))
 
 
 def as_data(story: Story) -> dict[str, Any]:
