@@ -20,6 +20,7 @@ from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happen
 from cordboard.server.config import Config
 from cordboard.server.server import Server
 from cordboard.sip.stack import SipStack
+from cordboard.sip.timers import Timers
 
 from .peers import free_ports
 from .soak import ledger
@@ -30,6 +31,8 @@ from .soak.remains import Memory, at_rest, grown, holdings, say, until
 from .soak.sizes import FULL, SEED, SMALL, Size
 
 _TIME_TRAVEL = 65.0
+_RINGING = 30.0
+"""Seconds, at most, in which a script still rings and talks for a caller who has vanished."""
 _POOL = min(32, (os.cpu_count() or 1) + 4)
 """Threads of the loop's own executor, which come one by one and stay."""
 TRUNK, WARM_UP = "the bank", "warm-up"
@@ -39,6 +42,15 @@ SIZES = [
     pytest.param(SMALL, id="small"),
     pytest.param(FULL, id="full", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
 ]
+
+
+def longest_farewell(timers: Timers) -> float:
+    """Seconds until the last request has its answer or is given up.
+
+    Whoever vanishes after its INVITE takes longest: 64*T1 without an ACK to our 200 (timer H), and only then
+    may the BYE leave, which nobody answers for 64*T1 either (timer F).
+    """
+    return _RINGING + 2 * timers.patience
 
 
 class Storm:
@@ -137,14 +149,14 @@ async def test_nothing_is_left_after_calls_with_random_failures(
         await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.1) for _ in range(_POOL)))
         await the.crowd.warm_up(the.server.socket.local.host_port, WARM_UP)
         await the.calls(20, 20.0)
-        await the.quiet(patience=60.0, expire=True)
+        await the.quiet(patience=longest_farewell(size.timers), expire=True)
         await the.crowd.forget(expire=True)
         before = holdings(ports)
         memory = Memory("server, phones and receiver", os.getpid(), lambda: the.crowd.placed)
         worker = Memory("media worker", the.server.media.worker_pids()[0], lambda: the.crowd.placed)
 
         await the.calls(size.calls, size.rate)
-        await the.quiet(patience=120.0, expire=is_small)
+        await the.quiet(patience=longest_farewell(size.timers), expire=is_small)
         for watch in (memory, worker):
             await watch.stop()
             say(watch.figures)
