@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,14 +14,19 @@ from cordboard.call.effects import (
     CallStateChanged,
     CollectStateChanged,
     ConnectStateChanged,
+    DetectStateChanged,
+    DialStateChanged,
     Happening,
+    HoldStateChanged,
     PlayStateChanged,
     RecordStateChanged,
+    ReferStateChanged,
     ScriptWarned,
+    SendDigitsStateChanged,
     TapStateChanged,
 )
 from cordboard.call.reasons import Ending, EndReason
-from cordboard.events.bodies import bare_address, envelope
+from cordboard.events.bodies import _KINDS, bare_address, envelope
 
 ID = "a1b2c3d4-0000-4000-8000-00000000000"
 AT = 1640000000.123
@@ -124,6 +129,18 @@ CASES: dict[str, tuple[Happening, CallInfo]] = {
     **PLAYED,
     **COLLECTED,
     **TAPPED,
+    "detect_machine.machine": (
+        DetectStateChanged(control_id=ID + "7", kind="machine", event="MACHINE", beep=True),
+        A,
+    ),
+    "detect_machine.finished": (
+        DetectStateChanged(control_id=ID + "7", kind="machine", event="finished"),
+        A,
+    ),
+    "sip_refer": (
+        ReferStateChanged(state="success", to="sip:alice@example.com", refer_code=202, notify_code=200),
+        A,
+    ),
 }
 
 
@@ -143,7 +160,7 @@ def test_a_body_equals_the_published_example(name: str) -> None:
 
 
 def test_every_published_example_of_these_families_is_compared() -> None:
-    families = ("connect.call_state.", "connect.status.", "play.", "prompt.", "tap.")
+    families = ("connect.call_state.", "connect.status.", "play.", "prompt.", "tap.", "detect", "sip_refer")
     known = {name for name in published() if name.startswith(families)}
     assert known - set(CASES) == {"connect.status.connected.queue"}  # queues are not built yet
 
@@ -195,6 +212,51 @@ def test_a_tap_names_its_device_and_no_password(uri: str, device: dict[str, Any]
 def test_a_result_that_is_not_the_last_says_so() -> None:
     happening = CollectStateChanged(control_id="c", type="start_of_input", final=False)
     assert envelope(happening, A, timestamp=AT)["params"]["final"] is False
+
+
+def test_every_happening_has_a_body() -> None:
+    assert set(_KINDS) == set(get_args(Happening))
+
+
+@pytest.mark.parametrize(
+    ("happening", "event_type", "members"),
+    [
+        (SendDigitsStateChanged(control_id="c", state="finished"), "send_digits", {"state": "finished"}),
+        (HoldStateChanged(state="unhold"), "hold", {"state": "unhold"}),
+        (ReferStateChanged(state="inProgress", to="sip:x@y"), "refer", {"sip_refer_to": "sip:x@y"}),
+        (
+            DetectStateChanged(control_id="c", kind="digit", event="1"),
+            "detect",
+            {"detect": {"type": "digit", "params": {"event": "1"}}},
+        ),
+        (
+            CollectStateChanged(control_id="c", type="digit", params={"digits": "1"}, goes_on=True),
+            "collect",
+            {"final": True, "state": "collecting"},
+        ),
+    ],
+)
+def test_an_operation_of_a_client_has_its_event(
+    happening: Happening, event_type: str, members: dict[str, Any]
+) -> None:
+    body = envelope(happening, call("a", tag="vip"), timestamp=AT)
+    assert body["event_type"] == "calling.call." + event_type
+    assert (body["params"]["call_id"], body["params"]["tag"]) == ("a", "vip")
+    assert members.items() <= body["params"].items()
+
+
+def test_a_refer_without_codes_has_none() -> None:
+    params = envelope(ReferStateChanged(state="failed", to="sip:x@y"), A, timestamp=AT)["params"]
+    assert not {"sip_refer_response_code", "sip_notify_response_code"} & set(params)
+
+
+def test_the_event_of_a_dial_names_no_call_but_the_winner() -> None:
+    info = call("dial", tag="vip")
+    won = envelope(DialStateChanged(state="answered", call_id="b"), info, timestamp=AT)["params"]
+    lost = envelope(DialStateChanged(state="failed", ending=ended(EndReason.NO_ANSWER)), info, timestamp=AT)
+    about = {"node_id": info.node_id, "tag": "vip"}
+    assert won == about | {"dial_state": "answered", "call": {"call_id": "b", "node_id": info.node_id}}
+    assert lost["params"] == about | {"dial_state": "failed", "reason": "no_answer", "source": "outbound"}
 
 
 def test_the_tag_of_a_peer_is_shown_when_it_has_one() -> None:

@@ -15,11 +15,24 @@ from cordboard.call.effects import (
     CallStateChanged,
     CollectStateChanged,
     ConnectStateChanged,
+    DetectStateChanged,
+    DialStateChanged,
     Happening,
+    HoldStateChanged,
     PlayStateChanged,
     RecordStateChanged,
+    ReferStateChanged,
     ScriptWarned,
+    SendDigitsStateChanged,
     TapStateChanged,
+)
+from cordboard.events.operations import (
+    collect_params,
+    detect_params,
+    dial_params,
+    hold_params,
+    refer_params,
+    send_digits_params,
 )
 from cordboard.events.recording import record_params
 from cordboard.events.tapping import tap_params
@@ -113,15 +126,9 @@ def _controlled(happening: PlayStateChanged | RecordStateChanged | TapStateChang
     return params
 
 
-def _collect(happening: CollectStateChanged, info: CallInfo) -> Body:
-    params = _about(info)
-    params["control_id"] = happening.control_id
-    params["result"] = {"type": happening.type}
-    if happening.params:
-        params["result"]["params"] = happening.params
-    if not happening.final:
-        params["final"] = False
-    return params
+def _then(params_of: Callable[[Any], Body]) -> Callable[[Any, CallInfo], Body]:
+    """The call, then what a happening says by itself."""
+    return lambda happening, info: _about(info) | params_of(happening)
 
 
 def _tap(happening: TapStateChanged, info: CallInfo) -> Body:
@@ -145,8 +152,13 @@ _KINDS: dict[type, tuple[str, Callable[[Any, CallInfo], Body]]] = {
     CallStateChanged: ("calling.call.state", _call_state),
     ConnectStateChanged: ("calling.call.connect", _connect),
     PlayStateChanged: ("calling.call.play", _controlled),
-    CollectStateChanged: ("calling.call.collect", _collect),
+    CollectStateChanged: ("calling.call.collect", _then(collect_params)),
     RecordStateChanged: ("calling.call.record", _controlled),
     TapStateChanged: ("calling.call.tap", _tap),
+    SendDigitsStateChanged: ("calling.call.send_digits", _then(send_digits_params)),
+    DetectStateChanged: ("calling.call.detect", _then(detect_params)),
+    ReferStateChanged: ("calling.call.refer", _then(refer_params)),
+    HoldStateChanged: ("calling.call.hold", _then(hold_params)),
+    DialStateChanged: ("calling.call.dial", dial_params),
     ScriptWarned: ("calling.script.warning", _warning),
 }
