@@ -1,7 +1,7 @@
 """Whom to call: devices, and plans of several, one after another or at once.
 
-    plan = Plan(sip(to="sip:a@example.com", from_="sip:me@example.com"))    # first this one alone
-    plan = plan.then(phone(to="+15550001", from_="+15559"), phone(to="+15550002", from_="+15559"))   # then both
+plan = Plan(sip(to="sip:a@example.com", from_="sip:me@example.com"))    # first this one alone
+plan = plan.then(phone(to="+15550001", from_="+15559"), phone(to="+15550002", from_="+15559"))   # then both
 """
 
 from __future__ import annotations

@@ -13,14 +13,14 @@ class AuthenticationError(ClientError):
     """The server does not know this project and token."""
 
 
-class ConnectionLost(ClientError):
+class ConnectionLostError(ClientError):
     """The connection to the server broke before the answer came.
 
     What was asked may have happened.  The client connects again by itself.
     """
 
 
-class RequestRefused(ClientError):
+class RequestError(ClientError):
     """The server does not do what it was asked.  `code` and `message` are its own."""
 
     def __init__(self, method: str, code: str, message: str) -> None:
@@ -30,7 +30,7 @@ class RequestRefused(ClientError):
         self.message = message
 
 
-class DialFailed(ClientError):
+class DialError(ClientError):
     """Nobody answered.  `reason`: `busy`, `noAnswer`, `decline`, `cancel`, `error`, …"""
 
     def __init__(self, reason: str) -> None:
@@ -38,15 +38,15 @@ class DialFailed(ClientError):
         self.reason = reason
 
 
-class ConnectFailed(ClientError):
-    """The call was not connected with anybody.  `reason` as in `DialFailed`."""
+class ConnectError(ClientError):
+    """The call was not connected with anybody.  `reason` as in `DialError`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"not connected: {reason}")
         self.reason = reason
 
 
-class CallEnded(ClientError):
+class CallEndedError(ClientError):
     """The call is over, so that what was waited for cannot happen any more."""
 
     def __init__(self, reason: str) -> None:
@@ -54,7 +54,7 @@ class CallEnded(ClientError):
         self.reason = reason
 
 
-class OperationFailed(ClientError):
+class OperationError(ClientError):
     """A play, a recording or the like ended with an error.  `event` is the last thing that was told of it."""
 
     def __init__(self, kind: str, event: dict[str, Any]) -> None:

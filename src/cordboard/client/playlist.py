@@ -14,7 +14,9 @@ def audio(url: str) -> Item:
     return {"type": "audio", "params": {"url": url}}
 
 
-def tts(text: str, *, language: str | None = None, gender: str | None = None, voice: str | None = None) -> Item:
+def tts(
+    text: str, *, language: str | None = None, gender: str | None = None, voice: str | None = None
+) -> Item:
     """Speech.  `language` as `en-US`; `gender`: `female` or `male`."""
     params = {"text": text, "language": language, "gender": gender, "voice": voice}
     return {"type": "tts", "params": {key: value for key, value in params.items() if value is not None}}
