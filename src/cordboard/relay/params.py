@@ -56,9 +56,7 @@ class Params:
 
     def error(self, sentence: str, *, code: str = "400") -> WrongParamError:
         """An error in words of its own."""
-        return WrongParamError(
-            f"{self.method}: {sentence}", code=code, is_whole=self._path[:1] != ("devices",)
-        )
+        return WrongParamError(f"{self.method}: {sentence}", code=code)
 
     # ------------------------------------------------------------ texts
 
