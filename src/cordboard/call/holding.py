@@ -5,7 +5,7 @@ Both hear the leg's answer, and only the one that asked reports it: the state in
 also where it did not change.  Answers do not say to what, so only one may be outstanding (`is_asking`).
 Where the server has no music it plays nothing, as to the peer of one that holds.
 
-The protocol has no control id for them: a call has one of each at a time, under the name of its kind.
+They have no control id: a call has one of each at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Holding(Steered):
     __slots__ = ("_music", "_new_id", "_state", "result")
 
     kind = "hold"
-    control_id = "hold"
+    control_id = ""
     survives = True
     keeps_up = False
     outcome = Outcome(message="Holding")
@@ -84,7 +84,7 @@ class Unholding(Steered):
     __slots__ = ("is_asking", "is_over", "result")
 
     kind = "unhold"
-    control_id = "unhold"
+    control_id = ""
     outcome = Outcome(message="Unholding")
 
     def __init__(self) -> None:

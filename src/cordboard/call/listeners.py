@@ -16,6 +16,9 @@ from cordboard.call.reasons import Ending
 from cordboard.call.running import Outcome
 from cordboard.call.steered import Steered
 
+BEGINNING = 8.0
+"""Seconds that the media have to begin: a client waits ten for its answer."""
+
 LAST_MOMENT = 5.0
 """Seconds after the end of the call that a recording has to close its file.
 
@@ -24,140 +27,23 @@ size; its file is there later.
 """
 
 TOO_LATE = Outcome(code="409", message="The call ended before this began.")
+TOO_SLOW = Outcome(code="500", message=f"The media did not begin within {BEGINNING:.0f} s.")
 
 
-class RecordingOperation(Steered):
-    """One recording of a client."""
+class _Listener(Steered):
+    """What both have in common: the wait for the beginning.
 
-    __slots__ = ("_began", "_deadline", "_gone", "_item", "_left_out", "_paused_at", "_stopped_at", "outcome")
+    States: fresh, beginning, begun, closing, gone (it never began); over is what the item says.
+    """
 
-    kind = "record"
+    __slots__ = ("_deadline", "_item", "_state", "outcome")
+
     survives = True
 
-    def __init__(self, item: Recorded) -> None:
+    def __init__(self, item: Recorded | Tapped) -> None:
         self._item = item
-        self._began = 0.0
-        self._paused_at: float | None = None
-        """When the pause began that is left out of the file."""
-        self._stopped_at: float | None = None
-        self._left_out = 0.0
-        """Seconds of such pauses that are over."""
+        self._state = "fresh"
         self._deadline: float | None = None
-        self._gone = False
-        self.outcome: Outcome | None = None
-
-    @property
-    def control_id(self) -> str:
-        """Given by the client."""
-        return self._item.control_id
-
-    @property
-    def result(self) -> Result | None:
-        """How it ended."""
-        return self._item.done()
-
-    @property
-    def is_over(self) -> bool:
-        """Its last report is out, or it never began."""
-        return self._gone or self._item.is_over
-
-    def start(self, now: float) -> list[Effect]:
-        """Ask the media to record."""
-        return self._item.start()
-
-    def handle(self, fact: Fact, now: float) -> list[Effect]:
-        """Take what the writer says."""
-        if self._gone:
-            return []
-        effects = [*self._never_told_to_begin(fact), *self._item.handle(fact)]
-        if self.outcome is not None:
-            return effects
-        self._began = now
-        self.outcome = self._known()
-        refused = self.outcome is not None and self.outcome.code != "200"
-        return [] if refused else effects
-
-    def next_timeout(self) -> float | None:
-        """When its file is late."""
-        return self._deadline
-
-    def handle_timeout(self, now: float) -> list[Effect]:
-        """Report what is known without the file."""
-        if self._deadline is None or now < self._deadline or self.is_over:
-            return []
-        self._deadline = None
-        ended = RecordingEnded(control_id=self.control_id, outcome="finished", duration=self._length(now))
-        return self._item.handle(ended)
-
-    def stop(self, now: float) -> list[Effect] | None:
-        """Ask for the end; the last report follows with the file.  Twice is once."""
-        return None if self.is_over else self._stop(now)
-
-    def pause(self, now: float, *, skip: bool) -> list[Effect] | None:
-        """Leave silence in the file, or nothing."""
-        effects = self._item.pause(skip=skip)
-        if effects is not None and skip:
-            self._paused_at = now
-        return effects
-
-    def resume(self, now: float) -> list[Effect] | None:
-        """Record again."""
-        effects = self._item.resume()
-        if effects is not None and self._paused_at is not None:
-            self._left_out += now - self._paused_at
-            self._paused_at = None
-        return effects
-
-    def abandon(self, ending: Ending, now: float) -> list[Effect]:
-        """Close the file, and wait a little for it; one that has not begun never was."""
-        if self.is_over:
-            return []
-        if self.outcome is None:
-            self.outcome, self._gone = TOO_LATE, True
-        elif self._deadline is None:
-            self._deadline = now + LAST_MOMENT
-        return self._stop(now)
-
-    # -------------------------------------------------- inside
-
-    def _stop(self, now: float) -> list[Effect]:
-        if self._stopped_at is None:
-            self._stopped_at = now
-        return self._item.stop()
-
-    def _known(self) -> Outcome | None:
-        started = self._item.started()
-        if not isinstance(started, RecordStarted):
-            return None
-        if not started.ok:
-            return Outcome(code="500", message=started.sentence or "The recording could not be begun.")
-        return Outcome(message="Recording", url=started.url)
-
-    def _never_told_to_begin(self, fact: Fact) -> list[Effect]:
-        """One that was over before it was told to have begun has both reports all the same."""
-        if not isinstance(fact, RecordingEnded) or fact.control_id != self.control_id:
-            return []
-        if self.outcome is not None or fact.outcome == "error":
-            return []
-        return self._item.handle(RecordingStarted(control_id=self.control_id, url=fact.url))
-
-    def _length(self, now: float) -> float:
-        """Seconds that should be in the file."""
-        ends = (self._paused_at, self._stopped_at, now)
-        return min(end for end in ends if end is not None) - self._began - self._left_out
-
-
-class TapOperation(Steered):
-    """One tap of a client."""
-
-    __slots__ = ("_gone", "_item", "outcome")
-
-    kind = "tap"
-    survives = True
-
-    def __init__(self, item: Tapped) -> None:
-        self._item = item
-        self._gone = False
         self.outcome: Outcome | None = None
 
     @property
@@ -173,33 +59,68 @@ class TapOperation(Steered):
     @property
     def is_over(self) -> bool:
         """Its last report is out, or it never began."""
-        return self._gone or self._item.is_over
+        return self._state == "gone" or self._item.is_over
 
     def start(self, now: float) -> list[Effect]:
-        """Ask the media to copy."""
+        """Ask the media."""
+        self._state, self._deadline = "beginning", now + BEGINNING
         return self._item.start()
 
     def handle(self, fact: Fact, now: float) -> list[Effect]:
         """Take what the media say."""
-        if self._gone:
+        if self._state == "gone":
             return []
         effects = self._item.handle(fact)
+        if self._state != "beginning":
+            return effects
+        self.outcome = self._known()
         if self.outcome is None:
-            self.outcome = self._known()
-        return effects
+            return effects
+        self._state, self._deadline = "begun", None
+        return effects if self.outcome.code == "200" else []
+
+    def next_timeout(self) -> float | None:
+        """When the beginning is late, or the file."""
+        return self._deadline
+
+    def handle_timeout(self, now: float) -> list[Effect]:
+        """Wait no longer."""
+        if self._deadline is None or now < self._deadline or self.is_over:
+            return []
+        self._deadline = None
+        return self._never(TOO_SLOW) if self._state == "beginning" else self._item.give_up()
 
     def stop(self, now: float) -> list[Effect] | None:
-        """Ask for the end.  Twice is once."""
+        """Ask for the end; the last report follows.  Twice is once."""
         return None if self.is_over else self._item.stop()
 
     def abandon(self, ending: Ending, now: float) -> list[Effect]:
-        """Over: there is nothing to wait for."""
+        """Over; what has not begun never was."""
         if self.is_over:
             return []
-        if self.outcome is None:
-            self.outcome, self._gone = TOO_LATE, True
-            return self._item.stop()
+        if self._state in ("fresh", "beginning"):
+            return self._never(TOO_LATE)
         return [*self._item.stop(), *self._item.give_up()]
+
+    def _never(self, why: Outcome) -> list[Effect]:
+        stop = self._item.stop() if self._state == "beginning" else []
+        self.outcome, self._state, self._deadline = why, "gone", None
+        return stop
+
+    def _known(self) -> Outcome | None:
+        """The answer, once the item knows."""
+        raise NotImplementedError
+
+
+class TapOperation(_Listener):
+    """One tap of a client."""
+
+    __slots__ = ()
+
+    kind = "tap"
+
+    def __init__(self, item: Tapped) -> None:
+        super().__init__(item)
 
     def _known(self) -> Outcome | None:
         started = self._item.started()
@@ -210,3 +131,97 @@ class TapOperation(Steered):
         return Outcome(
             message="Tapping", source_address=started.source_address, source_port=started.source_port
         )
+
+
+class RecordingOperation(_Listener):
+    """One recording of a client."""
+
+    __slots__ = ("_began", "_left_out", "_paused_at", "_recorded", "_stopped_at")
+
+    kind = "record"
+
+    def __init__(self, item: Recorded) -> None:
+        super().__init__(item)
+        self._recorded = item
+        self._began = 0.0
+        self._left_out = 0.0
+        """Seconds of the pauses that are not in the file, and are over."""
+        self._paused_at: float | None = None
+        """When the present one began."""
+        self._stopped_at: float | None = None
+
+    @property
+    def result(self) -> Result | None:
+        """How it ended."""
+        return self._recorded.done()
+
+    def handle(self, fact: Fact, now: float) -> list[Effect]:
+        """Take what the writer says.  One that is over when it is told to have begun has both reports."""
+        if self._state != "beginning":
+            return super().handle(fact, now)
+        self._began = now
+        missed = self._missed_beginning(fact)
+        begun = [] if missed is None else super().handle(missed, now)
+        return [*begun, *super().handle(fact, now)]
+
+    def handle_timeout(self, now: float) -> list[Effect]:
+        """Report what is known without the file."""
+        if self._state != "closing" or self._deadline is None or now < self._deadline or self.is_over:
+            return super().handle_timeout(now)
+        self._deadline = None
+        length = self._length(now)
+        return self._item.handle(
+            RecordingEnded(control_id=self.control_id, outcome="finished", duration=length)
+        )
+
+    def stop(self, now: float) -> list[Effect] | None:
+        """Ask for the end; the last report follows with the file.  Twice is once."""
+        self._note_stop(now)
+        return super().stop(now)
+
+    def pause(self, now: float, *, skip: bool) -> list[Effect] | None:
+        """Leave silence in the file, or nothing."""
+        effects = self._recorded.pause(skip=skip)
+        if effects is not None and skip:
+            self._paused_at = now
+        return effects
+
+    def resume(self, now: float) -> list[Effect] | None:
+        """Record again."""
+        effects = self._recorded.resume()
+        if effects is not None and self._paused_at is not None:
+            self._left_out += now - self._paused_at
+            self._paused_at = None
+        return effects
+
+    def abandon(self, ending: Ending, now: float) -> list[Effect]:
+        """Close the file, and wait a little for it."""
+        if self._state != "begun" or self.is_over:
+            return [] if self._state == "closing" else super().abandon(ending, now)
+        self._note_stop(now)
+        self._state, self._deadline = "closing", now + LAST_MOMENT
+        return self._item.stop()
+
+    # -------------------------------------------------- inside
+
+    def _known(self) -> Outcome | None:
+        started = self._item.started()
+        if not isinstance(started, RecordStarted):
+            return None
+        if not started.ok:
+            return Outcome(code="500", message=started.sentence or "The recording could not be begun.")
+        return Outcome(message="Recording", url=started.url)
+
+    def _missed_beginning(self, fact: Fact) -> RecordingStarted | None:
+        if not isinstance(fact, RecordingEnded) or fact.control_id != self.control_id:
+            return None
+        return None if fact.outcome == "error" else RecordingStarted(control_id=self.control_id, url=fact.url)
+
+    def _note_stop(self, now: float) -> None:
+        if self._stopped_at is None:
+            self._stopped_at = now
+
+    def _length(self, now: float) -> float:
+        """Seconds that should be in the file."""
+        ends = (self._paused_at, self._stopped_at, now)
+        return min(end for end in ends if end is not None) - self._began - self._left_out

@@ -4,7 +4,7 @@ The far end answers the REFER, then tells in NOTIFYs how its new call goes.  `in
 what is known each time that it changes; `success` needs a 2xx and no other last word.  The call stays until
 the far end hangs up.  One that hangs up before it has told is not known to have succeeded: `failed`.
 
-The protocol has no control id for it: a call has one at a time, under the name of its kind.
+It has no control id: a call has one at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Referring(Steered):
     __slots__ = ("_action", "_last", "_state", "result")
 
     kind = "refer"
-    control_id = "refer"
+    control_id = ""
     outcome = Outcome(message="Referring")
 
     def __init__(self, action: Refer) -> None:

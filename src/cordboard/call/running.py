@@ -68,7 +68,7 @@ class Operation(Running, Protocol):
 
     @property
     def control_id(self) -> str:
-        """Given by the client."""
+        """Given by the client; empty for a kind of which a call has one at a time (refer, hold, unhold)."""
 
     @property
     def outcome(self) -> Outcome | None:

@@ -89,7 +89,7 @@ class Workshop:
         """The machine of one action of a client, not started yet; or one that is refused, with why."""
         make = _OPERATIONS.get(type(action))
         if make is None:
-            return Refused("", self._new_id(), "501", f"{type(action).__name__} is not an operation.")
+            return Refused("", "", "501", f"{type(action).__name__} is not an operation.")
         operation = make(self, action)
         problem = self._not_now(early=isinstance(action, (Play, Prompt)))
         if not problem or isinstance(operation, Refused):
@@ -206,7 +206,7 @@ class Workshop:
         return made
 
     def _denoise_operation(self, action: Denoise) -> Operation:
-        return Refused("denoise", self._new_id(), "501", NO_DENOISE)
+        return Refused("denoise", "", "501", NO_DENOISE)
 
     def _refused(self, action: Play | Prompt | Collect, kind: str, code: str, sentence: str) -> Operation:
         return Refused(kind, action.control_id or self._new_id(), code, sentence)
