@@ -139,15 +139,7 @@ class Bridge:
         return [Unjoin(a=self._call_id, b=self.peer.call_id)] if self._state == "joined" else []
 
     def _report(self, state: str) -> Effect:
-        peer = self.peer
-        happening = ConnectStateChanged(
-            state=state,
-            peer_call_id=peer.call_id,
-            peer_device_type=peer.device_type,
-            peer_from=peer.from_,
-            peer_to=peer.to,
-            peer_tag=peer.tag,
-        )
+        happening = ConnectStateChanged.about(state, self.peer)
         return Report(happening=happening, callback_url=self._status_url)
 
 

@@ -103,6 +103,11 @@ class ConnectMachine:
         return self._state == "over"
 
     @property
+    def stays(self) -> bool:
+        """It was made for a transfer alone: the bridge belongs to the other side."""
+        return self._stays
+
+    @property
     def may_move(self) -> bool:
         """A transfer may give it another peer."""
         return self._bridge is not None and self._bridge.is_joined and self._transferor is None

@@ -88,6 +88,25 @@ class Driving:
         """The call is ending."""
         return [] if self.running is None else self.running.abandon(why, now)
 
+    def begin(self, running: Running, now: float) -> list[Effect]:
+        """Run what nobody's turn has asked for: a client's connect."""
+        effects: list[Effect] = []
+        self._run(running, now, effects)
+        return effects
+
+    def replace(self, driver: Driver, why: Ending, now: float) -> list[Effect]:
+        """Another driver takes over, and will be started; what the last one asked for is dropped."""
+        running, self.running = self.running, None
+        self._driver = driver
+        self._ticket += 1
+        self.wish = self.last_failure = None
+        self.document_missing = False
+        if running is None:
+            return []
+        if isinstance(running, ConnectMachine):
+            return running.disconnect(why)
+        return running.abandon(why, now)
+
     def finished(self) -> Running | None:
         """The action that is over, taken away; None while it goes on."""
         running = self.running

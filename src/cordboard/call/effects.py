@@ -18,6 +18,7 @@ from cordboard.call.actions import (
 )
 from cordboard.call.codec_wish import CodecWish
 from cordboard.call.facts import Fact
+from cordboard.call.peer import Peer
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
 
@@ -282,6 +283,18 @@ class ConnectStateChanged(msgspec.Struct, frozen=True, kw_only=True):
     peer_tag: str | None = None
     ending: Ending | None = None
     """Only with `failed`."""
+
+    @classmethod
+    def about(cls, state: str, peer: Peer) -> ConnectStateChanged:
+        """With a peer."""
+        return cls(
+            state=state,
+            peer_call_id=peer.call_id,
+            peer_device_type=peer.device_type,
+            peer_from=peer.from_,
+            peer_to=peer.to,
+            peer_tag=peer.tag,
+        )
 
 
 class PlayStateChanged(msgspec.Struct, frozen=True, kw_only=True):

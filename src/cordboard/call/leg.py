@@ -113,6 +113,10 @@ class Leg:
             return [self._end_leg]
         return self._move("answers")
 
+    def ending(self) -> None:
+        """The far end is gone; the last report waits."""
+        self._move("is ended")
+
     def ended(self, ending: Ending) -> list[Effect]:
         """Over; the last report."""
         return self._move("ends", ending)

@@ -14,9 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cordboard.call.effects import Effect, PassDigit, PlayTo, ReportTransfer, StopPlay, TellCall
+from cordboard.call.effects import (
+    ConnectStateChanged,
+    Effect,
+    PassDigit,
+    PlayTo,
+    Report,
+    ReportTransfer,
+    StopPlay,
+    TellCall,
+)
 from cordboard.call.facts import (
     DigitReceived,
+    DisconnectRequested,
     JoinRequested,
     PeerHeld,
     PeerPressed,
@@ -27,7 +37,7 @@ from cordboard.call.facts import (
     TransferTo,
 )
 from cordboard.call.info import CallInfo
-from cordboard.call.peer import peer_of
+from cordboard.call.peer import Peer, peer_of
 from cordboard.call.plan import PlayItem
 
 MUSIC = (PlayItem(kind="hold"),)
@@ -38,13 +48,27 @@ REPLACE_LIMIT = 5.0
 class Side:
     """What one call does for its peer, and what its peer does for it."""
 
-    __slots__ = ("_held", "_info", "_music", "_new_id", "_transferring", "deadline", "peer")
+    __slots__ = (
+        "_held",
+        "_info",
+        "_leaving",
+        "_music",
+        "_new_id",
+        "_other",
+        "_transferring",
+        "deadline",
+        "peer",
+    )
 
     def __init__(self, info: CallInfo, new_id: Callable[[], str]) -> None:
         self._info = info
         self._new_id = new_id
         self.peer: str | None = None
         """Who the peer was when this was looked at last."""
+        self._other: Peer | None = None
+        """What is known of the peer, where that leads."""
+        self._leaving = False
+        """Our client has asked for the end of a bridge that the peer leads."""
         self._held = False
         """Our far end has put us on hold."""
         self._music: str | None = None
@@ -61,12 +85,37 @@ class Side:
 
     # -------------------------------------------------- who the peer is
 
+    def bridged(self, other: Peer | None) -> None:
+        """Another call has joined us to itself, and leads."""
+        self._other = other
+
+    def ask_to_leave(self) -> list[Effect]:
+        """Our client wants to leave a bridge that the peer leads; it reports nothing for us."""
+        self._leaving = True
+        return self._tell(DisconnectRequested(call_id=self._info.call_id))
+
+    def close(self) -> list[Effect]:
+        """Our call is ending."""
+        return [*self.silence(), *self._left()]
+
+    def _left(self) -> list[Effect]:
+        """What our client waits for that has asked to leave."""
+        other, self._other = self._other, None
+        leaving, self._leaving = self._leaving, False
+        if not leaving or other is None:
+            return []
+        return [Report(happening=ConnectStateChanged.about("disconnected", other))]
+
     def follow(self) -> list[Effect]:
         """Look whether the peer has changed since the last time."""
         if self._info.peer_call_id == self.peer:
             return []
         self.peer = self._info.peer_call_id
         effects = [*self.silence(), *self._transfer_over(487, "Request Terminated")]
+        if self.peer is None:
+            effects += self._left()
+        elif self._leaving:
+            effects += self.ask_to_leave()
         return (
             [*effects, *self._tell(PeerHeld(call_id=self._info.call_id, held=True))]
             if self._held
@@ -171,7 +220,9 @@ class Side:
             return []
         return [ReportTransfer(status=status, reason=reason)]
 
-    def _tell(self, fact: PeerPressed | PeerHeld | TransferTo | JoinRequested) -> list[Effect]:
+    def _tell(
+        self, fact: PeerPressed | PeerHeld | TransferTo | JoinRequested | DisconnectRequested
+    ) -> list[Effect]:
         peer = self._info.peer_call_id
         return [] if peer is None else [TellCall(call_id=peer, fact=fact)]
 

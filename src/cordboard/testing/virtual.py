@@ -32,34 +32,70 @@ from cordboard.call.actions import (
     Turn,
 )
 from cordboard.call.call import Call
+from cordboard.call.commands import Command
 from cordboard.call.effects import (
     AnswerLeg,
     AskShell,
     CallOver,
+    CommandAnswered,
     Dial,
     Effect,
     EndLeg,
+    HoldLeg,
     Join,
     PassDigit,
+    PausePlay,
+    PauseRecording,
     PlayTo,
+    ReferLeg,
     Report,
     ReportTransfer,
+    ResumePlay,
+    ResumeRecording,
     RingLeg,
     SendDigitsTo,
+    SetPlayVolume,
+    StartDetector,
     StartRecording,
     StartTap,
+    StopDetector,
     StopPlay,
     StopRecording,
     StopTap,
     TellCall,
     Unjoin,
 )
-from cordboard.call.facts import DriverReply, Fact
+from cordboard.call.facts import (
+    Commanded,
+    ControlTaken,
+    DriverReply,
+    Fact,
+    HoldAnswered,
+    ReferProgressed,
+)
+from cordboard.call.outgoing_dial import OutgoingDial
+from cordboard.call.plan import ConnectPlan
 from cordboard.testing.recording_legs import Caller, FarEnd, RecordingLegs, Seen
 from cordboard.testing.virtual_media import VirtualMedia
 from cordboard.testing.virtual_time import VirtualTime
 
-_MEDIA = (PlayTo, StopPlay, PassDigit, SendDigitsTo, StartRecording, StopRecording, StartTap, StopTap)
+_MEDIA = (
+    PlayTo,
+    StopPlay,
+    PausePlay,
+    ResumePlay,
+    SetPlayVolume,
+    PassDigit,
+    SendDigitsTo,
+    StartRecording,
+    StopRecording,
+    PauseRecording,
+    ResumeRecording,
+    StartTap,
+    StopTap,
+    StartDetector,
+    StopDetector,
+)
 
 __all__ = [
     "Caller",
@@ -123,6 +159,9 @@ class VirtualShell:
         self.time = time
         self.legs = legs
         self.calls: dict[str, Call] = {}
+        self.dials: dict[str, OutgoingDial] = {}
+        self.answers: list[tuple[str, CommandAnswered]] = []
+        """(call id, answer) of the commands, in order."""
         self.drivers: dict[str, Driver] = {}
         self.reports: list[Told] = []
         self.effects: list[tuple[str, Effect]] = []
@@ -139,15 +178,54 @@ class VirtualShell:
 
     # ---------------------------------------- going in
 
-    def call_in(self, driver: Driver, caller: Caller | None = None, call_id: str = "a") -> Call:
+    def call_in(self, driver: Driver | None, caller: Caller | None = None, call_id: str = "a") -> Call:
         """A caller's INVITE arrives now."""
         call = Call(info=caller_info(call_id), driver=driver, new_id=self._new_id)
         self.calls[call_id] = call
-        self.drivers[call_id] = driver
+        if driver is not None:
+            self.drivers[call_id] = driver
         self.legs.call_in(call_id, caller or Caller())
         self._carry_out(call_id, call.start(self.time.now))
         self._drain()
         return call
+
+    def offer(self, owner: str, caller: Caller | None = None, call_id: str = "a") -> Call:
+        """A caller's INVITE arrives now, and is for a client to take."""
+        call = self.call_in(None, caller, call_id)
+        self.deliver(call_id, ControlTaken(owner=owner))
+        return call
+
+    def dial(
+        self,
+        plan: ConnectPlan,
+        *,
+        owner: str | None = None,
+        driver: Driver | None = None,
+        first_call_id: str | None = None,
+        dial_id: str = "dial",
+    ) -> OutgoingDial:
+        """A client or a program dials."""
+        info = msgspec.structs.replace(
+            caller_info(dial_id), direction="outbound", type="", from_="+15550100003", to="", owner=owner
+        )
+        dial = OutgoingDial(
+            info=info, plan=plan, driver=driver, first_call_id=first_call_id, new_id=self._new_id
+        )
+        self.dials[dial_id] = dial
+        self._carry_out(dial_id, dial.start(self.time.now))
+        self._drain()
+        return dial
+
+    def command(self, call_id: str, command: Command) -> str:
+        """A client asks something of a call; the ticket, by which `answer` finds what it said."""
+        ticket = f"t{self._new_id()}"
+        self.deliver(call_id, Commanded(ticket=ticket, command=command))
+        return ticket
+
+    def answer(self, ticket: str) -> CommandAnswered:
+        """To one command: there is exactly one."""
+        (answer,) = [answer for _, answer in self.answers if answer.ticket == ticket]
+        return answer
 
     def deliver(self, call_id: str, fact: Fact) -> None:
         """Put a fact into a call's queue."""
@@ -160,7 +238,13 @@ class VirtualShell:
 
     def open_calls(self) -> list[str]:
         """Calls that are not over."""
-        return [call_id for call_id, call in self.calls.items() if not call.is_over]
+        return [actor_id for actor_id, actor in self._actors() if not actor.is_over]
+
+    def _actors(self) -> list[tuple[str, Call | OutgoingDial]]:
+        return [*self.calls.items(), *self.dials.items()]
+
+    def _actor(self, actor_id: str) -> Call | OutgoingDial | None:
+        return self.calls.get(actor_id) or self.dials.get(actor_id)
 
     def _new_id(self) -> str:
         return f"id{next(self._ids)}"
@@ -171,14 +255,15 @@ class VirtualShell:
         self._draining = True
         while self._queue:
             call_id, fact = self._queue.popleft()
-            call = self.calls.get(call_id)
+            call = self._actor(call_id)
             if call is not None and not call.is_over:
                 self._carry_out(call_id, call.handle(fact, self.time.now))
         self._draining = False
 
     def _wake(self, call_id: str) -> None:
         self._alarms.pop(call_id, None)
-        call = self.calls[call_id]
+        call = self._actor(call_id)
+        assert call is not None
         due = call.next_timeout()
         if due is not None and due <= self.time.now:
             self._carry_out(call_id, call.handle_timeout(self.time.now))
@@ -192,7 +277,8 @@ class VirtualShell:
         for effect in effects:
             self.effects.append((call_id, effect))
             self._do(call_id, effect)
-        due = self.calls[call_id].next_timeout()
+        call = self._actor(call_id)
+        due = call.next_timeout() if call is not None else None
         if due is not None and self._alarms.get(call_id) != due:
             self._alarms[call_id] = due
             self.time.at(due, lambda: self._wake(call_id))
@@ -205,19 +291,37 @@ class VirtualShell:
         elif isinstance(effect, Report):
             self.reports.append(Told(self.time.now, call_id, effect))
         elif isinstance(effect, Dial):
-            self._dial(effect)
+            self._dial(call_id, effect)
         elif isinstance(effect, (Join, Unjoin)):
             self._join(effect)
         elif isinstance(effect, AskShell):
             self._reply(call_id, effect)
         elif isinstance(effect, _MEDIA):
             self.media.carry_out(call_id, effect)
+        elif isinstance(effect, CommandAnswered):
+            self.answers.append((call_id, effect))
+        elif isinstance(effect, (ReferLeg, HoldLeg)):
+            self._ask_far_end(call_id, effect)
         else:
             assert isinstance(effect, CallOver)
 
-    def _dial(self, dial: Dial) -> None:
+    def _ask_far_end(self, call_id: str, effect: ReferLeg | HoldLeg) -> None:
+        """The far end takes whatever it is asked."""
+        after = self.legs.round_trip
+        if isinstance(effect, HoldLeg):
+            self.time.after(after, lambda: self.deliver(call_id, HoldAnswered(held=effect.on)))
+            return
+        taken = ReferProgressed(refer_code=202)
+        done = ReferProgressed(refer_code=202, notify_code=200, is_final=True)
+        self.time.after(after, lambda: self.deliver(call_id, taken))
+        self.time.after(2 * after + 0.5, lambda: self.deliver(call_id, done))
+
+    def _dial(self, parent: str, dial: Dial) -> None:
+        info = dialled_info(dial)
+        if parent in self.dials:
+            info.parent_call_id = None
         self.calls[dial.call_id] = call = Call(
-            info=dialled_info(dial),
+            info=info,
             driver=_confirm_driver(dial),
             parent=dial.parent,
             call_state_url=dial.destination.call_state_url,
@@ -304,6 +408,10 @@ def dialled_info(dial: Dial) -> CallInfo:
         from_name=dial.from_name,
         parent_call_id=dial.parent,
         transfers=dial.transfers,
+        tag=dial.destination.tag,
+        owner=dial.owner,
+        device=dial.destination.device,
+        sole=dial.sole,
     )
 
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from cordboard.call.effects import (
     Effect,
     PassDigit,
+    PausePlay,
     PlayTo,
+    ResumePlay,
     SendDigitsTo,
+    StartDetector,
     StartRecording,
     StartTap,
+    StopDetector,
     StopPlay,
     StopRecording,
     StopTap,
 )
 from cordboard.call.facts import (
+    DetectorEnded,
     DigitsSent,
     Fact,
     PlayFinished,
@@ -36,6 +43,15 @@ Key = tuple[str, str]
 """(call id, control id)"""
 
 
+class _Playing(msgspec.Struct):
+    """One play: when it ends, or what is left of it while it is paused."""
+
+    errors: tuple[str, ...]
+    left: float | None
+    """Seconds; None: it goes on for ever."""
+    ends: float | None = None
+
+
 class VirtualMedia:
     """What goes on for each call.
 
@@ -47,10 +63,11 @@ class VirtualMedia:
         self, time: VirtualTime, deliver: Callable[[str, Fact], None], audio_seconds: float = 2.0
     ) -> None:
         self.time = time
-        self.playing: set[Key] = set()
+        self.playing: dict[Key, _Playing] = {}
         self.recording: dict[Key, float] = {}
         """When each began."""
         self.tapping: set[Key] = set()
+        self.detecting: set[Key] = set()
         self.passed: list[tuple[str, str]] = []
         """(call id, digit) of the keys that were passed on."""
         self._deliver = deliver
@@ -61,7 +78,11 @@ class VirtualMedia:
         if isinstance(effect, PlayTo):
             self._play(call_id, effect)
         elif isinstance(effect, StopPlay):
-            self._played(call_id, effect.control_id, ())
+            self._stop(call_id, effect.control_id)
+        elif isinstance(effect, PausePlay):
+            self._pause(call_id, effect.control_id)
+        elif isinstance(effect, ResumePlay):
+            self._go_on(call_id, effect.control_id)
         elif isinstance(effect, PassDigit):
             self.passed.append((call_id, effect.digit))
         elif isinstance(effect, SendDigitsTo):
@@ -75,20 +96,42 @@ class VirtualMedia:
             self._tap(call_id, effect)
         elif isinstance(effect, StopTap):
             self._untap(call_id, effect.control_id)
+        elif isinstance(effect, StartDetector):
+            self.detecting.add((call_id, effect.control_id))
+        elif isinstance(effect, StopDetector):
+            self._stop_detecting(call_id, effect.control_id)
 
     def running(self) -> list[Key]:
         """All that has begun and not ended."""
-        return [*self.playing, *self.recording, *self.tapping]
+        return [*self.playing, *self.recording, *self.tapping, *self.detecting]
 
     # ---------------------------------------- playing
 
     def _play(self, call_id: str, play: PlayTo) -> None:
-        self.playing.add((call_id, play.control_id))
         errors = tuple(f"{item.url} is missing" for item in play.items if "missing" in item.url)
-        if play.loop == 0 and len(errors) < len(play.items):
-            return
+        endless = play.loop == 0 and len(errors) < len(play.items)
         seconds = max(play.loop, 1) * sum(self._seconds(item) for item in play.items)
-        self.time.after(seconds, lambda: self._played(call_id, play.control_id, errors))
+        self.playing[(call_id, play.control_id)] = _Playing(errors, None if endless else seconds)
+        self._go_on(call_id, play.control_id)
+
+    def _go_on(self, call_id: str, control_id: str) -> None:
+        playing = self.playing.get((call_id, control_id))
+        if playing is None or playing.ends is not None or playing.left is None:
+            return
+        playing.ends = ends = self.time.now + playing.left
+        self.time.at(ends, lambda: self._is_due(call_id, control_id, playing, ends))
+
+    def _is_due(self, call_id: str, control_id: str, playing: _Playing, ends: float) -> None:
+        if self.playing.get((call_id, control_id)) is playing and playing.ends == ends:
+            self._played(call_id, control_id, playing.errors)
+
+    def _pause(self, call_id: str, control_id: str) -> None:
+        playing = self.playing.get((call_id, control_id))
+        if playing is not None and playing.ends is not None:
+            playing.left, playing.ends = playing.ends - self.time.now, None
+
+    def _stop(self, call_id: str, control_id: str) -> None:
+        self._played(call_id, control_id, ())
 
     def _seconds(self, item: PlayItem) -> float:
         if item.kind == "audio":
@@ -96,8 +139,7 @@ class VirtualMedia:
         return item.duration or self._audio_seconds
 
     def _played(self, call_id: str, control_id: str, errors: tuple[str, ...]) -> None:
-        if (call_id, control_id) in self.playing:
-            self.playing.discard((call_id, control_id))
+        if self.playing.pop((call_id, control_id), None) is not None:
             self._deliver(call_id, PlayFinished(control_id=control_id, errors=errors))
 
     # ---------------------------------------- recording
@@ -139,3 +181,12 @@ class VirtualMedia:
         if (call_id, control_id) in self.tapping:
             self.tapping.discard((call_id, control_id))
             self.time.after(CLOSING, lambda: self._deliver(call_id, TapEnded(control_id=control_id)))
+
+    # ---------------------------------------- detecting
+
+    def _stop_detecting(self, call_id: str, control_id: str) -> None:
+        """What a detector hears is for the test to say."""
+        if (call_id, control_id) in self.detecting:
+            self.detecting.discard((call_id, control_id))
+            ended = DetectorEnded(control_id=control_id)
+            self.time.after(CLOSING, lambda: self._deliver(call_id, ended))
