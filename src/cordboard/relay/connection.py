@@ -20,6 +20,7 @@ from cordboard.relay.frames import (
     Ping,
     Pong,
     Proven,
+    Received,
     Send,
     Text,
     TurnAway,
@@ -94,11 +95,11 @@ class Connection:
         if isinstance(message, jsonrpc.Invalid):
             return self._not_heard(message.id, message.code, message.message)
         if isinstance(message, jsonrpc.Response):
-            return [Deliver(message)] if self._state == "open" else []
+            return [self._deliver(message)] if self._state == "open" else []
         if message.method == "signalwire.connect":
             return self._connect(message)
         if self._state == "open":
-            return [Deliver(message)]
+            return [self._deliver(message)]
         if message.method == "signalwire.ping":
             return [Send(self._socket, jsonrpc.result(message.id, pong(message.params)))]
         sentence = f"{message.method[:100]} is not heard before signalwire.connect has succeeded."
@@ -121,6 +122,9 @@ class Connection:
         too_much = self._nonsense > self._patience.nonsense
         closing = self._close(POLICY, "too much that is no request") if too_much else []
         return [self._error(id_, code, sentence), *closing]
+
+    def _deliver(self, message: jsonrpc.Request | jsonrpc.Response) -> Output:
+        return Deliver(Received(socket=self._socket, message=message))
 
     def _error(self, id_: jsonrpc.Id, code: int, sentence: str) -> Output:
         return Send(self._socket, jsonrpc.error(id_, code, sentence))

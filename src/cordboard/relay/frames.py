@@ -126,7 +126,7 @@ class ConnectWanted(msgspec.Struct, frozen=True):
 class Deliver(msgspec.Struct, frozen=True):
     """For the session of the socket."""
 
-    message: Request | Response | Proven
+    input: Received | Proven
 
 
 class Perform(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ from cordboard.server.media_engine import MediaEngine
 from cordboard.server.new_calls import NewCalls
 from cordboard.server.recorder import Recorder
 from cordboard.server.refusals import Refusals
+from cordboard.server.relay_inbound import RelayInbound
 from cordboard.server.routes import Routed
 from cordboard.server.sip_log import SipLog
 from cordboard.server.switchboard import Actor, Switchboard
@@ -90,6 +91,8 @@ class Exchange:
             space_id=legs.identity.space_id,
         )
         self.control = Control(self.switchboard, self.new_calls, new_id)
+        self.inbound: RelayInbound
+        """Set before the first call comes, where routes name contexts."""
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -139,6 +142,10 @@ class Exchange:
             media_protocol.DigitsPlayed: self._digits_played,
             media_protocol.MediaSilent: self._media_silent,
         }
+
+    def is_ready(self) -> bool:
+        """Calls can be recorded."""
+        return self._ready()
 
     def attach(self, send: Callable[[bytes, Endpoint], None], media: MediaEngine) -> None:
         """The socket and the workers, once they are open."""
@@ -349,14 +356,22 @@ class Exchange:
             return "no_document"
         if self.draining:
             return "server_stopping"
-        return "" if self._ready() else "store_failing"
+        if not self._ready():
+            return "store_failing"
+        return "" if routed.has_document or self.inbound.can_take(routed) else "no_client"
 
     def _take_in(self, offer: out.CallOffered, routed: Routed) -> None:
-        call = self.new_calls.taken_in(offer, routed)
+        is_offered = routed.context is not None and self.inbound.can_take(routed)
+        if routed.context is not None:
+            offer.info.project_id = self.inbound.project_of(routed)
+        call = self.new_calls.taken_in(offer, None if is_offered else routed)
         self._targets.came_in(offer.call_id, offer.source.address)
         self.sip_log.begin(offer.call_id, offer.sip_call_id, self.recorder.begin(call))
         self._carry(self.legs.accept_offer(offer.call_id))
         self.switchboard.start(call)
+        if is_offered:
+            self._ring_leg(call, fx.RingLeg())
+            self.inbound.offer(call.info, routed)
 
     def _turn_away(self, offer: out.CallOffered, cause: str) -> None:
         end = ending(cause, who=offer.dialled or offer.info.to)

@@ -1,12 +1,14 @@
-"""The HTTP listener: signed links to recordings, and nothing else; errors are JSON, `{"error": "…"}`.
+"""The HTTP listeners: signed links to recordings, upgrades; errors are JSON, `{"error": "…"}`.
 
-A further route is one `add` before `start`.
+A further route is one `add` before `start`.  An upgrade to WebSocket on a path that no route has is handed
+to `upgrades`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 
@@ -14,6 +16,7 @@ from aiohttp import web
 
 from cordboard.server.recording_files import RecordingFiles
 from cordboard.server.recording_links import Judgement, RecordingLinks, is_name
+from cordboard.server.tls import TlsContexts
 from cordboard.sip.endpoint import bracketed
 
 _log = logging.getLogger(__name__)
@@ -24,6 +27,7 @@ _TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "mp4": "audio/mp4"}
 _LAST_ANSWERS = 1.0
 """Seconds for downloads that are under way when the server stops."""
 _MOST_OF_A_REQUEST = 1 << 20
+_NOT_FOUND = 404
 _HEADERS = {
     "Cache-Control": "private, no-store",
     "X-Content-Type-Options": "nosniff",
@@ -37,9 +41,13 @@ class HttpServer:
 
     def __init__(self, address: str, port: int, *, spare: bool = False) -> None:
         self.port = port
+        self.tls_port = 0
+        """Known after `start_tls`."""
+        self.upgrades: Handler | None = None
         self._address = address
         self._spare = spare
-        self._app = web.Application(middlewares=[_answer_in_json], client_max_size=_MOST_OF_A_REQUEST)
+        middlewares = [_answer_in_json, self._upgrade]
+        self._app = web.Application(middlewares=middlewares, client_max_size=_MOST_OF_A_REQUEST)
         self._runner: web.AppRunner | None = None
 
     def add(self, method: str, path: str, handler: Handler) -> None:
@@ -65,6 +73,23 @@ class HttpServer:
             _log.info("HTTP: port %d is taken; another one is used", self.port)
             await web.TCPSite(runner, self._address, 0).start()
         self.port = runner.addresses[0][1]
+
+    async def start_tls(self, port: int, contexts: TlsContexts) -> None:
+        """Listen for the same over TLS too, after `start`.  Raises OSError."""
+        assert self._runner is not None
+        await web.TCPSite(self._runner, self._address, port, ssl_context=_renewed(contexts)).start()
+        self.tls_port = self._runner.addresses[-1][1]
+
+    @web.middleware
+    async def _upgrade(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        error = request.match_info.http_exception
+        if error is None or error.status != _NOT_FOUND or self.upgrades is None:
+            return await handler(request)
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self.upgrades(request)
+        if request.method == "GET" and request.path == "/":
+            return refusal(426, "RELAY is spoken over WebSocket here.", Upgrade="websocket")
+        return await handler(request)
 
     async def stop(self) -> None:
         """A second call does nothing."""
@@ -106,9 +131,23 @@ class RecordingDownloads:
         return refusal(410, "The recording is not kept any more.")
 
 
-def refusal(status: int, sentence: str) -> web.Response:
+def refusal(status: int, sentence: str, **headers: str) -> web.Response:
     """An error as this server tells it."""
-    return web.json_response({"error": sentence}, status=status)
+    return web.json_response({"error": sentence}, status=status, headers=headers)
+
+
+def _renewed(contexts: TlsContexts) -> ssl.SSLContext:
+    """A context that hands each handshake to the newest one: certificates change without a restart."""
+    first = contexts.listening()
+    outer = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    outer.minimum_version = first.minimum_version
+    outer.options = first.options
+
+    def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+        connection.context = contexts.listening()
+
+    outer.sni_callback = choose
+    return outer
 
 
 @web.middleware
@@ -124,5 +163,6 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
     except Exception:
         _log.exception("internal error in an HTTP request for %s", request.path)
         response = refusal(500, "Internal error.")
-    response.headers.update(_HEADERS)
+    if not response.prepared:
+        response.headers.update(_HEADERS)
     return response

@@ -35,9 +35,10 @@ class NewCalls:
         self._domain = domain
         self._compiled = CompiledDocuments()
 
-    def taken_in(self, offer: CallOffered, routed: Routed) -> Call:
-        """A call that the document of its route drives."""
-        return Call(info=offer.info, driver=self.script(routed, offer.info), new_id=self._new_id)
+    def taken_in(self, offer: CallOffered, routed: Routed | None) -> Call:
+        """A call that the document of its route drives; None: clients are asked first."""
+        driver = self.script(routed, offer.info) if routed is not None else None
+        return Call(info=offer.info, driver=driver, new_id=self._new_id)
 
     def dialled(self, parent: CallInfo, effect: Dial) -> Call:
         """A call for `parent`; one that must be confirmed has a driver until it is."""

@@ -27,6 +27,7 @@ from cordboard.server.leg_rules import leg_rules
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.playback import Playback
+from cordboard.server.projects import Projects
 from cordboard.server.random_ids import new_id, new_token
 from cordboard.server.recorder import Recorder
 from cordboard.server.recording_files import RecordingFiles
@@ -34,6 +35,7 @@ from cordboard.server.recording_links import RecordingLinks
 from cordboard.server.recordings import Recordings
 from cordboard.server.recovery import recover
 from cordboard.server.registrations import TrunkWatch
+from cordboard.server.relay_setup import Relay
 from cordboard.server.resolver import Resolver
 from cordboard.server.routes import RouteTable
 from cordboard.server.sip_setup import make_targets, make_watch, told
@@ -43,6 +45,7 @@ from cordboard.server.sounds import HoldMusic, Sounds
 from cordboard.server.speech import Speech
 from cordboard.server.sqlite_store import SqliteStore
 from cordboard.server.taps import Taps
+from cordboard.server.tls import TlsContexts, TlsFiles
 from cordboard.server.trunks import Trunks
 from cordboard.server.webhook_sender import WebhookSender
 from cordboard.sip.endpoint import Endpoint
@@ -78,6 +81,9 @@ class Server:
         self.media: MediaEngine
         self.exchange: Exchange
         self.http: HttpServer
+        self.projects: Projects
+        """Who may use RELAY and the HTTP API."""
+        self.relay: Relay
         self.recordings: Recordings
         self.recorder: Recorder
         self.transports: SipTransports
@@ -134,16 +140,21 @@ class Server:
         )
         closing.push_async_callback(self.transports.close)
         await self._start_http()
+        self._documents = DocumentFetcher(policy, signing_key=self.config.server.signing_key)
         self.exchange = self._make_exchange(policy, ports)
+        self.projects = Projects.of(self.config)
+        self.relay = Relay(self.config, self.exchange, self._documents, self.projects)
+        closing.push_async_callback(self.relay.farewell)
         self.media = self._make_media()
         closing.push_async_callback(self.media.stop)
         self.exchange.attach(self.transports.send, self.media)
         closing.push_async_callback(self.exchange.stop)
         await self.media.start()
         evaluate("1", {})  # the first evaluation in a thread makes its context
-        await recover(self.store, self.sender, self.exchange.hang_up_saved)
+        recovered = await recover(self.store, self.sender, self.exchange.hang_up_saved)
         await self.sender.start()
         left_behind = await asyncio.to_thread(self._recording_files.orphans)
+        self.relay.open(self.http, recovered.last_events)
         # Only now: a call that came earlier would find no media, and recovery would close it.
         self.transports.listen()
         self.watch = make_watch(
@@ -219,7 +230,7 @@ class Server:
             legs=legs,
             targets=targets,
             recorder=self.recorder,
-            documents=DocumentFetcher(policy, signing_key=config.server.signing_key),
+            documents=self._documents,
             call_media=partial(self._make_call_media, policy),
             route=self.routes.find,
             ready=lambda: self.store.is_healthy,
@@ -269,8 +280,19 @@ class Server:
         RecordingDownloads(self._recording_files, self._links).add_to(self.http)
         await self.http.start()
         self._closing.push_async_callback(self.http.stop)
+        if section.tls_port is not None:
+            await self.http.start_tls(section.tls_port, TlsContexts(self._http_files(), listens=True))
         host = f"[{section.told}]" if ":" in section.told else section.told
         self._links.base_url = (section.public_url or f"http://{host}:{self.http.port}").rstrip("/")
+
+    def _http_files(self) -> TlsFiles:
+        section = self.config.http
+        assert section.certificate is not None
+        key = section.certificate_key
+        return TlsFiles(
+            certificate=self._directory / section.certificate,
+            key=self._directory / key if key is not None else None,
+        )
 
     def _media_directory(self) -> Path | None:
         named = self.config.media.directory
@@ -338,6 +360,7 @@ class Server:
                 self._wait_for(self.exchange.quiet(), _FAREWELL),
                 self._wait_for(self.watch.farewell(), _FAREWELL),
             )
+            await self.relay.farewell()
             self.exchange.sip_log.sweep(everything=True)
             await self._wait_for(self.sender.idle(), _LAST_CALLBACKS)
         await self._closing.aclose()
