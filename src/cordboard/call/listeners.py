@@ -81,7 +81,7 @@ class _Listener(Steered):
 
     def next_timeout(self) -> float | None:
         """When the beginning is late, or the file."""
-        return self._deadline
+        return None if self.is_over else self._deadline
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """Wait no longer."""
