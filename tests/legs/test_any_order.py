@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cordboard.call.effects import PassDigit, ReportTransfer, SendDigitsTo
+from cordboard.call.effects import HoldLeg, PassDigit, ReferLeg, ReportTransfer, SendDigitsTo
 from cordboard.call.facts import LegDialled, LegEnded
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import ending
@@ -104,6 +104,17 @@ class Walk:
             )
         )
 
+    def our_refer(self) -> None:
+        legs, now = self.bench.legs, self.bench.now
+        effect = ReferLeg(to="sip:c@h", username="u", password="p")
+        self.each(lambda call_id: self.bench.do(legs.refer(call_id, effect, now)))
+        self.bench.run()
+
+    def our_hold(self, on: bool) -> None:
+        legs, now = self.bench.legs, self.bench.now
+        self.each(lambda call_id: self.bench.do(legs.hold(call_id, HoldLeg(on=on), now)))
+        self.bench.run()
+
     def end(self) -> None:
         self.each(self.bench.end)
 
@@ -159,11 +170,24 @@ class Walk:
     def far_ends(self) -> None:
         self.far(lambda session: self.bench.far.bye(session, now=self.bench.now))
 
-    def answer_requests(self) -> None:
-        for _, where, event in [*self.bench.wire.events]:
+    def notify(self) -> None:
+        fields = [("Event", "refer"), ("Content-Type", "message/sipfrag"), ("Subscription-State", "active")]
+        self._request("NOTIFY", *fields, body=b"SIP/2.0 180 Ringing\r\n")
+
+    def answer_requests(self, status: int = 200) -> None:
+        bench = self.bench
+        for _, where, event in [*bench.wire.events]:
             if where == FAR and isinstance(event, events.RequestReceived | events.ReinviteReceived):
-                self.bench.put(self.bench.far.respond(event.transaction, 200, now=self.bench.now))
-        self.bench.run()
+                offer = event.request.body if event.request.method == "INVITE" else b""
+                body = self._answer_to(offer) if status == 200 else b""
+                bench.put(bench.far.respond(event.transaction, status, body=body, now=bench.now))
+        bench.run()
+
+    def _answer_to(self, offer: bytes) -> bytes:
+        try:
+            return far_answer(offer) if offer else b""
+        except SdpError:
+            return b""
 
     def wait(self) -> None:
         self.bench.run(20.0)
@@ -195,6 +219,12 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     Walk.update,
     Walk.far_ends,
     Walk.answer_requests,
+    lambda walk: walk.answer_requests(491),
+    lambda walk: walk.answer_requests(500),
+    Walk.our_refer,
+    Walk.notify,
+    lambda walk: walk.our_hold(True),
+    lambda walk: walk.our_hold(False),
     Walk.wait,
 )
 

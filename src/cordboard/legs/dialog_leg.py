@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 
 from cordboard.call import facts
-from cordboard.call.effects import PassDigit, ReferLeg, ReportTransfer, SendDigitsTo
+from cordboard.call.effects import HoldLeg, PassDigit, ReferLeg, ReportTransfer, SendDigitsTo
 from cordboard.legs import info_digits
 from cordboard.legs.info_sender import KEY_MS, InfoSender, PressKey, RowSent
 from cordboard.legs.leg_media import Wishes
@@ -18,10 +19,14 @@ from cordboard.media.protocol import SendDigits
 from cordboard.sdp import SdpError
 from cordboard.sip.credentials import Credentials
 from cordboard.sip.events import ReinviteReceived, RequestDone, RequestReceived, SessionEnded
+from cordboard.sip.status import status_said
 
 _TRY_AGAIN = [("Retry-After", "1")]
 _NO_BODY_BUT_SDP = [("Accept", "application/sdp")]
 _NO_BODY_BUT_KEYS = [("Accept", info_digits.ACCEPTED)]
+_HOLD = "hold"
+"""Marks the re-INVITE that holds the far end or takes it back."""
+MAX_HOLDS_WAITING = 16
 MAX_KEYS_WAITING = 512
 """Keys for one far end that are not sent yet; further ones are left out."""
 
@@ -29,7 +34,7 @@ MAX_KEYS_WAITING = 512
 class DialogLeg(SipLeg):
     """A leg whose far end can be spoken with inside the dialog."""
 
-    __slots__ = ("_awaited", "_key_pends", "_keys", "_refer", "_sender", "_transfer")
+    __slots__ = ("_awaited", "_holds", "_key_pends", "_keys", "_refer", "_sender", "_transfer")
 
     def __init__(
         self, call_id: str, around: Surroundings, dialog_id: int, who: str, hops: int, wishes: Wishes
@@ -41,6 +46,8 @@ class DialogLeg(SipLeg):
         """Of the last REFER of theirs."""
         self._refer: OwnRefer | None = None
         """The last of ours."""
+        self._holds: deque[bool] = deque()
+        """What shall become of hold, in order; the first is under way."""
         self._sender: InfoSender | None = None
         """Rows of keys that go by INFO just now."""
         self._keys: deque[info_digits.KeyPressed] = deque()
@@ -254,6 +261,50 @@ class DialogLeg(SipLeg):
         told = self._progress(self._refer.ended()) if self._refer is not None else []
         return [*told, *super().session_ended(event)]
 
+    # ------------------------------------------------------------ hold
+
+    def hold(self, effect: HoldLeg, now: float) -> list[FromLeg]:
+        """Hold the far end, or take it back, when what was asked before is done."""
+        if self.over:
+            return []
+        if self.session is None or not self.answered:
+            return [self._hold_answered("a call that is not answered cannot be held")]
+        if len(self._holds) >= MAX_HOLDS_WAITING:
+            return [self._hold_answered("too many changes of hold wait for the far end")]
+        self._holds.append(effect.on)
+        return self._next_hold(now) if len(self._holds) == 1 else []
+
+    def _next_hold(self, now: float) -> list[FromLeg]:
+        """What changes nothing is done at once."""
+        done: list[FromLeg] = []
+        while self._holds and self._holds[0] is self.media.holding:
+            self._holds.popleft()
+            done.append(self._hold_answered())
+        if self._holds and self.session is not None:
+            offer = partial(self.media.propose, self._holds[0])
+            done += self.stack.reinvite(self.session, offer, now, mark=_HOLD)
+        return done
+
+    def _hold_done(self, event: RequestDone, now: float) -> list[FromLeg]:
+        """After a refusal all is as it was (RFC 3261 section 14.1); of a lost dialog the stack tells next."""
+        self._holds.popleft()
+        if not event.status:
+            return []
+        response = event.response
+        if response is None or response.status >= 300:
+            self.media.drop_proposal()
+            said = status_said(event.status, "" if response is None else response.reason)
+            return [self._hold_answered(f"the far end did not agree: {said}"), *self._next_hold(now)]
+        try:
+            self.media.agree_to_proposal(response.body)
+        except SdpError as error:
+            problem = f"the answer of the far end cannot be used: {error}"
+            return [self._hold_answered(problem), *self._next_hold(now)]
+        return [*self.set_remote(), *self.save_dialog(), self._hold_answered(), *self._next_hold(now)]
+
+    def _hold_answered(self, problem: str = "") -> FromLeg:
+        return self.tell(facts.HoldAnswered(held=self.media.holding, ok=not problem, sentence=problem))
+
     # ------------------------------------------------------------ time
 
     def next_timeout(self) -> float | None:
@@ -274,7 +325,7 @@ class DialogLeg(SipLeg):
         """Half of the session's time is over (RFC 4028): the same description again."""
         if self.session is None or self.over:
             return []
-        return list(self.stack.refresh(self.session, self.media.refresh(), now))
+        return list(self.stack.refresh(self.session, self.media.refresh, now))
 
     def request_done(self, event: RequestDone, now: float) -> list[FromLeg]:
         """A far end may answer a refresh with other media than before."""
@@ -283,6 +334,8 @@ class DialogLeg(SipLeg):
             return self._key_sent(answered=response is not None, now=now)
         if event.method == "REFER" and self._refer is not None:
             return self._progress(self._refer.answered(response, event.status, now))
+        if event.mark == _HOLD:
+            return self._hold_done(event, now)
         if event.method == "NOTIFY" and (response is None or response.status == 481):
             self._transfer = None
         if event.method != "INVITE" or response is None or not 200 <= response.status < 300:

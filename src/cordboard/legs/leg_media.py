@@ -7,7 +7,7 @@ payload type its meaning (RFC 3264 section 8), with its version raised where som
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -36,6 +36,10 @@ from cordboard.sdp.session import DIRECTIONS, Origin
 
 MANDATORY, OPTIONAL, FORBIDDEN = "mandatory", "optional", "forbidden"
 _DEFAULT_PTIME_MS = 20
+_BOTH_WAYS = b"\r\na=sendrecv\r\n"
+_HOLD = {"sendrecv": "sendonly", "recvonly": "inactive"}
+_RESUME = dict.fromkeys(DIRECTIONS, "sendrecv")
+"""A far end that holds us answers `sendonly` to that; one that does not any more can come back."""
 COMMONEST = ("AES_CM_128_HMAC_SHA1_80",)
 """The suite that every implementation has (RFC 4568 section 6.2)."""
 
@@ -52,6 +56,15 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """auto, rfc4733, info or inband"""
 
 
+class _Proposal(msgspec.Struct, frozen=True):
+    """An offer of ours that holds the far end or takes it back, and that it has not answered yet."""
+
+    hold: bool
+    base: bytes
+    """Our description that it changes."""
+    body: bytes
+
+
 class LegMedia:
     """Descriptions in, orders for the worker out."""
 
@@ -59,11 +72,15 @@ class LegMedia:
         "_dialog_id",
         "_endpoint_id",
         "_info_seen",
+        "_is_stale",
+        "_proposed",
         "_rules",
         "_their_offer",
         "_version",
         "_watched",
         "described",
+        "held",
+        "holding",
         "local",
         "may_show_video",
         "settled",
@@ -81,6 +98,13 @@ class LegMedia:
         """The last one that was answered; empty if the last offer was ours."""
         self._info_seen = False
         self._watched = False
+        self._proposed: _Proposal | None = None
+        self._is_stale = False
+        """The far end has taken a description of ours that does not stand."""
+        self.holding = False
+        """We hold the far end: it hears us, and what it says is not wanted."""
+        self.held = False
+        """The far end does not listen."""
         self.wishes = wishes
         self.described = b""
         """Our last description."""
@@ -139,22 +163,58 @@ class LegMedia:
         )
 
     def offer_again(self) -> bytes:
-        """What holds already, open in both directions: a far end that holds can come back with it."""
-        return self._describe_again(open_it=True)
+        """What holds already, as open as we would have it: a far end that holds can come back with it."""
+        wanted = self._wanted
+        return self._describe_again(dict.fromkeys(DIRECTIONS, wanted))
 
     def refresh(self) -> bytes:
         """What holds already."""
-        return self._describe_again(open_it=False)
+        return self._describe_again({})
 
-    def _describe_again(self, *, open_it: bool) -> bytes:
+    def _describe_again(self, turned: Mapping[str, str]) -> bytes:
         description = parse(self.described)
         changed = self._close_rejected(description)
-        if open_it:
-            changed = _open(description) or changed
-        if not changed:
+        changed = _turn(description, turned) or changed
+        if not (changed or self._is_stale):
             return self.described
         description.origin = self._next_origin(description.origin)
         return self._describe(serialise(description))
+
+    @property
+    def _wanted(self) -> str:
+        """The direction that we would have."""
+        return "sendonly" if self.holding else "sendrecv"
+
+    # ------------------------------------------------------------ hold
+
+    def propose(self, hold: bool) -> bytes:
+        """The offer that holds the far end, or takes it back (RFC 3264 section 8.4).
+
+        The same again for a request that is repeated, unless the far end has changed the session meanwhile.
+        """
+        proposed = self._proposed
+        if proposed is not None and proposed.hold is hold and proposed.base is self.described:
+            return proposed.body
+        description = parse(self.described)
+        self._close_rejected(description)
+        _turn(description, _HOLD if hold else _RESUME)
+        description.origin = self._next_origin(description.origin)
+        self._version += 1
+        self._proposed = _Proposal(hold, self.described, serialise(description))
+        return self._proposed.body
+
+    def agree_to_proposal(self, body: bytes) -> None:
+        """Take the far end's answer to it.  Raises SdpError, and then all is as it was before."""
+        proposed = self._proposed
+        assert proposed is not None
+        # Whatever comes of it, the next description is newer than this one.
+        self._proposed, self._is_stale = None, True
+        self.read(proposed.body, body)
+        self.described, self.holding, self._is_stale = proposed.body, proposed.hold, False
+
+    def drop_proposal(self) -> None:
+        """The far end has refused it."""
+        self._proposed = None
 
     def _close_rejected(self, description: SessionDescription) -> bool:
         """A section that the far end has rejected keeps its place, closed."""
@@ -169,7 +229,7 @@ class LegMedia:
 
     def answer(self, body: bytes, offer: SessionDescription | None = None) -> bytes:
         """Answer an offer (`offer`: as it was parsed).  Raises SdpError, and then nothing has changed."""
-        if body == self._their_offer and self.described:
+        if body == self._their_offer and self.described and not self._is_stale:
             return self.described
         assert self.local is not None
         offer = offer or parse(body)
@@ -181,6 +241,7 @@ class LegMedia:
             codecs=codec_choice.answered(offer, wishes.codecs, self._rules.codecs),
             session_id=self._dialog_id,
             version=self._version,
+            direction=self._wanted,
             encryption=wishes.encryption,
             new_key=self._rules.new_key,
             keep=self.settled,
@@ -188,6 +249,7 @@ class LegMedia:
             ptime_ms=codec_choice.packet_length(wishes.codecs) or _DEFAULT_PTIME_MS,
         )
         self.settled = answer.media
+        self.held = not self.settled.sending
         self._describe(answer.body)
         self._their_offer = body
         return answer.body
@@ -196,12 +258,16 @@ class LegMedia:
         wanted = codec_choice.wants_video(self.wishes.codecs, self._rules.codecs)
         if not wanted or self.local is None or not self.local.video_port:
             return None
-        return VideoOffer(port=self.local.video_port)
+        return VideoOffer(port=self.local.video_port, direction=self._wanted)
 
     def read(self, offer: bytes, body: bytes) -> None:
         """Take the far end's answer to an offer of ours.  Raises SdpError."""
         self.settled = read_answer(offer, parse(body), encryption=self.wishes.encryption)
         self._their_offer = b""
+        # Where we have not offered to listen, silence says nothing of whether they do: `inactive` is then the
+        # answer of some who would listen.
+        if self.settled.sending or _BOTH_WAYS in offer:
+            self.held = not self.settled.sending
 
     def forget(self) -> None:
         """What was described so far was never sent."""
@@ -211,6 +277,7 @@ class LegMedia:
     def _describe(self, body: bytes) -> bytes:
         self._version += 1
         self._their_offer = b""
+        self._is_stale = False
         self.described = body
         return body
 
@@ -225,11 +292,6 @@ class LegMedia:
     def codec(self) -> Codec | None:
         """What we send."""
         return None if self.settled is None else self.settled.codec
-
-    @property
-    def held(self) -> bool:
-        """The far end does not listen."""
-        return self.settled is not None and not self.settled.sending
 
     @property
     def dtmf_mode(self) -> str:
@@ -267,11 +329,13 @@ class LegMedia:
         return [MediaCommand(command=WatchSilence(endpoint_id=self._endpoint_id, seconds=seconds))]
 
 
-def _open(description: SessionDescription) -> bool:
-    """Let all that is not closed flow in both directions; whether that changes anything."""
+def _turn(description: SessionDescription, turned: Mapping[str, str]) -> bool:
+    """Give all that is not closed another direction; whether that changes anything."""
     changed = False
     for section in description.media:
-        if section.port and ("sendrecv", "") not in section.attributes:
+        before = description.direction_of(section)
+        after = turned.get(before, before)
+        if section.port and after != before:
             kept = [pair for pair in section.attributes if pair[0] not in DIRECTIONS]
-            section.attributes, changed = [*kept, ("sendrecv", "")], True
+            section.attributes, changed = [*kept, (after, "")], True
     return changed

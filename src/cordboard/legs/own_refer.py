@@ -9,7 +9,7 @@ from cordboard.call.facts import ReferProgressed
 from cordboard.legs.identity import safe_headers
 from cordboard.sip.headers import HeaderError, NameAddr, parse_name_addr
 from cordboard.sip.message import Request, Response
-from cordboard.sip.status import reason_phrase
+from cordboard.sip.status import status_said
 from cordboard.sip.uri import Uri, UriError
 
 NO_WORD = 60.0
@@ -93,7 +93,7 @@ class OwnRefer:
             self._refer_code = response.status
             if response.status >= 300:
                 self._subscribed = False
-                said = _said(response.status, response.reason)
+                said = status_said(response.status, response.reason)
                 return self._final(f"the far end refused to be transferred: {said}")
         # A NOTIFY alone says too that the REFER was accepted (RFC 6665 section 4.1.2.4).
         return self._accepted(response, now)
@@ -168,7 +168,7 @@ class OwnRefer:
         code = self._notify_code
         if code is None or code < 200:
             return "the far end stopped telling how the transfer goes"
-        return "" if code < 300 else f"the transfer failed: {_said(code, '')}"
+        return "" if code < 300 else f"the transfer failed: {status_said(code)}"
 
 
 _UNANSWERED = {
@@ -202,8 +202,3 @@ def _param(params: str, name: str) -> str | None:
         if key.strip().lower() == name:
             return value.strip()
     return None
-
-
-def _said(status: int, reason: str) -> str:
-    phrase = reason if reason and reason.isprintable() else reason_phrase(status)
-    return f"{status} {phrase[:80]}".rstrip()

@@ -98,7 +98,7 @@ class SipLeg:
 
     def silent(self, seconds: float, now: float) -> list[FromLeg]:
         """Neither RTP nor RTCP has come for so long."""
-        if not self.answered or self.held:
+        if not self.answered or self.held or self.media.holding:
             return []
         return self.fail(self.ending("media_timeout", f"for {seconds:g} s"), now)
 

@@ -171,7 +171,8 @@ class SipLegs:
 
     def hold(self, call_id: str, effect: HoldLeg, now: float) -> list[Output]:
         """Put the far end on hold, or take it back."""
-        raise NotImplementedError
+        leg = self._legs.get(call_id)
+        return [] if leg is None else self._settle(leg, leg.hold(effect, now), now)
 
     def report_transfer(self, call_id: str, effect: ReportTransfer, now: float) -> list[Output]:
         leg = self._legs.get(call_id)

@@ -195,6 +195,18 @@ class OwnRequests:
             self._current = request
             self._send(request)
 
+    def go_on(self) -> None:
+        """Something has happened that is reported: an offer that is made when it leaves waits for the layer
+        above to have heard of it."""
+        if all(isinstance(request.body, bytes) for request in self._waiting):
+            self.pump()
+        else:
+            core = self._session.core
+            core.queue.start_apart(core.moment.now, 0.0, self, Timer.TURN)
+
+    def fire(self, timer: Timer) -> None:
+        self.pump()
+
     def _next(self) -> OwnRequest | None:
         """The first that may go.  Offers keep their order; what is none does not wait for them."""
         held = False
@@ -236,12 +248,10 @@ class OwnRequests:
         if response is not None and request.method in ("INVITE", "UPDATE"):
             self._settle_timer(request.method, response)
         self._report(request, response, status)
-        if request.method in _APART:
-            self.pump()
-        elif response is None or status in (408, 481):
+        if request.method not in _APART and (response is None or status in (408, 481)):
             self._session.lost(status)
         else:
-            self.pump()
+            self.go_on()
 
     def _settle_timer(self, method: str, response: Response) -> None:
         """Each INVITE and UPDATE inside the dialog is a refresh, if it succeeds (RFC 4028 section 7.2)."""

@@ -235,7 +235,7 @@ class Session:
             return
         self.core.report(AckReceived(self.id, request.body))
         if self._own is not None:
-            self._own.pump()
+            self._own.go_on()
 
     def answer_unacknowledged(self, answer: Answer) -> None:
         """64*T1 without an ACK (section 13.3.1.4)."""

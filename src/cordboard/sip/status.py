@@ -91,3 +91,9 @@ _CLASSES = {
 def reason_phrase(status: int) -> str:
     """The phrase for `status`; that of its class if the code is not known."""
     return REASON_PHRASES.get(status) or _CLASSES.get(status // 100, "Unknown")
+
+
+def status_said(status: int, reason: str = "") -> str:
+    """A status in a sentence: `486 Busy Here`; the phrase is theirs if it can be printed."""
+    phrase = reason if reason and reason.isprintable() else reason_phrase(status)
+    return f"{status} {phrase[:80]}".rstrip()

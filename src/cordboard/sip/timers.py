@@ -53,6 +53,8 @@ class Timer(StrEnum):
     """A re-INVITE got provisional responses only."""
     RETRY = "retry"
     """A request that met one of the other side (491) is sent again (RFC 3261 section 14.1)."""
+    TURN = "turn"
+    """An offer of ours goes out once what has just happened is known to whoever makes it."""
     RELIABLE = "reliable"
     """A reliable provisional response is sent again (RFC 3262)."""
     NO_PRACK = "no_prack"

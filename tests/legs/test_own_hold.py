@@ -1,0 +1,526 @@
+"""Hold of ours: a re-INVITE (RFC 3264 section 8.4), and what may cross it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cordboard.call.effects import HoldLeg
+from cordboard.call.facts import HoldAnswered, LegEnded, LegHeld, LegResumed
+from cordboard.legs.outputs import DialogSaved, MediaCommand
+from cordboard.legs.rules import LegRules
+from cordboard.media.protocol import MediaSilent, WatchSilence
+from cordboard.sdp import PCMU, VideoOffer, make_offer, parse
+from cordboard.testing.challenge import Challenge
+from cordboard.testing.wire import Conditions
+
+from .holding import FREE, HELD, Held
+from .leg_bench import CALLED, FAR, OURS, LegBench, far_answer, far_offer
+from .offering import VP8, far_keys, keyed, wishes
+from .test_session_timer import without_update
+
+RULES = LegRules(rtp_timeout=30.0)
+
+
+@pytest.fixture(params=["in", "out"])
+def up(request: pytest.FixtureRequest) -> Held:
+    return Held(request.param)
+
+
+# ---------------------------------------------------------------- as it should be
+
+
+def test_hold_and_resume(up: Held) -> None:
+    up.hold()
+    assert (up.direction, up.version, up.facts) == ("sendonly", 2, [HELD])
+    up.resume()
+    assert (up.direction, up.version, up.facts) == ("sendrecv", 3, [HELD, FREE])
+    assert up.orders == [(True, False), (True, True)]
+    assert up.bench.sent()[-1] == "ACK"
+    up.ends_well()
+
+
+def test_the_offer_says_the_same_but_for_the_direction(up: Held) -> None:
+    before = up.bench.last_sent("200" if up.call_id != CALLED else "INVITE").body
+    up.hold()
+
+    def bare(body: bytes) -> list[bytes]:
+        return [line for line in body.split(b"\r\n") if not line.startswith((b"o=", b"a=send"))]
+
+    assert bare(up.offer) == bare(before)
+    assert len(up.bench.all_told(DialogSaved)) == 1
+
+
+def test_what_changes_nothing_is_done_at_once(up: Held) -> None:
+    up.ask(False)
+    assert up.facts == [FREE]
+    up.hold()
+    up.ask(True)
+    assert up.facts == [FREE, HELD, HELD]
+    assert len(up.asked()) == 1
+
+
+def test_changes_of_mind_are_carried_out_in_order(up: Held) -> None:
+    for on in (True, True, False, True):
+        up.ask(on)
+    assert len(up.asked()) == 1
+    for directions in ("sendonly", "sendrecv", "sendonly"):
+        assert up.direction == directions
+        up.accept()
+    assert up.facts == [HELD, HELD, FREE, HELD]
+    assert len(up.asked()) == 3
+
+
+def test_too_many_changes_of_mind_are_refused(up: Held) -> None:
+    for number in range(17):
+        up.ask(number % 2 == 0)
+    [told] = up.facts
+    assert isinstance(told, HoldAnswered)
+    assert not told.ok
+    up.hang_up()
+    up.bench.comes_to_rest()
+
+
+def test_a_call_that_is_not_answered_cannot_be_held() -> None:
+    bench = LegBench()
+    bench.call_out()
+    bench.do(bench.legs.hold(CALLED, HoldLeg(on=True), bench.now))
+    [told] = bench.facts(CALLED)
+    assert isinstance(told, HoldAnswered)
+    assert (told.held, told.ok) == (False, False)
+    assert "not answered" in told.sentence
+
+
+def test_a_call_that_is_gone_is_not_held() -> None:
+    bench = LegBench()
+    assert bench.legs.hold("gone", HoldLeg(on=True), 0.0) == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_hold_before_the_answer_is_confirmed_waits_for_that(late: bool) -> None:
+    """No INVITE while another is in progress (RFC 3261 section 14.1); `late`: our offer went with the 200."""
+    up = Held.__new__(Held)
+    up.bench = bench = LegBench()
+    up.session = bench.call_in(b"" if late else far_offer())
+    up.call_id = bench.offered().call_id
+    bench.do(bench.legs.accept_offer(up.call_id))
+    bench.open_media(up.call_id)
+    bench.wire.drop = lambda datagram: datagram.data.startswith(b"ACK")
+    bench.answer(up.call_id)
+    bench.run()
+    up.ask(True)
+    assert up.asked() == []
+    bench.wire.drop = lambda datagram: False
+    if late:
+        ack = [d.data for d in bench.wire.sent if d.source == FAR and d.data.startswith(b"ACK")][-1]
+        answer = far_answer(bench.last_sent("200").body)
+        length = b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(answer)
+        data = ack.replace(b"Content-Length: 0\r\n\r\n", length) + answer
+        bench.do(bench.legs.receive(data, FAR, bench.now))
+        bench.run()
+    else:
+        bench.run(1)
+    assert up.direction == "sendonly"
+    up.accept()
+    assert up.facts[-1] == HELD
+    assert up.orders[-1] == (True, False)
+    up.ends_well()
+
+
+# ---------------------------------------------------------------- both hold
+
+
+def test_who_holds_us_is_held_by_nothing_going_either_way(up: Held) -> None:
+    up.bench.far_reinvites(up.session, far_offer(direction="sendonly"))
+    up.hold("sendonly")
+    assert up.direction == "inactive"
+    assert up.facts == [LegHeld(), HELD]
+    up.resume("sendonly")
+    assert up.direction == "sendrecv"
+    assert up.facts == [LegHeld(), HELD, FREE]
+    assert up.orders == [(False, True), (False, False), (False, True)]
+    up.bench.far_reinvites(up.session, far_offer(version=2))
+    assert up.facts[-1] == LegResumed()
+    assert up.orders[-1] == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "orders"),
+    [
+        ("sendonly", "inactive", (False, False)),
+        ("inactive", "inactive", (False, False)),
+        ("recvonly", "sendonly", (True, False)),
+        ("sendrecv", "sendonly", (True, False)),
+    ],
+)
+def test_an_offer_of_who_is_held_is_answered_as_it_is_held(
+    up: Held, theirs: str, ours: str, orders: tuple[bool, bool]
+) -> None:
+    up.hold()
+    response = up.bench.far_reinvites(up.session, far_offer(direction=theirs, port=4100, version=3))
+    assert (ours, "") in parse(response.body).media[0].attributes
+    assert up.orders[-1] == orders
+    up.resume("sendrecv" if orders[0] else "sendonly")
+    assert up.orders[-1] == (orders[0], True)
+    up.ends_well()
+
+
+def test_who_is_held_and_asks_for_an_offer_is_still_held(up: Held) -> None:
+    up.hold()
+    response = up.bench.far_reinvites(up.session, b"")
+    assert ("sendonly", "") in parse(response.body).media[0].attributes
+
+
+def test_an_answer_that_nothing_goes_either_way_does_not_say_that_they_hold_us(up: Held) -> None:
+    """Some answer every hold with `inactive`."""
+    up.hold("inactive")
+    assert up.facts == [HELD]
+    assert up.orders == [(False, False)]
+    up.resume()
+    assert up.facts == [HELD, FREE]
+    assert up.orders[-1] == (True, True)
+
+
+def test_who_holds_us_in_its_answer_has_said_so(up: Held) -> None:
+    up.hold()
+    up.resume("sendonly")
+    assert up.facts == [HELD, LegHeld(), FREE]
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("status", [302, 403, 415, 488, 500, 603])
+def test_a_refusal_leaves_all_as_it_was(up: Held, status: int) -> None:
+    up.ask(True)
+    up.respond(status)
+    [told] = up.facts
+    assert isinstance(told, HoldAnswered)
+    assert (told.held, told.ok) == (False, False)
+    assert str(status) in told.sentence
+    assert up.orders == []
+    up.hold()
+    assert up.facts[-1] == HELD
+    up.ask(False)
+    up.respond(status)
+    assert up.facts[-1] == HoldAnswered(held=True, ok=False, sentence=told.sentence)
+    up.ends_well()
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense", far_offer(port=0)])
+def test_an_answer_that_cannot_be_used_leaves_the_media_as_they_were(up: Held, answer: bytes) -> None:
+    up.ask(True)
+    up.respond(200, answer)
+    [told] = up.facts
+    assert isinstance(told, HoldAnswered)
+    assert (told.held, told.ok) == (False, False)
+    assert up.orders == []
+    version = up.version
+    response = up.bench.far_reinvites(up.session, b"")
+    assert ("sendrecv", "") in parse(response.body).media[0].attributes
+    origin = parse(response.body).origin
+    assert origin is not None
+    assert int(origin.version) > version
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_a_far_end_that_does_not_know_the_call_any_more_is_hung_up(up: Held, status: int) -> None:
+    """RFC 3261 section 12.2.1.2."""
+    up.ask(True)
+    up.respond(status)
+    told, ended = up.facts
+    assert isinstance(told, HoldAnswered)
+    assert not told.ok
+    assert isinstance(ended, LegEnded)
+    assert "BYE" in up.bench.sent()
+    up.bench.comes_to_rest()
+
+
+def test_a_far_end_that_does_not_answer_is_hung_up(up: Held) -> None:
+    """Timer B."""
+    up.bench.wire.drop = lambda datagram: datagram.destination == FAR
+    up.ask(True)
+    up.bench.run(33)
+    told, ended = up.facts
+    assert isinstance(told, HoldAnswered)
+    assert not told.ok
+    assert isinstance(ended, LegEnded)
+    assert ended.ending.cause == "dialog_timeout"
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_a_challenge_is_answered_with_the_credentials_of_the_call(status: int) -> None:
+    from cordboard.call.plan import Destination
+
+    bench = LegBench()
+    destination = Destination(kind="sip", to="sip:bob@127.0.0.2", username="user", password="secret")
+    session = bench.call_out(destination=destination)
+    bench.far_accepts(session)
+    up = Held.__new__(Held)
+    up.bench, up.session, up.call_id = bench, session, CALLED
+    bench.told.clear()
+    up.ask(True)
+    first, challenge = up.offer, Challenge(status=status)
+    demand = challenge.demand(up.asked()[-1].request)
+    assert demand is not None
+    up.respond(status, b"", demand)
+    assert challenge.demand(up.asked()[-1].request) is None
+    assert up.offer == first
+    up.accept()
+    assert up.facts == [HELD]
+
+
+# ---------------------------------------------------------------- races
+
+
+def test_glare_is_tried_again_after_a_while_of_chance(up: Held) -> None:
+    """RFC 3261 section 14.1: 2.1 to 4 s where we made the Call-ID, else 0 to 2 s."""
+    up.ask(True)
+    sent = up.bench.now
+    up.respond(491)
+    assert up.facts == []
+    up.bench.run(4.1)
+    times = [d.sent_at for d in up.bench.wire.sent if d.source == OURS and d.data.startswith(b"INVITE")]
+    pause = next(when - sent for when in times if when > sent)
+    assert 2.1 <= pause <= 4.0 if up.call_id == CALLED else 0 <= pause <= 2.0
+    assert len(up.asked()) == 2
+    up.accept()
+    assert up.facts == [HELD]
+
+
+def test_both_hold_at_the_same_time(up: Held) -> None:
+    """Each refuses the other's with 491; who did not make the Call-ID comes through first."""
+    bench = up.bench
+    bench.wire.conditions = Conditions(shortest_delay=0.01, longest_delay=0.01)
+    bench.put(bench.far.reinvite(up.session, far_offer(direction="sendonly", version=2), bench.now))
+    bench.do(bench.legs.hold(up.call_id, HoldLeg(on=True), bench.now))
+    bench.run(0.1)
+    assert "491" in bench.sent()
+    for _ in range(60):
+        bench.run(0.1)
+        if up.asked():
+            break
+    # Theirs came first, or comes after ours: in the end nothing goes either way.
+    up.accept("sendonly")
+    bench.run(5)
+    assert HELD in up.facts
+    assert LegHeld() in up.facts
+    assert up.orders[-1] == (False, False)
+    bench.wire.conditions = Conditions()
+    up.ends_well()
+
+
+def test_an_offer_of_theirs_while_ours_waits_after_a_491_is_the_one_that_holds(up: Held) -> None:
+    up.ask(True)
+    before = up.version
+    up.respond(491)
+    response = up.bench.far_reinvites(up.session, far_offer(PCMU, port=4200, direction="sendonly", version=4))
+    origin = parse(response.body).origin
+    assert origin is not None
+    assert int(origin.version) > before
+    up.bench.run(4.1)
+    assert up.direction == "inactive"
+    assert up.version > int(origin.version)
+    up.accept("sendonly", port=4200)
+    assert up.facts == [LegHeld(), HELD]
+    assert up.commands[-1].port == 4200
+
+
+def test_a_hold_waits_for_the_ack_of_their_reinvite(up: Held) -> None:
+    bench = up.bench
+    bench.wire.drop = lambda datagram: datagram.data.startswith(b"ACK")
+    bench.far_reinvites(up.session, far_offer(direction="recvonly", port=4300, version=2))
+    up.ask(True)
+    assert up.asked() == []
+    bench.wire.drop = lambda datagram: False
+    bench.run(2)
+    assert up.direction == "sendonly"
+    up.accept(port=4300)
+    assert up.facts[-1] == HELD
+    assert up.commands[-1].port == 4300
+
+
+def test_a_hold_that_only_meets_491_is_given_up(up: Held) -> None:
+    up.ask(True)
+    for _ in range(9):
+        up.respond(491)
+        up.bench.run(4.1)
+    [told] = up.facts
+    assert isinstance(told, HoldAnswered)
+    assert (told.ok, "491" in told.sentence) == (False, True)
+    up.hold()
+    assert up.facts[-1] == HELD
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_hold_that_crosses_a_bye(up: Held, answers: bool) -> None:
+    """A far end that hangs up ends the leg; its late answer is acknowledged all the same."""
+    bench = up.bench
+    bench.wire.drop = lambda datagram: answers and datagram.data.startswith(b"SIP/2.0 200")
+    up.ask(True)
+    if answers:
+        up.accept()
+    up.hang_up()
+    assert bench.fact_names(up.call_id) == ["LegEnded"]
+    bench.wire.drop = lambda datagram: False
+    bench.comes_to_rest()
+
+
+def test_we_hang_up_while_a_hold_is_under_way(up: Held) -> None:
+    up.ask(True)
+    up.bench.end(up.call_id)
+    up.bench.run()
+    up.accept()
+    assert up.bench.fact_names(up.call_id) == ["LegEnded"]
+    up.bench.comes_to_rest()
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_wire_that_loses_a_third(direction: str, seed: int) -> None:
+    up = Held(direction)
+    bench = up.bench
+    bench.wire._random.seed(seed)
+    bench.wire.conditions = Conditions(loss=0.3, duplication=0.1, shortest_delay=0.01, longest_delay=0.05)
+    for on, told in ((True, HELD), (False, FREE)):
+        up.ask(on)
+        bench.run(20)
+        up.accept()
+        bench.run(20)
+        assert up.facts[-1] == told
+    assert len(up.asked()) == 2
+    assert up.orders == [(True, False), (True, True)]
+    bench.wire.conditions = Conditions()
+    up.ends_well()
+
+
+# ---------------------------------------------------------------- session timers
+
+
+def test_a_refresh_while_held_leaves_the_far_end_held() -> None:
+    up = Held("out", LegRules(session_timeout=600))
+    without_update(up.bench)
+    up.hold()
+    up.bench.run(301)
+    assert len(up.asked()) == 2
+    assert up.offer == up.asked()[0].request.body
+    up.accept()
+    assert up.facts == [HELD]
+    assert up.orders == [(True, False)]
+
+
+def test_a_refresh_that_falls_due_while_a_hold_is_under_way_repeats_the_hold() -> None:
+    up = Held("out", LegRules(session_timeout=600))
+    without_update(up.bench)
+    up.bench.run(299)
+    up.ask(True)
+    up.bench.run(2)
+    assert len(up.asked()) == 1
+    up.accept()
+    up.bench.run(400)
+    assert len(up.asked()) == 2
+    assert up.direction == "sendonly"
+    up.accept()
+    assert up.orders == [(True, False)]
+
+
+def test_a_hold_is_a_refresh_too() -> None:
+    up = Held("out", LegRules(session_timeout=600))
+    up.bench.run(200)
+    up.hold()
+    request = up.asked()[-1].request
+    assert request.headers.get("Session-Expires") == "600;refresher=uac"
+    up.bench.run(290)
+    assert up.bench.sent().count("UPDATE") == 0
+    up.bench.run(20)
+    assert up.bench.sent().count("UPDATE") >= 1
+
+
+# ---------------------------------------------------------------- silence, keys, video
+
+
+def test_silence_of_who_is_held_is_not_watched_for() -> None:
+    up = Held("in", RULES)
+    up.hold()
+    silent = MediaSilent(endpoint_id=up.call_id, seconds=30.0)
+    up.bench.do(up.bench.legs.media_silent(silent, up.bench.now))
+    up.resume()
+    seconds = [
+        told.command.seconds
+        for told in up.bench.all_told(MediaCommand)
+        if isinstance(told.command, WatchSilence)
+    ]
+    assert seconds == [0.0, 30.0]
+    assert up.facts == [HELD, FREE]
+
+
+def secure_offer(version: int = 1) -> bytes:
+    return make_offer(
+        address=FAR.address,
+        port=4000,
+        codecs=(PCMU,),
+        session_id=9,
+        version=version,
+        crypto=far_keys(),
+        profile="RTP/SAVP",
+    )
+
+
+def test_keys_stay_as_they_are() -> None:
+    up = Held("in", keyed(), secure_offer())
+    before = up.bench.last_sent("200").body
+    up.ask(True)
+    assert [line for line in up.offer.split(b"\r\n") if b"crypto" in line] == [
+        line for line in before.split(b"\r\n") if b"crypto" in line
+    ]
+    theirs = iter([far_keys()[0].key])
+    up.accept(encryption="optional", new_key=lambda length: next(theirs))
+    [order] = up.commands
+    assert order.srtp is not None
+    assert order.srtp.receive.key == far_keys()[0].key
+    assert (order.sending, order.receiving) == (True, False)
+
+
+def test_a_plain_answer_does_not_make_a_secure_call_plain() -> None:
+    up = Held("in", keyed(encryption="mandatory"), secure_offer())
+    up.ask(True)
+    up.respond(200, far_offer(direction="recvonly"))
+    [told] = up.facts
+    assert isinstance(told, HoldAnswered)
+    assert not told.ok
+    assert up.orders == []
+
+
+def test_video_is_held_with_the_audio() -> None:
+    from cordboard.media.protocol import EndpointOpened
+
+    video = VideoOffer(port=4002, codecs=(VP8,))
+    body = make_offer(address=FAR.address, port=4000, codecs=(PCMU,), session_id=9, video=video)
+    up = Held.__new__(Held)
+    up.bench = bench = LegBench(rules=LegRules(codecs=wishes("PCMU,VP8")))
+    up.session = bench.call_in(body)
+    up.call_id = bench.offered().call_id
+    opened = EndpointOpened(endpoint_id=up.call_id, address=OURS.address, port=10_000, video_port=10_002)
+    bench.do(bench.legs.media_opened(opened, bench.now))
+    bench.answer(up.call_id)
+    bench.run()
+    bench.told.clear()
+    up.ask(True)
+    assert [parse(up.offer).direction_of(one) for one in parse(up.offer).media] == ["sendonly"] * 2
+    up.accept(video=VideoOffer(port=4002))
+    [order] = up.commands
+    assert order.video is not None
+    assert (order.video.sending, order.video.receiving) == (True, False)
+    response = bench.far_reinvites(up.session, body.replace(b"m=video 4002", b"m=video 4004"))
+    assert [parse(response.body).direction_of(one) for one in parse(response.body).media] == ["sendonly"] * 2
+    up.ask(False)
+    assert [parse(up.offer).direction_of(one) for one in parse(up.offer).media] == ["sendrecv"] * 2
+
+
+def test_a_video_that_the_far_end_has_switched_off_stays_off() -> None:
+    video = VideoOffer(port=4002, codecs=(VP8,))
+    body = make_offer(address=FAR.address, port=4000, codecs=(PCMU,), session_id=9, video=video)
+    up = Held("in", LegRules(), body)
+    up.ask(True)
+    assert [one.port for one in parse(up.offer).media] == [10_000, 0]
+    up.accept()
+    assert up.facts == [HELD]
