@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 
+from cordboard.call.addresses import classify, is_url
 from cordboard.call.plan import ConnectPlan, Destination
+from cordboard.call.wording import shown
 from cordboard.events.encoding import encode
 from cordboard.server.calling_api_errors import ApiError
 from cordboard.server.calling_api_params import invalid
 from cordboard.server.routes import Routed
 from cordboard.swml import connect_plan
+from cordboard.swml.checking import is_inline
 from cordboard.swml.document import load
 from cordboard.swml.lint import lint
 from cordboard.swml.problems import DocumentError, Finding, MethodError, Note
@@ -100,6 +103,20 @@ def routed_of(params: Mapping[str, Any]) -> Routed:
         return Routed(document=load(text_of(params["swml"]), source=_SOURCE))
     except DocumentError as error:
         raise _unusable(error.finding) from None
+
+
+def routed_to(dest: str) -> Routed:
+    """Where `calling.transfer` leads: a document, the URL of one, or somebody who is connected."""
+    if is_inline(dest):
+        return routed_of({"swml": dest})
+    if is_url(dest.strip()):
+        return Routed(url=dest.strip())
+    if classify(dest) is None:
+        allowed = "a SWML document, its URL, a phone number or a SIP URI"
+        sentence = f"`dest` must be {allowed}, not {shown(dest)}"
+        raise ApiError(400, sentence, code="invalid_parameter", path="params.dest")
+    steps = [{"connect": {"to": dest.strip()}}]
+    return routed_of({"swml": {"version": "1.0.0", "sections": {"main": steps}}})
 
 
 def remarks_on(params: Mapping[str, Any]) -> list[str]:
