@@ -370,7 +370,6 @@ class Exchange:
         self._carry(self.legs.accept_offer(offer.call_id))
         self.switchboard.start(call)
         if is_offered:
-            self._ring_leg(call, fx.RingLeg())
             self.inbound.offer(call.info, routed)
 
     def _turn_away(self, offer: out.CallOffered, cause: str) -> None:
