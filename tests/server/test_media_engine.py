@@ -23,14 +23,18 @@ from cordboard.media.protocol import (
     EndpointRefused,
     Event,
     Format,
+    PausePlaying,
     PlayEnded,
     PlaySource,
     Pong,
+    ResumePlaying,
     SendDigits,
+    SetGain,
     SetRemote,
     StartPlay,
     StopPlaying,
 )
+from cordboard.media.tones import read_tone, tone_frames
 from cordboard.server.media_engine import MediaEngine
 
 PCMU, PCMA, EVENTS = 0, 8, 101
@@ -155,11 +159,25 @@ class House:
 
     async def open(self, phone: Phone, endpoint_id: str, *, near: str | None = None) -> None:
         self.engine.open(endpoint_id, near=near)
+        await self.meet(phone, endpoint_id)
+
+    async def meet(self, phone: Phone, endpoint_id: str) -> None:
+        """It is open, or will be."""
         opened = await self.event(EndpointOpened, endpoint_id)
         assert isinstance(opened, EndpointOpened)
         phone.server = (opened.address, opened.port)
         self.engine.set_remote(phone.remote(endpoint_id))
         await self.settled()
+
+    async def open_when_free(self, phone: Phone, endpoint_id: str) -> None:
+        """As soon as a port has rested long enough."""
+
+        async with asyncio.timeout(20):
+            while not self.engine.is_open(endpoint_id):
+                await asyncio.sleep(0.1)
+                self.engine.open(endpoint_id)
+                await self.settled()
+        await self.meet(phone, endpoint_id)
 
     async def close(self, endpoint_id: str) -> EndpointClosed:
         self.engine.close(endpoint_id)
@@ -401,7 +419,8 @@ async def test_a_phone_that_comes_from_a_new_port_is_found_again(
 async def test_the_next_call_never_hears_the_last_ones_far_end(
     tmp_path: Path, phones: Callable[..., Phone]
 ) -> None:
-    async with house(tmp_path, pairs=2, port_quiet=0.3) as one:
+    # The port rests longer than a test on a busy machine ever pauses between two packets.
+    async with house(tmp_path, pairs=2, port_quiet=2.0) as one:
         old, b, new = phones(), phones(ssrc=0x5678), phones(ssrc=0x7777)
         await one.open(old, "old")
         await one.open(b, "b")
@@ -409,13 +428,13 @@ async def test_the_next_call_never_hears_the_last_ones_far_end(
         old.send(b"\x11" * 160)
         await b.hear(1)
         await one.close("old")
-        for attempt in range(10):
+        for attempt in range(30):
             old.send(b"\x11" * 160)
             await asyncio.sleep(0.1)
-            one.engine.open(f"early-{attempt}")
-            await one.event(EndpointRefused, f"early-{attempt}")
-        await asyncio.sleep(1)
-        await one.open(new, "new")
+            if attempt % 3 == 0:
+                one.engine.open(f"early-{attempt}")
+                await one.event(EndpointRefused, f"early-{attempt}")
+        await one.open_when_free(new, "new")
         assert new.server == old.server
         await one.join("new", "b")
         old.send(b"\x11" * 160)
@@ -449,7 +468,7 @@ async def test_on_hold_nothing_flows_and_afterwards_all_does(
         await b.hear(1)
 
 
-async def test_a_play_takes_the_place_of_the_peer_and_gives_it_back(
+async def test_a_play_sounds_over_the_peer_and_leaves_no_seam(
     tmp_path: Path, phones: Callable[..., Phone]
 ) -> None:
     async with house(tmp_path) as one:
@@ -464,7 +483,6 @@ async def test_a_play_takes_the_place_of_the_peer_and_gives_it_back(
         )
         one.engine.play(StartPlay(endpoint_id="b", play_id="p", sources=sources))
         await one.settled()
-        a.send(b"\x11" * 160)
         b.send(b"\xd5" * 160)
         packets = await b.hear(10)
         ended = await one.event(PlayEnded, "b")
@@ -472,15 +490,64 @@ async def test_a_play_takes_the_place_of_the_peer_and_gives_it_back(
         assert len(ended.errors) == 1
         assert {packet[1] & 0x7F for packet in packets} == {PCMA}
         assert {packet[12:] for packet in packets[:5]} == {g711.encode("PCMA", bytes(320))}
-        numbers = [struct.unpack_from("!HI", packet, 2) for packet in packets]
-        assert [(n - numbers[0][0], t - numbers[0][1]) for n, t in numbers] == [
-            (i, 160 * i) for i in range(10)
-        ]
+        assert set(steps(packets)) == {(1, 160)}
         assert len(await a.hear(1)) == 1
         a.send(b"\x11" * 160)
         (packet,) = await b.hear(1)
         assert packet[12:] == (b"\x11" * 160).translate(g711.PCMU_TO_PCMA)
         assert steps([packets[-1], packet])[0][0] == 1
+
+
+async def talk(speaker: Phone, stop: asyncio.Event) -> None:
+    """A steady voice, as a telephone sends it."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while not stop.is_set():
+        speaker.send(g711.encode("PCMU", tone_frames((500.0,), 20, level=-20.0)[0]))
+        due += 0.02
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_plays_are_mixed_with_a_voice_across_workers_and_paused_and_made_softer(
+    tmp_path: Path, phones: Callable[..., Phone], workers: int
+) -> None:
+    async with house(tmp_path, workers=workers) as one:
+        a, b = phones(), phones(PCMA, ssrc=0x5678)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.join("a", "b")
+        stop = asyncio.Event()
+        talking = asyncio.create_task(talk(a, stop))
+
+        async def shares(packets: int = 20) -> list[float]:
+            """How loud the voice and two plays are for the far end."""
+            b.heard()
+            heard = await b.hear(packets)
+            assert {step for step, _ in steps(heard)} == {1}
+            pcm = b"".join(g711.decode("PCMA", packet[12:]) for packet in heard[5:])
+            return [read_tone(pcm, (frequency,)).share for frequency in (500.0, 1200.0, 2000.0)]
+
+        for play_id, frequency in (("p", 1200.0), ("q", 2000.0)):
+            sources = (PlaySource(kind="tone", frequencies=(frequency,), duration_ms=60_000),)
+            one.engine.play(StartPlay(endpoint_id="b", play_id=play_id, sources=sources))
+        assert min(await shares()) > 0.1
+        one.engine.send(PausePlaying(endpoint_id="b", play_id="p"))
+        await one.settled()
+        voice, first, second = await shares()
+        assert (voice > 0.1, first < 0.01, second > 0.1) == (True, True, True)
+        one.engine.send(ResumePlaying(endpoint_id="b", play_id="p"))
+        one.engine.send(SetGain(endpoint_id="b", play_id="q", volume_db=-40.0))
+        await one.settled()
+        voice, first, second = await shares()
+        assert (voice > 0.1, first > 0.1, second < 0.01) == (True, True, True)
+        for play_id in ("p", "q"):
+            one.engine.stop_play(StopPlaying(endpoint_id="b", play_id=play_id))
+        await one.settled()
+        assert (await shares())[0] > 0.99
+        stop.set()
+        await talking
+        assert [e.play_id for e in one.events if isinstance(e, PlayEnded)] == ["p", "q"]
 
 
 async def test_a_play_can_be_stopped_and_replaced(tmp_path: Path, phones: Callable[..., Phone]) -> None:

@@ -12,9 +12,18 @@ from typing import Any, cast
 import pytest
 
 from cordboard.call.actions import PlayItem
-from cordboard.call.effects import PlayTo, StopPlay
+from cordboard.call.effects import PausePlay, PlayTo, ResumePlay, SetPlayVolume, StopPlay
 from cordboard.call.facts import PlayFinished
-from cordboard.media.protocol import PlayEnded, PlaySource, StartPlay, StopPlaying
+from cordboard.media.protocol import (
+    Command,
+    PausePlaying,
+    PlayEnded,
+    PlaySource,
+    ResumePlaying,
+    SetGain,
+    StartPlay,
+    StopPlaying,
+)
 from cordboard.media.recording_file import header
 from cordboard.media.tones import level
 from cordboard.server.audio_fetcher import Audio
@@ -52,12 +61,15 @@ class FakeMedia:
     """Keeps what the worker is told."""
 
     def __init__(self) -> None:
-        self.told: list[StartPlay | StopPlaying] = []
+        self.told: list[Command] = []
 
     def play(self, command: StartPlay) -> None:
         self.told.append(command)
 
     def stop_play(self, command: StopPlaying) -> None:
+        self.told.append(command)
+
+    def send(self, command: Command) -> None:
         self.told.append(command)
 
 
@@ -100,7 +112,8 @@ class Bench:
 
     def at_rest(self) -> bool:
         inside = self.playback
-        return not (len(inside) or inside._errors or inside._warnings or inside._preparing)
+        changes = inside._paused or inside._volumes
+        return not (len(inside) or inside._errors or inside._warnings or inside._preparing or changes)
 
 
 @pytest.fixture
@@ -200,6 +213,58 @@ async def test_a_defect_in_fetching_belongs_to_the_call(bench: Bench) -> None:
     assert call_id == "c"
     assert isinstance(task.exception(), ZeroDivisionError)
     bench.playback.forget("c")
+    assert bench.at_rest()
+
+
+# ---------------------------------------------------------------- pause, volume
+
+
+async def test_a_play_that_sounds_is_changed_where_it_sounds(bench: Bench) -> None:
+    bench.play(RING)
+    bench.playback.pause("c", PausePlay(control_id="p"))
+    bench.playback.resume("c", ResumePlay(control_id="p"))
+    bench.playback.set_volume("c", SetPlayVolume(control_id="p", volume=-7.5))
+    assert bench.media.told[1:] == [
+        PausePlaying(endpoint_id="c", play_id="p"),
+        ResumePlaying(endpoint_id="c", play_id="p"),
+        SetGain(endpoint_id="c", play_id="p", volume_db=-7.5),
+    ]
+
+
+@pytest.mark.parametrize(("resumed", "paused"), [(False, True), (True, False)])
+async def test_what_is_changed_while_it_is_fetched_begins_so(
+    bench: Bench, resumed: bool, paused: bool
+) -> None:
+    bench.audio.gate.clear()
+    bench.play(audio("one"), volume=3.0)
+    await asyncio.sleep(0)
+    bench.playback.pause("c", PausePlay(control_id="p"))
+    bench.playback.set_volume("c", SetPlayVolume(control_id="p", volume=-7.5))
+    if resumed:
+        bench.playback.resume("c", ResumePlay(control_id="p"))
+    bench.audio.gate.set()
+    await bench.settle()
+    (told,) = bench.media.told
+    assert isinstance(told, StartPlay)
+    assert (told.paused, told.volume_db) == (paused, -7.5)
+    bench.playback.ended(PlayEnded(endpoint_id="c", play_id="p"))
+    assert bench.at_rest()
+
+
+@pytest.mark.parametrize("ends", ["stopped", "forgotten", "failed"])
+async def test_changes_of_what_never_sounds_are_forgotten(bench: Bench, ends: str) -> None:
+    bench.audio.gate.clear()
+    bench.play(audio("bad"))
+    await asyncio.sleep(0)
+    bench.playback.pause("c", PausePlay(control_id="p"))
+    bench.playback.set_volume("c", SetPlayVolume(control_id="p", volume=-7.5))
+    if ends == "stopped":
+        bench.playback.stop("c", StopPlay(control_id="p"))
+    elif ends == "forgotten":
+        bench.playback.forget("c")
+    bench.audio.gate.set()
+    await bench.settle()
+    assert bench.media.told == []
     assert bench.at_rest()
 
 

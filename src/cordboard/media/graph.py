@@ -34,7 +34,7 @@ class Party(Protocol):
 
     @property
     def may_be_told(self) -> bool:
-        """It can be sent something, and the server has nothing to say to it itself."""
+        """It can be sent something, and the server sends it no keys itself."""
         ...
 
 
@@ -71,7 +71,7 @@ class Graph:
         return peer
 
     def review(self, party: Party) -> None:
-        """Hold, a play or a new remote may have changed what flows between it and its peer."""
+        """Hold, keys or a new remote may have changed what flows between it and its peer."""
         peer = self._peers.get(party)
         if peer is not None:
             _aim(party, peer)

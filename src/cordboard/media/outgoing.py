@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
@@ -32,6 +32,14 @@ Transmit = Callable[[bytes | memoryview], object]
 def nowhere(_: bytes | memoryview) -> object:
     """Transmits to nobody."""
     return None
+
+
+class Overlay(Protocol):
+    """Something that is laid over all that a far end is sent."""
+
+    def accompany(self, pcm: bytes, rate: int) -> None:
+        """Say this with what is laid over it."""
+        ...
 
 
 class Speech(NamedTuple):
@@ -85,6 +93,7 @@ class Outgoing:
         "feeder",
         "frame",
         "hearing",
+        "overlay",
         "payload_type",
         "sender",
         "sent_at",
@@ -106,6 +115,8 @@ class Outgoing:
         """The same where packets are encoded as a whole."""
         self.transmit: Transmit = nowhere
         self.feeder: Incoming | None = None
+        self.overlay: Overlay | None = None
+        """While it is there, audio of others passes through it and the stream's time is its affair."""
         self.sent_at = clock.now
         self.unsent = 0
         """Packets that the system did not take."""
@@ -164,6 +175,19 @@ class Outgoing:
         if self.feeder is not None:
             self.feeder.settle()
 
+    def is_fed(self, seconds: float) -> bool:
+        """Somebody's packets have come to be sent here within the last so many seconds."""
+        self.settle()
+        return self.feeder is not None and self._clock.now - self.feeder.heard_at < seconds
+
+    def lay_over(self, overlay: Overlay | None) -> None:
+        """From the next packet on; None: nothing any more, and packets may be passed on as they are."""
+        if overlay is None:
+            self.flush()
+        elif self.feeder is not None:
+            self.feeder.disarm()
+        self.overlay = overlay
+
     def _begin_anew(self) -> None:
         self._pending = self._pending_pcm = b""
         if self.feeder is not None:
@@ -172,12 +196,13 @@ class Outgoing:
     def interrupt(self) -> None:
         """The source changes or pauses: the next packet goes on by the clock, with the next number."""
         self._begin_anew()
-        self._interrupted = True
+        self._interrupted = self._interrupted or self.overlay is None
 
     def go_on_by_clock(self) -> None:
         """The source begins anew in the middle: as `interrupt`, but it feeds on."""
-        self._pending = self._pending_pcm = b""
-        self._interrupted = True
+        if self.overlay is None:
+            self._pending = self._pending_pcm = b""
+            self._interrupted = True
 
     # -------------------------------------------------------------- packets of others
 
@@ -205,6 +230,13 @@ class Outgoing:
         return packet
 
     # -------------------------------------------------------------- audio made here
+
+    def pass_pcm(self, pcm: bytes, rate: int) -> None:
+        """Audio of another party."""
+        if self.overlay is not None:
+            self.overlay.accompany(pcm, rate)
+        else:
+            self.say_pcm(pcm, rate)
 
     def say_pcm(self, pcm: bytes, rate: int) -> None:
         """Audio made here, `rate` samples a second; nothing if it cannot be encoded for this far end."""
@@ -275,6 +307,8 @@ class Outgoing:
 
     def rest(self, seconds: float = 1 / _TICKS_A_SECOND) -> None:
         """For so long no audio is sent; the stream's time goes on."""
+        if self.overlay is not None:
+            return
         self.flush()
         self.sender.skip(round(seconds * self.clock_rate))
         self.sent_at = self._clock.now

@@ -69,7 +69,7 @@ class Paced:
         if self._events:
             self._release_events(position, all_due=heard)
         if frame is not None and (heard or not (self._key_down or self._events)):
-            self._sink.say_pcm(frame, playout.rate)
+            self._sink.pass_pcm(frame, playout.rate)
         elif self._key_down or self._events:
             self._sink.rest()
         if self._key_down:

@@ -118,12 +118,16 @@ class Player:
         errors: Sequence[str] = (),
     ) -> None:
         self._sources = list(sources)
-        self._factor = 10.0 ** (max(-MAX_VOLUME_DB, min(MAX_VOLUME_DB, volume_db)) / 20.0)
+        self.set_volume(volume_db)
         self._rounds_left = loop if loop > 0 else -1
         self._at = 0
         self._silent_round = True
         self.errors = list(errors)
         """A sentence for each source that could not be played, or not to its end."""
+
+    def set_volume(self, volume_db: float) -> None:
+        """From the next frame on; dB, -40 to 40."""
+        self._factor = 10.0 ** (max(-MAX_VOLUME_DB, min(MAX_VOLUME_DB, volume_db)) / 20.0)
 
     def next_frame(self) -> bytes | None:
         """The next 320 bytes; None at the end (and from then on)."""

@@ -9,6 +9,22 @@ from __future__ import annotations
 
 import msgspec
 
+from cordboard.media.protocol_listeners import BeginDetector as BeginDetector
+from cordboard.media.protocol_listeners import BeginRecording as BeginRecording
+from cordboard.media.protocol_listeners import BeginTap as BeginTap
+from cordboard.media.protocol_listeners import DetectorClosed as DetectorClosed
+from cordboard.media.protocol_listeners import DetectorTold as DetectorTold
+from cordboard.media.protocol_listeners import FinishDetector as FinishDetector
+from cordboard.media.protocol_listeners import FinishRecording as FinishRecording
+from cordboard.media.protocol_listeners import FinishTap as FinishTap
+from cordboard.media.protocol_listeners import ListenerCommand, ListenerEvent
+from cordboard.media.protocol_listeners import PauseRecorder as PauseRecorder
+from cordboard.media.protocol_listeners import RecordingBegun as RecordingBegun
+from cordboard.media.protocol_listeners import RecordingClosed as RecordingClosed
+from cordboard.media.protocol_listeners import ResumeRecorder as ResumeRecorder
+from cordboard.media.protocol_listeners import TapBegun as TapBegun
+from cordboard.media.protocol_listeners import TapClosed as TapClosed
+
 MAX_MESSAGE = 1 << 20
 
 
@@ -128,7 +144,10 @@ class PlaySource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StartPlay(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Play to the far end, in place of what the join would send.  One at a time: a new one ends the old."""
+    """Play to the far end, over what the join sends and over other plays.
+
+    A new one of the same id ends the old.
+    """
 
     endpoint_id: str
     play_id: str
@@ -136,6 +155,8 @@ class StartPlay(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaul
     volume_db: float = 0.0
     loop: int = 1
     """0 = for ever."""
+    paused: bool = False
+    """Not before a `ResumePlaying`."""
 
 
 class StopPlaying(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -143,6 +164,28 @@ class StopPlaying(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     endpoint_id: str
     play_id: str
+
+
+class PausePlaying(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Hold a play where it is."""
+
+    endpoint_id: str
+    play_id: str
+
+
+class ResumePlaying(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Go on with it."""
+
+    endpoint_id: str
+    play_id: str
+
+
+class SetGain(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Change the gain of a play."""
+
+    endpoint_id: str
+    play_id: str
+    volume_db: float
 
 
 class SendDigits(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -154,63 +197,6 @@ class SendDigits(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     gap_ms: int = 70
     send_id: str = ""
     """If not empty, `DigitsPlayed` follows with it.  `W` and `w` in `digits` are pauses of 1 and 0.5 s."""
-
-
-class BeginRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Record into a WAV file (16-bit, 8 kHz), which must not be there yet.
-
-    `RecordingBegun` follows unless it cannot, `RecordingClosed` always, unless the worker dies.  It ends with
-    its endpoint, whose `EndpointClosed` may come before the file is complete.
-    """
-
-    endpoint_id: str
-    recording_id: str
-    path: str
-    direction: str = "speak"
-    """speak, listen or both"""
-    stereo: bool = False
-    beep: bool = False
-    terminators: str = ""
-    input_sensitivity: float = 44.0
-    initial_timeout_ms: int = 0
-    end_silence_ms: int = 0
-    max_length_ms: int = 0
-
-
-class FinishRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Close the file."""
-
-    endpoint_id: str
-    recording_id: str
-
-
-class BeginTap(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Send a copy of the audio somewhere.  `TapBegun` or `TapClosed` follows.
-
-    The address has passed the outbound policy; a name is only for TLS and the Host header.
-    """
-
-    endpoint_id: str
-    tap_id: str
-    scheme: str
-    """rtp, ws or wss"""
-    address: str
-    port: int
-    host: str = ""
-    """ws(s): what the URL calls it, for Host and the server name of TLS."""
-    path: str = "/"
-    """ws(s): path and query."""
-    authorization: str = ""
-    direction: str = "speak"
-    codec: str = "PCMU"
-    ptime_ms: int = 20
-
-
-class FinishTap(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """`TapClosed` follows."""
-
-    endpoint_id: str
-    tap_id: str
 
 
 class WatchSilence(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -253,11 +239,11 @@ Command = (
     | UnjoinEndpoints
     | StartPlay
     | StopPlaying
+    | PausePlaying
+    | ResumePlaying
+    | SetGain
     | SendDigits
-    | BeginRecording
-    | FinishRecording
-    | BeginTap
-    | FinishTap
+    | ListenerCommand
     | WatchSilence
     | CloseEndpoint
     | LinkEndpoint
@@ -340,41 +326,6 @@ class DigitsPlayed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     send_id: str
 
 
-class RecordingBegun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The file of a recording is there and grows."""
-
-    endpoint_id: str
-    recording_id: str
-
-
-class RecordingClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A recording is over and its file closed."""
-
-    endpoint_id: str
-    recording_id: str
-    outcome: str
-    """finished, no_input or error"""
-    duration_ms: int = 0
-    sentence: str = ""
-
-
-class TapBegun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A tap sends, from this address where it is RTP."""
-
-    endpoint_id: str
-    tap_id: str
-    address: str = ""
-    port: int = 0
-
-
-class TapClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A tap is over, or could not begin; the sentence says why if nobody asked for it."""
-
-    endpoint_id: str
-    tap_id: str
-    sentence: str = ""
-
-
 class MediaSilent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Nothing has come from the far end for the time that `WatchSilence` asked for."""
 
@@ -399,10 +350,7 @@ Event = (
     | PlayEnded
     | DigitHeard
     | DigitsPlayed
-    | RecordingBegun
-    | RecordingClosed
-    | TapBegun
-    | TapClosed
+    | ListenerEvent
     | MediaSilent
     | Pong
 )

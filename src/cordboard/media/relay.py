@@ -6,10 +6,10 @@ the header by constant shifts, and puts it on the wire.  Everything else (the fi
 payload type, another length, a digit, a header extension, a change at the sink) goes through `accept`, which
 counts and forwards it with care and then arms the fast path anew.
 
-Where the far end wants another codec, packets are decoded and encoded one by one as they come
-(`transcoding`).  Where it wants them longer or shorter, or where they would have to be transcoded and come in
-disorder, the stream goes through a jitter buffer and leaves on the tick (`paced`); `_is_to_be_paced` alone
-chooses.
+Where the far end wants another codec, or something is played over what it hears, packets are decoded and
+encoded one by one as they come (`transcoding`).  Where it wants them longer or shorter, or where they would
+have to be transcoded and come in disorder, the stream goes through a jitter buffer and leaves on the tick
+(`paced`); `_is_to_be_paced` alone chooses.
 """
 
 from __future__ import annotations
@@ -339,12 +339,13 @@ class Incoming:
             self._paced.drain()
             self._paced = None
         name = spoken.encoding
-        if not sink.takes(name) and can_transcode(spoken, sink):
+        if (sink.overlay is not None or not sink.takes(name)) and can_transcode(spoken, sink):
             transcoder = self._transcoder
             if transcoder is None or transcoder.codec is not spoken:
                 transcoder = self._transcoder = Transcoder(spoken, sink)
             transcoder.take(data, payload)
             return
+        self._transcoder = None
         packet = sink.relay(name, data, payload)
         if packet is not None and self._run <= 0:
             table = g711.translation(name, sink.codec) if name != sink.codec else None
@@ -355,7 +356,7 @@ class Incoming:
         paced = self._paced is not None
         if not sink.frame or not can_transcode(spoken, sink):
             return False
-        if not sink.takes(spoken.encoding):
+        if sink.overlay is not None or not sink.takes(spoken.encoding):
             self._order.note(rtp.sequence(data))
             if self._order.is_bad:
                 return True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from cordboard.media.dtmf import DIGITS, Digit, DigitSender, EventFrame
 from cordboard.media.inband import digit_frame
+from cordboard.media.mixing import Mixer
 from cordboard.media.outgoing import Outgoing
 from cordboard.media.player import Player
 from cordboard.media.protocol import DigitsPlayed, PlayEnded, SendDigits, StartPlay
@@ -21,14 +22,13 @@ _GAP_MS = 70
 
 
 class Speaker:
-    """One far end's.  `tick` it while it `is_busy`; what is joined must be silent meanwhile."""
+    """One far end's.  `tick` it while it `is_busy`; what is joined must be silent while it `is_pressing`."""
 
     __slots__ = (
         "_digits",
         "_endpoint_id",
+        "_mixer",
         "_outgoing",
-        "_play_id",
-        "_player",
         "_report",
         "_send_id",
         "_tone_at",
@@ -42,8 +42,12 @@ class Speaker:
         self._endpoint_id = endpoint_id
         self._outgoing = outgoing
         self._report = report
-        self._player: Player | None = None
-        self._play_id = ""
+
+        # Not by way of `self`: the two would keep each other alive.
+        def ended(play_id: str, errors: tuple[str, ...]) -> None:
+            report(PlayEnded(endpoint_id=endpoint_id, play_id=play_id, errors=errors))
+
+        self._mixer = Mixer(outgoing, ended)
         self._digits: DigitSender | None = None
         self._send_id = ""
         self._tone_at = 0
@@ -53,18 +57,32 @@ class Speaker:
 
     @property
     def is_busy(self) -> bool:
-        """There is something to say."""
-        return self._player is not None or self._digits is not None
+        """There is something to say, or the last of it has just been said."""
+        return self._digits is not None or self._mixer.is_active or self._mixer.is_on
+
+    @property
+    def is_pressing(self) -> bool:
+        """Keys are sent: they stand alone, and plays wait for them."""
+        return self._digits is not None
 
     def play(self, command: StartPlay, player: Player) -> None:
-        """Say this from now on; what was being played ends."""
-        self._end_play()
-        self._player, self._play_id = player, command.play_id
+        """Say this too from now on."""
+        self._mixer.begin(command.play_id, player, paused=command.paused)
+        self._settle()
 
     def stop(self, play_id: str) -> None:
-        """End that play, if it is the one."""
-        if self._player is not None and self._play_id == play_id:
-            self._end_play()
+        """End that play, if it is there."""
+        self._mixer.stop(play_id)
+        self._settle()
+
+    def pause(self, play_id: str, paused: bool) -> None:
+        """Hold that play where it is, or go on with it."""
+        self._mixer.pause(play_id, paused)
+        self._settle()
+
+    def set_volume(self, play_id: str, volume_db: float) -> None:
+        """Of that play, dB."""
+        self._mixer.set_volume(play_id, volume_db)
 
     def send_digits(self, command: SendDigits) -> None:
         """After those that are still being sent."""
@@ -87,6 +105,8 @@ class Speaker:
     def _queue(self, sender: DigitSender, send_id: str) -> None:
         if self._digits is None:
             self._digits, self._send_id = sender, send_id
+            self._settle()
+            self._outgoing.interrupt()
         elif len(self._waiting) < _MOST_WAITING:
             self._waiting.append((sender, send_id))
         else:
@@ -94,16 +114,30 @@ class Speaker:
 
     def end(self) -> None:
         """Nothing more."""
-        self._end_play()
+        self._mixer.stop_all()
         self._digits = None
         self._waiting.clear()
+        self._settle()
 
     def tick(self) -> None:
         """20 ms have passed."""
         if self._digits is not None:
             self._tick_digits(self._digits)
-        elif self._player is not None:
-            self._tick_player(self._player)
+            return
+        self._settle()
+        if self.is_open:
+            self._mixer.tick()
+        else:
+            self._mixer.run_on()
+            self._outgoing.interrupt()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Do the plays go out now?"""
+        if not self.is_open:
+            # What does not fill a packet yet is not said any more.
+            self._outgoing.interrupt()
+        self._mixer.turn(self.is_open and self._digits is None and self._mixer.is_active)
 
     def _tick_digits(self, digits: DigitSender) -> None:
         frame = digits.next_frame()
@@ -129,22 +163,3 @@ class Speaker:
     def _digits_sent(self, send_id: str) -> None:
         if send_id:
             self._report(DigitsPlayed(endpoint_id=self._endpoint_id, send_id=send_id))
-
-    def _tick_player(self, player: Player) -> None:
-        frame = player.next_frame()
-        if frame is None:
-            self._end_play()
-        elif self.is_open:
-            self._outgoing.say_pcm(frame, SAMPLE_RATE)
-        else:
-            self._outgoing.interrupt()
-
-    def _end_play(self) -> None:
-        player, self._player = self._player, None
-        if player is not None:
-            player.close()
-            if self.is_open:
-                self._outgoing.flush()
-            self._report(
-                PlayEnded(endpoint_id=self._endpoint_id, play_id=self._play_id, errors=tuple(player.errors))
-            )

@@ -2,42 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
 from cordboard.media.dtmf import Digit
 from cordboard.media.endpoint import Endpoint
 from cordboard.media.graph import Graph, Party
 from cordboard.media.link import LinkEnd
+from cordboard.media.player import Player, make_player
+from cordboard.media.protocol import (
+    Command,
+    PausePlaying,
+    ResumePlaying,
+    SendDigits,
+    SetGain,
+    StartPlay,
+    StopPlaying,
+)
+from cordboard.media.speaker import Speaker
 
 Listening = Endpoint | LinkEnd
 
 
 class Speaking:
-    """All of a worker to whom something is said now; what is joined with them is silent meanwhile."""
+    """All of a worker to whom something is said now.  Plays are laid over what is joined; keys silence it."""
 
-    __slots__ = ("_graph", "_guard", "_parties")
+    __slots__ = ("_endpoints", "_graph", "_guard", "_parties", "actions")
 
-    def __init__(self, graph: Graph, guard: Callable[[Callable[[], None]], bool]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        guard: Callable[[Callable[[], None]], bool],
+        endpoints: Mapping[str, Endpoint],
+    ) -> None:
         self._graph = graph
         self._guard = guard
-        self._parties: set[Listening] = set()
+        self._endpoints = endpoints
+        self._parties: dict[Listening, bool] = {}
+        """With whether keys were being sent when what is joined was last told."""
+        self.actions: dict[type[Command], Callable[[Any], None]] = {
+            StartPlay: self._play,
+            StopPlaying: self._told(lambda speaker, command: speaker.stop(command.play_id)),
+            PausePlaying: self._told(lambda speaker, command: speaker.pause(command.play_id, True)),
+            ResumePlaying: self._told(lambda speaker, command: speaker.pause(command.play_id, False)),
+            SetGain: self._told(
+                lambda speaker, command: speaker.set_volume(command.play_id, command.volume_db)
+            ),
+            SendDigits: self._told(lambda speaker, command: speaker.send_digits(command)),
+        }
 
-    def begin(self, party: Listening) -> None:
-        """Its speaker has something to say."""
-        if party not in self._parties:
-            party.outgoing.interrupt()
-            self._parties.add(party)
-            self._graph.review(party)
+    def _told(self, work: Callable[[Speaker, Any], None]) -> Callable[[Any], None]:
+        """Work on the speaker of the endpoint that a command names."""
+
+        def tell(command: Any) -> None:
+            endpoint = self._endpoints.get(command.endpoint_id)
+            if endpoint is not None:
+                work(endpoint.speaker, command)
+                self.review(endpoint)
+
+        return tell
+
+    def _play(self, command: StartPlay) -> None:
+        endpoint = self._endpoints.get(command.endpoint_id)
+        if endpoint is not None:
+            player = make_player(command.sources, _open_file, volume_db=command.volume_db, loop=command.loop)
+            self.say(endpoint, command, player)
+
+    def say(self, endpoint: Endpoint, command: StartPlay, player: Player) -> None:
+        """Play what is not in the command."""
+        endpoint.speaker.play(command, player)
+        self.review(endpoint)
 
     def review(self, party: Listening) -> None:
-        """Its speaker may have come to an end."""
-        if party in self._parties and not party.speaker.is_busy:
-            self._parties.discard(party)
+        """Its speaker may have begun or ended something."""
+        pressing = party.speaker.is_pressing
+        if self._parties.get(party, False) != pressing:
             self._graph.review(party)
+        if party.speaker.is_busy:
+            self._parties[party] = pressing
+        else:
+            self._parties.pop(party, None)
 
     def forget(self, party: Listening) -> None:
         """It is no more."""
-        self._parties.discard(party)
+        self._parties.pop(party, None)
 
     def tick(self) -> None:
         """20 ms have passed."""
@@ -58,4 +106,8 @@ class Speaking:
             wanted = party.outgoing.speech.digits
             if wanted == ("rfc4733" if by_tone else "inband"):
                 party.speaker.press(digit)
-                self.begin(party)
+                self.review(party)
+
+
+def _open_file(path: str) -> BinaryIO:
+    return open(path, "rb")

@@ -51,4 +51,4 @@ class ToneEar:
         if waiting is None:
             sink.go_on_by_clock()
         else:
-            sink.say_pcm(SILENT_FRAME if self._detector.is_sounding else waiting, SAMPLE_RATE)
+            sink.pass_pcm(SILENT_FRAME if self._detector.is_sounding else waiting, SAMPLE_RATE)

@@ -94,7 +94,7 @@ class Transcoder:
             pcm = self._last = self._decoder.decode(payload)
         except CodecError:
             return
-        self._sink.say_pcm(pcm, self._decoder.rate)
+        self._sink.pass_pcm(pcm, self._decoder.rate)
 
     def _make_up(self, sequence: int, timestamp: int, ssrc: int, samples: int, payload: bytes) -> bool:
         """What lies between the last packet and this one; False if this one is of the past."""
@@ -128,4 +128,4 @@ class Transcoder:
     def _conceal(self, samples: int, following: bytes | None) -> None:
         decoder = self._decoder
         pcm = decoder.conceal(samples * decoder.rate // self.codec.clock_rate, following)
-        self._sink.say_pcm(self._last if pcm is None else pcm, decoder.rate)
+        self._sink.pass_pcm(self._last if pcm is None else pcm, decoder.rate)

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -33,7 +33,6 @@ from cordboard.media.latching import LatchingPolicy
 from cordboard.media.link import LinkEnd, LinkSocket
 from cordboard.media.loop import TICK, Loop
 from cordboard.media.observers import Observers
-from cordboard.media.player import Player, make_player
 from cordboard.media.ports import PortPool
 from cordboard.media.relay import Incoming
 from cordboard.media.rtp import RtpSender
@@ -85,7 +84,7 @@ class Worker:
         self._random = random.SystemRandom()
         self._draw = random.Random(self._random.getrandbits(64)).random
         self._loop = Loop(clock=self._clock, tick=self._tick, after=self._flush, is_idle=self._is_idle)
-        self._speaking = Speaking(self._graph, self._loop.guard)
+        self._speaking = Speaking(self._graph, self._loop.guard, self._endpoints)
         self._pool = PortPool(
             address=settings.address,
             ports=self._shuffled_ports(),
@@ -104,9 +103,6 @@ class Worker:
             protocol.SetRemote: self._set_remote,
             protocol.JoinEndpoints: self._join,
             protocol.UnjoinEndpoints: self._unjoin,
-            protocol.StartPlay: self._play,
-            protocol.StopPlaying: self._stop_playing,
-            protocol.SendDigits: self._send_digits,
             protocol.CloseEndpoint: self._close,
             protocol.LinkEndpoint: self._link,
             protocol.UnlinkEndpoint: self._unlink,
@@ -116,12 +112,13 @@ class Worker:
             self._endpoints,
             clock=self._clock,
             report=self._report,
-            play=self._say,
+            play=self._speaking.say,
             new_sender=self._new_sender,
             draw=lambda: self._random.getrandbits(32),
             address=settings.address,
             public_address=settings.public_address,
         )
+        self._actions.update(self._speaking.actions)
         self._actions.update(self._observers.actions)
         self._silence = SilenceWatch(self._endpoints, clock=self._clock, report=self._report)
         self._actions[protocol.WatchSilence] = self._silence.watch
@@ -290,29 +287,6 @@ class Worker:
             self._pool.give_back(video.ports, self._clock.now, heard=video.was_heard)
         self._report(protocol.EndpointClosed(endpoint_id=command.endpoint_id, statistics=statistics))
 
-    def _play(self, command: protocol.StartPlay) -> None:
-        endpoint = self._endpoints.get(command.endpoint_id)
-        if endpoint is None:
-            return
-        player = make_player(command.sources, _open_file, volume_db=command.volume_db, loop=command.loop)
-        self._say(endpoint, command, player)
-
-    def _say(self, endpoint: Endpoint, command: protocol.StartPlay, player: Player) -> None:
-        endpoint.speaker.play(command, player)
-        self._speaking.begin(endpoint)
-
-    def _stop_playing(self, command: protocol.StopPlaying) -> None:
-        endpoint = self._endpoints.get(command.endpoint_id)
-        if endpoint is not None:
-            endpoint.speaker.stop(command.play_id)
-            self._speaking.review(endpoint)
-
-    def _send_digits(self, command: protocol.SendDigits) -> None:
-        endpoint = self._endpoints.get(command.endpoint_id)
-        if endpoint is not None:
-            endpoint.speaker.send_digits(command)
-            self._speaking.begin(endpoint)
-
     def _pressed(self, endpoint_id: str, digit: Digit, by_tone: bool) -> None:
         self._speaking.pressed(self._endpoints.get(endpoint_id), digit, by_tone)
 
@@ -388,10 +362,6 @@ class Worker:
         ticks = round(rtcp.wait(self._draw(), first=first) / TICK)
         endpoint.report_slot = (self._ticks + ticks) % _REPORT_SLOTS
         self._reports_due[endpoint.report_slot].add(endpoint)
-
-
-def _open_file(path: str) -> BinaryIO:
-    return open(path, "rb")
 
 
 def _resident_kib() -> int:

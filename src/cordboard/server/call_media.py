@@ -25,6 +25,9 @@ class CallMedia:
         self.performers: dict[type, Perform] = {
             fx.PlayTo: _of_call(playback.play),
             fx.StopPlay: _of_call(playback.stop),
+            fx.PausePlay: _of_call(playback.pause),
+            fx.ResumePlay: _of_call(playback.resume),
+            fx.SetPlayVolume: _of_call(playback.set_volume),
             fx.StartRecording: _of_call(recordings.start),
             fx.StopRecording: _of_call(recordings.stop),
             fx.StartTap: _of_call(taps.start),

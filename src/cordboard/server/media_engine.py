@@ -9,20 +9,19 @@ from collections.abc import Callable
 
 from cordboard.media.latching import DEFAULT_POLICY, LatchingPolicy
 from cordboard.media.protocol import (
-    BeginRecording,
-    BeginTap,
     CloseEndpoint,
     Command,
     EndpointClosed,
     EndpointRefused,
     Event,
-    FinishRecording,
-    FinishTap,
     JoinEndpoints,
     LinkEndpoint,
     OpenEndpoint,
+    PausePlaying,
     Ping,
+    ResumePlaying,
     SendDigits,
+    SetGain,
     SetRemote,
     StartPlay,
     StopPlaying,
@@ -30,11 +29,12 @@ from cordboard.media.protocol import (
     UnlinkEndpoint,
     WatchSilence,
 )
+from cordboard.media.protocol_listeners import ListenerCommand
 from cordboard.media.worker import WorkerSettings
 from cordboard.server.worker_process import WorkerProcess
 
 EndpointCommand = (
-    SendDigits | BeginRecording | FinishRecording | BeginTap | FinishTap | WatchSilence | StopPlaying
+    SendDigits | ListenerCommand | WatchSilence | StopPlaying | PausePlaying | ResumePlaying | SetGain
 )
 
 _logger = logging.getLogger(__name__)

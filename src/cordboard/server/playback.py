@@ -6,9 +6,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from cordboard.call.effects import PlayTo, StopPlay
+from cordboard.call.effects import PausePlay, PlayTo, ResumePlay, SetPlayVolume, StopPlay
 from cordboard.call.facts import PlayFinished
-from cordboard.media.protocol import PlayEnded, PlaySource, StartPlay, StopPlaying
+from cordboard.media.protocol import (
+    PausePlaying,
+    PlayEnded,
+    PlaySource,
+    ResumePlaying,
+    SetGain,
+    StartPlay,
+    StopPlaying,
+)
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.sounds import Sounds, at_once
 
@@ -28,6 +36,10 @@ class Playback:
         self._finished = finished
         self._spawn = spawn
         self._preparing: dict[str, asyncio.Task[None]] = {}
+        self._paused: set[str] = set()
+        """Of those that are prepared: paused before they have begun."""
+        self._volumes: dict[str, float] = {}
+        """Of those that are prepared: the volume that was asked for since."""
         self._errors: dict[str, tuple[str, ...]] = {}
         self._warnings: dict[str, tuple[str, ...]] = {}
         self._of_call: dict[str, set[str]] = {}
@@ -51,6 +63,25 @@ class Playback:
         task.cancel()
         self.ended(PlayEnded(endpoint_id=call_id, play_id=effect.control_id))
 
+    def pause(self, call_id: str, effect: PausePlay) -> None:
+        if effect.control_id in self._preparing:
+            self._paused.add(effect.control_id)
+        else:
+            self._media.send(PausePlaying(endpoint_id=call_id, play_id=effect.control_id))
+
+    def resume(self, call_id: str, effect: ResumePlay) -> None:
+        if effect.control_id in self._preparing:
+            self._paused.discard(effect.control_id)
+        else:
+            self._media.send(ResumePlaying(endpoint_id=call_id, play_id=effect.control_id))
+
+    def set_volume(self, call_id: str, effect: SetPlayVolume) -> None:
+        if effect.control_id in self._preparing:
+            self._volumes[effect.control_id] = effect.volume
+        else:
+            gain = SetGain(endpoint_id=call_id, play_id=effect.control_id, volume_db=effect.volume)
+            self._media.send(gain)
+
     def ended(self, event: PlayEnded) -> None:
         plays = self._of_call.get(event.endpoint_id)
         if plays is None or event.play_id not in plays:
@@ -60,6 +91,7 @@ class Playback:
             del self._of_call[event.endpoint_id]
         errors = self._errors.pop(event.play_id, ()) + event.errors
         warnings = self._warnings.pop(event.play_id, ())
+        self._forget_changes(event.play_id)
         fact = PlayFinished(control_id=event.play_id, errors=errors, warnings=warnings)
         self._finished(event.endpoint_id, fact)
 
@@ -68,6 +100,7 @@ class Playback:
         for control_id in self._of_call.pop(call_id, ()):
             self._errors.pop(control_id, None)
             self._warnings.pop(control_id, None)
+            self._forget_changes(control_id)
             task = self._preparing.pop(control_id, None)
             if task is not None:
                 task.cancel()
@@ -91,13 +124,19 @@ class Playback:
         else:
             self.ended(PlayEnded(endpoint_id=call_id, play_id=control_id))
 
+    def _forget_changes(self, control_id: str) -> None:
+        self._paused.discard(control_id)
+        self._volumes.pop(control_id, None)
+
     def _start(self, call_id: str, effect: PlayTo, sources: list[PlaySource]) -> None:
         self._media.play(
             StartPlay(
                 endpoint_id=call_id,
                 play_id=effect.control_id,
                 sources=tuple(sources),
-                volume_db=effect.volume,
+                volume_db=self._volumes.get(effect.control_id, effect.volume),
                 loop=effect.loop,
+                paused=effect.control_id in self._paused,
             )
         )
+        self._forget_changes(effect.control_id)
