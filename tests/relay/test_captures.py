@@ -110,4 +110,4 @@ def test_results_have_the_members_that_the_sdks_were_content_with() -> None:
         ours = accepted(found)
         assert ours == found.result, found.source
         compared.add(found.method)
-    assert len(compared) >= 28
+    assert {"calling.play", "calling.record", "calling.tap", "calling.connect", "calling.dial"} <= compared

@@ -118,22 +118,25 @@ class Params:
 
     def number(self, name: str, low: float | None = None, high: float | None = None) -> float | None:
         """A finite number within bounds, None if absent."""
-        value = self.raw(name)
-        if value is None:
-            return None
-        number = _finite(value)
-        if number is None or (low is not None and number < low) or (high is not None and number > high):
-            raise self.wrong(name, "a number" + _bounds(low, high))
-        return number
+        return self._number(name, low, high, "a number")
 
     def whole(self, name: str, low: float | None = None, high: float | None = None) -> int | None:
         """A whole number within bounds, None if absent."""
-        number = self.number(name, low, high)
+        number = self._number(name, low, high, "a whole number")
         if number is None:
             return None
         if number != int(number):
             raise self.wrong(name, "a whole number" + _bounds(low, high))
         return int(number)
+
+    def _number(self, name: str, low: float | None, high: float | None, kind: str) -> float | None:
+        value = self.raw(name)
+        if value is None:
+            return None
+        number = _finite(value)
+        if number is None or (low is not None and number < low) or (high is not None and number > high):
+            raise self.wrong(name, kind + _bounds(low, high))
+        return number
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
