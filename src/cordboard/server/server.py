@@ -18,6 +18,8 @@ from cordboard.call.reasons import ending
 from cordboard.legs.sip_legs import Identity, SipLegs
 from cordboard.server.address_rules import source_filter
 from cordboard.server.call_media import CallMedia
+from cordboard.server.calling_api import CallingApi
+from cordboard.server.calling_api_setup import attach as attach_api
 from cordboard.server.config import Config, Trunk, split_host
 from cordboard.server.exchange import Exchange
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
@@ -58,6 +60,7 @@ PHONES_HOST = "phones.test"
 """Host name of the simulated phones: `sip:alice@phones.test`."""
 PHONES_PREFIX = "+1555010"
 """Numbers of the simulated phones."""
+_STORE_FILE = "cordboard.sqlite3"
 _HOUSEKEEPING_EVERY = 1.0
 _PRUNE_EVERY = 86_400.0
 _KEEP_RECORDS = 30 * 86_400.0
@@ -81,6 +84,7 @@ class Server:
         self.media: MediaEngine
         self.exchange: Exchange
         self.http: HttpServer
+        self.api: CallingApi
         self.projects: Projects
         """Who may use RELAY and the HTTP API."""
         self.relay: Relay
@@ -124,7 +128,7 @@ class Server:
     async def _start(self) -> None:
         closing = self._closing
         # The store comes first: it tells whether another server runs here.
-        self.store = SqliteStore.open(self.data_directory / "cordboard.sqlite3")
+        self.store = SqliteStore.open(self.data_directory / _STORE_FILE)
         closing.push_async_callback(self.store.close)
         if self.config.phones_enabled:
             await self._start_phones()
@@ -139,10 +143,10 @@ class Server:
             directory=self._directory,
         )
         closing.push_async_callback(self.transports.close)
+        self.projects = Projects.of(self.config)
         await self._start_http()
         self._documents = DocumentFetcher(policy, signing_key=self.config.server.signing_key)
         self.exchange = self._make_exchange(policy, ports)
-        self.projects = Projects.of(self.config)
         self.relay = Relay(self.config, self.exchange, self._documents, self.projects)
         closing.push_async_callback(self.relay.farewell)
         self.media = self._make_media()
@@ -155,6 +159,7 @@ class Server:
         await self.sender.start()
         left_behind = await asyncio.to_thread(self._recording_files.orphans)
         self.relay.open(self.http, recovered.last_events)
+        self._attach_api()
         # Only now: a call that came earlier would find no media, and recovery would close it.
         self.transports.listen()
         self.watch = make_watch(
@@ -278,12 +283,18 @@ class Server:
         spare = self.config.is_development and "port" not in section.model_fields_set
         self.http = HttpServer(section.address, section.port, spare=spare)
         RecordingDownloads(self._recording_files, self._links).add_to(self.http)
+        self.api = CallingApi(self.projects)
+        self.api.add_to(self.http)
         await self.http.start()
         self._closing.push_async_callback(self.http.stop)
         if section.tls_port is not None:
             await self.http.start_tls(section.tls_port, TlsContexts(self._http_files(), listens=True))
         host = f"[{section.told}]" if ":" in section.told else section.told
         self._links.base_url = (section.public_url or f"http://{host}:{self.http.port}").rstrip("/")
+
+    def _attach_api(self) -> None:
+        path, node_id = self.data_directory / _STORE_FILE, self.config.server.node_id
+        attach_api(self.api, self.exchange, self.store, path, self.sender, node_id=node_id)
 
     def _http_files(self) -> TlsFiles:
         section = self.config.http
