@@ -215,3 +215,70 @@ def test_the_first_reason_to_end_counts() -> None:
     bench.recorder.end("error")
     bench.recorder.press("#")
     assert bench.recorder.outcome == "error"
+
+
+# ------------------------------------------------------------------ pauses
+
+
+@pytest.mark.parametrize("stereo", [False, True])
+def test_a_pause_is_silence_on_both_sides(stereo: bool) -> None:
+    bench = Bench(direction="both", stereo=stereo)
+    bench.run(1.0, said=True, told=True)
+    before = bench.pcm
+    bench.recorder.pause(skip=False)
+    bench.run(0.5, said=True, told=True)
+    paused = bench.pcm[len(before) :]
+    bench.recorder.resume()
+    bench.run(1.0, said=True, told=True)
+    assert paused == bytes(8000 * (2 if stereo else 1))
+    assert bench.pcm[len(before) + len(paused) :] == before
+    assert bench.recorder.length_ms == 2500
+
+
+@pytest.mark.parametrize("stereo", [False, True])
+def test_a_pause_may_leave_nothing_in_the_file(stereo: bool) -> None:
+    bench = Bench(direction="both", stereo=stereo)
+    bench.run(1.0, said=True, told=True)
+    before = bench.pcm
+    bench.recorder.pause(skip=True)
+    bench.run(20.0, said=True, told=True)
+    bench.recorder.resume()
+    bench.run(1.0, said=True, told=True)
+    assert bench.pcm == before + before
+    assert bench.recorder.length_ms == 2000
+
+
+def test_one_pause_may_turn_into_the_other_and_a_stall_in_it_counts_as_part_of_it() -> None:
+    bench = Bench()
+    bench.run(1.0, said=True)
+    bench.recorder.pause(skip=True)
+    bench.tick(after=3.0)
+    bench.recorder.pause(skip=False)
+    bench.tick(after=1.0)
+    bench.recorder.resume()
+    bench.run(1.0, said=True)
+    assert bench.recorder.length_ms == 3000
+    assert len(bench.pcm) == 48_000
+
+
+def test_silence_of_a_pause_ends_nothing_but_the_longest_time_does() -> None:
+    bench = Bench(initial_timeout_ms=500, end_silence_ms=500, max_length_ms=4000)
+    bench.run(0.4)
+    bench.recorder.pause(skip=False)
+    assert bench.run(2.0) == 2.0
+    bench.recorder.resume()
+    bench.run(0.6, said=True)
+    bench.recorder.pause(skip=True)
+    assert bench.run(5.0) == 5.0
+    assert bench.recorder.outcome == ""
+    bench.recorder.pause(skip=False)
+    assert bench.run(5.0) == pytest.approx(1.0)
+    assert bench.recorder.outcome == "finished"
+
+
+def test_a_key_ends_a_recording_in_its_pause() -> None:
+    bench = Bench(terminators="#")
+    bench.run(1.0, said=True)
+    bench.recorder.pause(skip=True)
+    bench.recorder.press("#")
+    assert bench.recorder.outcome == "finished"

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 from cordboard.media.ear import Ear
-from cordboard.media.protocol import BeginRecording, Event, FinishRecording, RecordingBegun, RecordingClosed
+from cordboard.media.protocol import (
+    BeginRecording,
+    Event,
+    FinishRecording,
+    PauseRecorder,
+    RecordingBegun,
+    RecordingClosed,
+    ResumeRecorder,
+)
 from cordboard.media.recording_file import HEADER_BYTES, Disk, RecordingFile, header, mend
 from cordboard.media.recordings import MOST_OF_ONE_LEG, Recordings
 from cordboard.media.tones import tone_frames
@@ -117,6 +125,25 @@ def test_a_recording_is_on_disk_when_it_is_closed(bench: Bench) -> None:
     assert bench.events == [RecordingBegun(endpoint_id="e", recording_id="r"), closed]
     assert audio_of(bench.path()) == (1, b"".join(SAID[:100]))
     assert (len(bench.recordings), bench.leg.incoming.ears, bench.leg.outgoing.ears) == (0, [], [])
+
+
+def test_a_pause_is_in_the_file_or_is_not(bench: Bench) -> None:
+    for recording_id in "ab":
+        bench.begin(recording_id, direction="speak")
+    bench.run(50)
+    for recording_id, skip in (("a", True), ("b", False), ("x", True)):
+        bench.recordings.pause(PauseRecorder(endpoint_id="e", recording_id=recording_id, skip=skip))
+    bench.run(25)
+    for recording_id in "abx":
+        bench.recordings.resume(ResumeRecorder(endpoint_id="e", recording_id=recording_id))
+    bench.run(50)
+    bench.finish("a")
+    bench.finish("b")
+    durations = {closed.recording_id: closed.duration_ms for closed in bench.closed(2)}
+    assert durations == {"a": 2000, "b": 2500}
+    said = b"".join(SAID[:50])
+    assert audio_of(bench.path("a")) == (1, said + said)
+    assert audio_of(bench.path("b")) == (1, said + bytes(8000) + said)
 
 
 def test_several_recordings_of_one_leg_do_not_know_each_other(bench: Bench) -> None:

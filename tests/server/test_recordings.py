@@ -11,9 +11,16 @@ from typing import Any, cast
 import pytest
 
 from cordboard.call.actions import Recording
-from cordboard.call.effects import StartRecording, StopRecording
+from cordboard.call.effects import PauseRecording, ResumeRecording, StartRecording, StopRecording
 from cordboard.call.facts import RecordingEnded, RecordingStarted
-from cordboard.media.protocol import BeginRecording, FinishRecording, RecordingBegun, RecordingClosed
+from cordboard.media.protocol import (
+    BeginRecording,
+    FinishRecording,
+    PauseRecorder,
+    RecordingBegun,
+    RecordingClosed,
+    ResumeRecorder,
+)
 from cordboard.media.recording_file import header
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.recording_files import RecordingFiles
@@ -140,6 +147,18 @@ async def test_one_recording_is_stopped_and_not_another(bench: Bench) -> None:
     bench.recordings.stop("c", StopRecording(control_id="one"))
     bench.recordings.stop("other", StopRecording(control_id="two"))
     assert bench.media.told[2:] == [FinishRecording(endpoint_id="c", recording_id=one.recording_id)]
+
+
+async def test_one_recording_is_paused_and_not_another(bench: Bench) -> None:
+    first, _ = bench.start("first"), bench.start("second")
+    for skip in (False, True):
+        bench.recordings.pause("c", PauseRecording(control_id="first", skip=skip))
+        bench.recordings.resume("c", ResumeRecording(control_id="first"))
+        ids = {"endpoint_id": "c", "recording_id": first.recording_id}
+        assert bench.media.told[-2:] == [PauseRecorder(**ids, skip=skip), ResumeRecorder(**ids)]
+    told = len(bench.media.told)
+    bench.recordings.pause("c", PauseRecording(control_id="third"))
+    assert len(bench.media.told) == told
 
 
 async def test_a_key_that_came_by_sip_ends_a_recording_too(bench: Bench) -> None:

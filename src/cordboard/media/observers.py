@@ -16,6 +16,8 @@ from cordboard.media.protocol import (
     Event,
     FinishRecording,
     FinishTap,
+    PauseRecorder,
+    ResumeRecorder,
     StartPlay,
 )
 from cordboard.media.recordings import BEEP_HZ, BEEP_MS, Recordings
@@ -51,6 +53,8 @@ class Observers:
         self.actions: dict[type[Command], Callable[[Any], None]] = {
             BeginRecording: self._begin_recording,
             FinishRecording: self._recordings.finish,
+            PauseRecorder: self._recordings.pause,
+            ResumeRecorder: self._recordings.resume,
             BeginTap: self._begin_tap,
             FinishTap: self._taps.finish,
         }
@@ -89,9 +93,9 @@ class Observers:
         return WebSocketCarrier(command, self._clock, self._draw)
 
     def _beep(self, command: BeginRecording) -> bool:
-        """Where the far end is being told something else, that is not cut off for a beep."""
+        """Over what the far end hears; keys that are being sent stand alone."""
         endpoint = self._endpoints[command.endpoint_id]
-        if endpoint.speaker.is_busy or not endpoint.speaker.is_open:
+        if endpoint.speaker.is_pressing or not endpoint.speaker.is_open:
             return False
         play_id = f"beep {command.recording_id}"
         order = StartPlay(endpoint_id=command.endpoint_id, play_id=play_id, sources=())

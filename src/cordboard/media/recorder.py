@@ -2,7 +2,7 @@
 
 Both directions give a frame on every tick of 20 ms; where one says nothing there is silence, so that the
 sides stay aligned to the sample and the recording is as long as the time that it took.  Ticks that the worker
-left out after a stall are made up for with silence.
+left out after a stall are made up for with silence.  A pause is silence too, or is left out.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Recorder:
         "_lead",
         "_length",
         "_longest",
+        "_pause",
         "_quiet",
         "_spoken",
         "_started",
@@ -62,6 +63,8 @@ class Recorder:
         self._lead = lead_ms // FRAME_MS
         self._started: float | None = None
         self._length = 0
+        self._pause = ""
+        """What a pause leaves in the file: `silence`, `nothing`; empty = it records."""
         self._quiet = 0
         self._spoken = False
 
@@ -80,6 +83,14 @@ class Recorder:
         if digit in self._terminators:
             self.end(FINISHED)
 
+    def pause(self, *, skip: bool) -> None:
+        """Record silence, or nothing at all (`skip`).  Only keys and the longest time end it meanwhile."""
+        self._pause = "nothing" if skip else "silence"
+
+    def resume(self) -> None:
+        """Record again."""
+        self._pause = ""
+
     def end(self, outcome: str) -> None:
         """Nothing more is recorded; the first to end it says why."""
         self.outcome = self.outcome or outcome
@@ -92,7 +103,13 @@ class Recorder:
         if self._lead > 0:
             self._lead -= 1
             return b""
+        if self._pause == "nothing":
+            # What follows begins where the file ends now.
+            self._started = now - self._length * _TICK
+            return b""
         wanted = (said if self._wants[0] else None, told if self._wants[1] else None)
+        if self._pause:
+            wanted = (None, None)
         missing = self._missing(now)
         self._length += missing + 1
         self._judge(wanted, missing)
@@ -117,7 +134,7 @@ class Recorder:
         return said or told or SILENT_FRAME
 
     def _judge(self, wanted: tuple[bytes | None, bytes | None], missing: int) -> None:
-        if self._voices:
+        if self._voices and not self._pause:
             self._watch_silence(wanted, missing)
         if self.length_ms >= self._longest:
             self.end(FINISHED)

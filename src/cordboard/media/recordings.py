@@ -10,8 +10,10 @@ from cordboard.media.protocol import (
     BeginRecording,
     Event,
     FinishRecording,
+    PauseRecorder,
     RecordingBegun,
     RecordingClosed,
+    ResumeRecorder,
 )
 from cordboard.media.recorder import ERROR, FINISHED, Recorder
 from cordboard.media.recording_file import Disk, RecordingFile
@@ -109,6 +111,18 @@ class Recordings:
         recording = self._all.get((command.endpoint_id, command.recording_id))
         if recording is not None:
             recording.recorder.end(FINISHED)
+
+    def pause(self, command: PauseRecorder) -> None:
+        """Until it is resumed."""
+        recording = self._all.get((command.endpoint_id, command.recording_id))
+        if recording is not None:
+            recording.recorder.pause(skip=command.skip)
+
+    def resume(self, command: ResumeRecorder) -> None:
+        """Go on."""
+        recording = self._all.get((command.endpoint_id, command.recording_id))
+        if recording is not None:
+            recording.recorder.resume()
 
     def pressed(self, endpoint_id: str, digit: str) -> None:
         """The far end pressed a key."""

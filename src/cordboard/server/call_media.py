@@ -30,6 +30,8 @@ class CallMedia:
             fx.SetPlayVolume: _of_call(playback.set_volume),
             fx.StartRecording: _of_call(recordings.start),
             fx.StopRecording: _of_call(recordings.stop),
+            fx.PauseRecording: _of_call(recordings.pause),
+            fx.ResumeRecording: _of_call(recordings.resume),
             fx.StartTap: _of_call(taps.start),
             fx.StopTap: _of_call(taps.stop),
         }

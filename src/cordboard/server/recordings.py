@@ -16,9 +16,16 @@ from typing import Any
 import msgspec
 
 from cordboard.call.actions import Recording
-from cordboard.call.effects import StartRecording, StopRecording
+from cordboard.call.effects import PauseRecording, ResumeRecording, StartRecording, StopRecording
 from cordboard.call.facts import RecordingEnded, RecordingStarted
-from cordboard.media.protocol import BeginRecording, FinishRecording, RecordingBegun, RecordingClosed
+from cordboard.media.protocol import (
+    BeginRecording,
+    FinishRecording,
+    PauseRecorder,
+    RecordingBegun,
+    RecordingClosed,
+    ResumeRecorder,
+)
 from cordboard.server.audio_process import AudioProcess
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.recording_files import RecordingFiles
@@ -85,9 +92,23 @@ class Recordings:
         self._media.send(_order(call_id, name, recording, self._files.part(name)))
 
     def stop(self, call_id: str, effect: StopRecording) -> None:
-        for name, entry in self._open.items():
-            if (entry.call_id, entry.control_id) == (call_id, effect.control_id):
-                self._media.send(FinishRecording(endpoint_id=call_id, recording_id=name))
+        for name in self._names(call_id, effect.control_id):
+            self._media.send(FinishRecording(endpoint_id=call_id, recording_id=name))
+
+    def pause(self, call_id: str, effect: PauseRecording) -> None:
+        for name in self._names(call_id, effect.control_id):
+            self._media.send(PauseRecorder(endpoint_id=call_id, recording_id=name, skip=effect.skip))
+
+    def resume(self, call_id: str, effect: ResumeRecording) -> None:
+        for name in self._names(call_id, effect.control_id):
+            self._media.send(ResumeRecorder(endpoint_id=call_id, recording_id=name))
+
+    def _names(self, call_id: str, control_id: str) -> list[str]:
+        return [
+            name
+            for name, entry in self._open.items()
+            if (entry.call_id, entry.control_id) == (call_id, control_id)
+        ]
 
     def pressed(self, call_id: str, digit: str) -> None:
         """A key that did not come with the media (SIP INFO): the worker knows nothing of it."""
