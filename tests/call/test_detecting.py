@@ -134,5 +134,12 @@ def test_a_detector_of_keys_that_is_stopped_is_over_at_once() -> None:
     assert bench.at(2.0, key("1")).timed() == [(1.0, "finished")]
 
 
+def test_a_second_stop_is_accepted_until_the_end_and_refused_after_it() -> None:
+    bench = detecting()
+    assert bench.steer(1.0, "stop")
+    assert bench.steer(1.1, "stop")
+    assert not bench.at(1.2, ENDED).steer(1.3, "stop")
+
+
 def test_it_goes_on_when_a_script_takes_over() -> None:
     assert detecting().machine.survives

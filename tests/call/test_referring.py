@@ -51,6 +51,9 @@ def test_the_far_end_is_asked() -> None:
             ["inProgress 202 None", "failed 202 180"],
             id="the notifications ended",
         ),
+        pytest.param(
+            [says(202, final=True, why="Nothing was told in time.")], ["failed 202 None"], id="nothing told"
+        ),
         pytest.param([says(202), says(202)], ["inProgress 202 None"], id="nothing new"),
         pytest.param(
             [says(202, 200, final=True), says(202, 486, final=True)], ["success 202 200"], id="a second end"

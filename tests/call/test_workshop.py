@@ -18,20 +18,25 @@ from cordboard.call.actions import (
     Record,
     RecordCall,
     Recording,
+    RecordStarted,
     Refer,
     SendDigits,
     Sleep,
     SpeechInput,
+    Stopped,
+    StopRecordCall,
+    StopTap,
     Tap,
     TapTarget,
 )
 from cordboard.call.background import Background, Recorded
-from cordboard.call.effects import RingLeg
+from cordboard.call.effects import RingLeg, StopRecording
+from cordboard.call.facts import RecordingEnded, RecordingStarted
 from cordboard.call.leg import Leg
 from cordboard.call.workshop import ANSWER_FIRST, ENDING, NO_DENOISE, NO_SPEECH, NOT_ANSWERED, Workshop
 from cordboard.testing.virtual import caller_info
 
-from .operating import operation, workshop
+from .operating import Bench, operation, workshop
 
 SAY = (PlayItem(kind="say", text="hello"),)
 EARLY: list[Any] = [Play(items=SAY, control_id="x"), Prompt(items=SAY, control_id="x")]
@@ -153,3 +158,27 @@ def test_a_recording_of_a_script_keeps_its_name() -> None:
         assert refused.outcome is not None
         assert (refused.outcome.code, refused.control_id) == ("409", "x")
         assert "already" in refused.outcome.message
+
+
+def test_a_script_that_takes_over_stops_what_a_client_began_and_knows_its_name() -> None:
+    shop = workshop()
+    operation = shop.operation(RecordCall(recording=Recording(), control_id="x"))
+    assert shop.machine(StopRecordCall()).result == Stopped(
+        ok=False, sentence="No recording is running in the background."
+    )
+    bench = Bench(operation).at(1.0, RecordingStarted(control_id="x", url="u"))
+    again = shop.machine(RecordCall(recording=Recording(), control_id="x")).result
+    assert isinstance(again, RecordStarted)
+    assert not again.ok
+    stopping = shop.machine(StopRecordCall(control_id="x"))
+    assert stopping.start(2.0) == [StopRecording(control_id="x")]
+    bench.at(2.1, RecordingEnded(control_id="x", outcome="finished"))
+    assert stopping.result == Stopped(ok=True, control_id="x")
+    assert bench.told() == ["recording", "finished"]
+    assert shop.machine(StopRecordCall(control_id="x")).is_over
+
+
+def test_what_never_began_is_nothing_to_stop() -> None:
+    shop = workshop()
+    Bench(shop.operation(OTHERS[5])).abandon(1.0)
+    assert shop.machine(StopTap()).is_over

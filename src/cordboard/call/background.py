@@ -1,8 +1,11 @@
 """Recordings and taps: what goes on beside a call's action, across bridges, until it is stopped.
 
-Each has a `control_id`, by which a script or a client names it.  They end with their call, but later than its
-leg: the file of a recording is complete only when its writer says so.  So the call waits for them, for
-`LAST_WORDS` at most, and each recording has exactly one last report.
+Each has a `control_id`, by which a script or a client names it.  Those that a client began are its operations
+(`listeners`), and lent to the background, so that a script that takes over can stop them.
+
+They end with their call, but later than its leg: the file of a recording is complete only when its writer
+says so.  So the call waits for them, for `LAST_WORDS` at most, and each recording has exactly one last
+report.
 """
 
 from __future__ import annotations
@@ -250,10 +253,12 @@ Item = Recorded | Tapped
 class Background:
     """All recordings and taps of one call, by control id, in the order of their start."""
 
-    __slots__ = ("deadline", "items")
+    __slots__ = ("_lent", "deadline", "items")
 
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
+        self._lent: list[Item] = []
+        """Those of a client, which takes care of them."""
         self.deadline: float | None = None
         """When the last words are late."""
 
@@ -264,7 +269,7 @@ class Background:
 
     def problem(self, control_id: str) -> str:
         """Why no item of that id can be added; empty if one can."""
-        if control_id in self.items:
+        if control_id in self.items or any(item.control_id == control_id for item in self._lent_now()):
             return f"A recording or tap with the control id {control_id} is already running."
         if len(self.items) >= MAX_ITEMS:
             return f"A call may have {MAX_ITEMS} recordings and taps at a time."
@@ -275,9 +280,14 @@ class Background:
         self.items[item.control_id] = item
         return item.start()
 
+    def lend(self, item: Item) -> None:
+        """A client has begun one."""
+        self._lent = [*self._lent_now(), item]
+
     def find(self, kind: type[Recorded] | type[Tapped], control_id: str | None) -> Item | None:
         """One that goes on in the background; without an id the one that was started last."""
-        running = [item for item in self.items.values() if isinstance(item, kind) and not item.foreground]
+        items = [*self._lent_now(), *self.items.values()]
+        running = [item for item in items if isinstance(item, kind) and not item.foreground]
         if control_id is None:
             return running[-1] if running else None
         return next((item for item in running if item.control_id == control_id), None)
@@ -304,6 +314,9 @@ class Background:
         effects = [effect for item in self.items.values() for effect in item.give_up()]
         self._sweep()
         return effects
+
+    def _lent_now(self) -> list[Item]:
+        return [item for item in self._lent if not item.is_over]
 
     def _sweep(self) -> None:
         if any(item.is_over for item in self.items.values()):

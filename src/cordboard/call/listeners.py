@@ -8,8 +8,10 @@ ever.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cordboard.call.actions import RecordStarted, Result, TapStarted
-from cordboard.call.background import Recorded, Tapped
+from cordboard.call.background import Item, Recorded
 from cordboard.call.effects import Effect
 from cordboard.call.facts import Fact, RecordingEnded, RecordingStarted
 from cordboard.call.reasons import Ending
@@ -36,12 +38,14 @@ class _Listener(Steered):
     States: fresh, beginning, begun, closing, gone (it never began); over is what the item says.
     """
 
-    __slots__ = ("_deadline", "_item", "_state", "outcome")
+    __slots__ = ("_deadline", "_item", "_lend", "_state", "outcome")
 
     survives = True
 
-    def __init__(self, item: Recorded | Tapped) -> None:
+    def __init__(self, item: Item, lend: Callable[[Item], None]) -> None:
+        """`lend`: told of the item when it is started."""
         self._item = item
+        self._lend = lend
         self._state = "fresh"
         self._deadline: float | None = None
         self.outcome: Outcome | None = None
@@ -64,6 +68,7 @@ class _Listener(Steered):
     def start(self, now: float) -> list[Effect]:
         """Ask the media."""
         self._state, self._deadline = "beginning", now + BEGINNING
+        self._lend(self._item)
         return self._item.start()
 
     def handle(self, fact: Fact, now: float) -> list[Effect]:
@@ -104,6 +109,7 @@ class _Listener(Steered):
 
     def _never(self, why: Outcome) -> list[Effect]:
         stop = self._item.stop() if self._state == "beginning" else []
+        self._item.give_up()  # Nobody is told: it never was.
         self.outcome, self._state, self._deadline = why, "gone", None
         return stop
 
@@ -118,9 +124,6 @@ class TapOperation(_Listener):
     __slots__ = ()
 
     kind = "tap"
-
-    def __init__(self, item: Tapped) -> None:
-        super().__init__(item)
 
     def _known(self) -> Outcome | None:
         started = self._item.started()
@@ -140,8 +143,8 @@ class RecordingOperation(_Listener):
 
     kind = "record"
 
-    def __init__(self, item: Recorded) -> None:
-        super().__init__(item)
+    def __init__(self, item: Recorded, lend: Callable[[Item], None]) -> None:
+        super().__init__(item, lend)
         self._recorded = item
         self._began = 0.0
         self._left_out = 0.0

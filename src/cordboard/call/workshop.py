@@ -186,10 +186,11 @@ class Workshop:
 
     def _record_operation(self, action: Record | RecordCall) -> Operation:
         item = Recorded(action, action.control_id or self._new_id())
-        return self._not_twice(RecordingOperation(item))
+        return self._not_twice(RecordingOperation(item, self._background.lend))
 
     def _tap_operation(self, action: Tap) -> Operation:
-        return self._not_twice(TapOperation(Tapped(action, action.control_id or self._new_id())))
+        item = Tapped(action, action.control_id or self._new_id())
+        return self._not_twice(TapOperation(item, self._background.lend))
 
     def _not_twice(self, operation: RecordingOperation | TapOperation) -> Operation:
         """A script's recordings and taps have control ids too."""
