@@ -4,7 +4,7 @@ A phone is in one of four states; entering one says what is due in it, leaving o
 
     invited   it rings, answers, refuses        (a call to the phone)
     calling   it gives up                       (a call by the phone)
-    talking   it presses keys, hangs up
+    talking   it presses keys, hangs up, tells how a transfer goes
     over      nothing
 """
 
@@ -72,6 +72,17 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """SRTP: `mandatory` (it offers RTP/SAVP), `optional` (RTP/AVP with keys, RFC 8643) or `forbidden`."""
     suites: tuple[str, ...] = ()
     """The only SRTP suites that it knows, the best first; empty = all."""
+    refuse_hold: int | None = None
+    """Final status, 300 to 699, of a re-INVITE that would hold it."""
+    refer_refuse: int | None = None
+    """Final status, 300 to 699, of a REFER to it, in place of 202."""
+    refer_challenge: Challenge | None = None
+    """Who refers it must know a password."""
+    refer_told: tuple[int, ...] = (100, 200)
+    """It calls nobody, but says so: statuses in its NOTIFYs once it has taken a REFER.  The last one ends the
+    subscription if it is final; none = it says nothing."""
+    refer_every: float = 0.05
+    """From one of these NOTIFYs to the next; the first goes at once."""
 
 
 class State(StrEnum):
@@ -111,7 +122,15 @@ class HangUp(msgspec.Struct, frozen=True):
     """BYE, or CANCEL before an answer."""
 
 
-Step = Ring | Accept | Refuse | Press | HangUp
+class Tell(msgspec.Struct, frozen=True):
+    """NOTIFY how a transfer goes that the far end asked for."""
+
+    status: int
+    last: bool
+    """It ends the subscription."""
+
+
+Step = Ring | Accept | Refuse | Press | HangUp | Tell
 
 
 class BehaviourMachine:
@@ -127,8 +146,16 @@ class BehaviourMachine:
     def handle(self, state: State, now: float) -> list[Step]:
         """Enter a state; steps of the state before that were not yet due are forgotten."""
         self.state = state
-        plan = _PLANS[state](self._behaviour)
-        self._due = sorted(((now + after, step) for after, step in plan), key=lambda due: due[0])
+        self._due = []
+        return self._add(_PLANS[state](self._behaviour), now)
+
+    def refer(self, now: float) -> list[Step]:
+        """It has taken a REFER; the rest of the state goes on."""
+        return self._add(_when_referred(self._behaviour), now)
+
+    def _add(self, plan: Plan, now: float) -> list[Step]:
+        self._due += [(now + after, step) for after, step in plan]
+        self._due.sort(key=lambda due: due[0])
         return self.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
@@ -167,6 +194,15 @@ def _when_talking(behaviour: Behaviour) -> Plan:
     if behaviour.hang_up_after is not None:
         plan.append((behaviour.hang_up_after, HangUp()))
     return plan
+
+
+def _when_referred(behaviour: Behaviour) -> Plan:
+    told = behaviour.refer_told
+    last = len(told) - 1
+    return [
+        (number * behaviour.refer_every, Tell(status, number == last and status >= 200))
+        for number, status in enumerate(told)
+    ]
 
 
 def _when_over(_: Behaviour) -> Plan:

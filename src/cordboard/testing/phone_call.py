@@ -7,7 +7,7 @@ only when nothing was decided in time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,16 +18,17 @@ from cordboard.sip.message import Request
 from cordboard.testing.behaviour import (
     Accept,
     Behaviour,
-    BehaviourMachine,
     HangUp,
     Press,
     Refuse,
     Ring,
     State,
     Step,
+    Tell,
 )
 from cordboard.testing.pacer import TICK
 from cordboard.testing.phone_audio import PhoneAudio
+from cordboard.testing.phone_dialog import Headers, PhoneDialog
 from cordboard.testing.phone_media import PhoneMedia
 from cordboard.testing.phone_report import Direction, PhoneReport
 from cordboard.testing.phone_video import PhoneVideo
@@ -35,36 +36,22 @@ from cordboard.testing.phone_video import PhoneVideo
 if TYPE_CHECKING:
     from cordboard.testing.user_agent import UserAgent
 
-Headers = Sequence[tuple[str, str]]
-
 _US = {"bye_sent", "rejected"}
 _THEM = {"bye_received", "refused"}
 
 
-class PhoneCall:
+class PhoneCall(PhoneDialog):
     """A handle on one call.  Made by a phone; the methods under "by hand" play the user."""
 
     def __init__(
         self, agent: UserAgent, behaviour: Behaviour, direction: Direction, *, record: bool = False
     ) -> None:
-        self._agent = agent
-        self._machine = BehaviourMachine(behaviour)
+        super().__init__(agent, behaviour)
         self._timer: asyncio.TimerHandle | None = None
         record = record or behaviour.record
         self._offer = b""
-        self._rang, self._answered, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.session = ""
-        self.requests: list[Request] = []
-        """What the far end asked inside the dialog, in order."""
-        self.answers: list[tuple[str, int]] = []
-        """(method, final status) of what we asked; 0 = there was no answer."""
-        self.notices: list[str] = []
-        """First lines of the bodies of NOTIFY: how a transfer stands."""
         self._dialog = ("", "", "")
         """Call-ID, our tag, theirs; of a call that this phone made."""
-        self.info_digits = ""
-        """Keys that came by INFO."""
-        self.behaviour = behaviour
         self.audio = PhoneAudio(
             ssrc=agent.new_number(), tone_hz=behaviour.tone_hz, muted=behaviour.muted, record=record
         )
@@ -111,11 +98,6 @@ class PhoneCall:
                 return False
             await asyncio.sleep(TICK)
         return True
-
-    @property
-    def is_over(self) -> bool:
-        """Nothing more will happen."""
-        return self._over.is_set()
 
     @property
     def _is_decided(self) -> bool:
@@ -206,21 +188,6 @@ class PhoneCall:
         else:
             self._agent.carry_out(stack.cancel(self.session, now=now))
 
-    def hold(self, direction: str = "sendonly") -> None:
-        """Re-INVITE with that direction (`inactive` is the other way to hold); ignored before the answer."""
-        if self._answered.is_set() and not self.is_over:
-            stack, body = self._agent.stack, self._media.offer(direction)
-            self._agent.carry_out(stack.reinvite(self.session, body, self._agent.now()))
-
-    def change_keys(self) -> None:
-        """Re-INVITE with new SRTP keys."""
-        self._media.change_keys()
-        self.hold("sendrecv")
-
-    def resume(self) -> None:
-        """Back from hold."""
-        self.hold("sendrecv")
-
     def press(self, digits: str) -> None:
         """Press keys: RFC 4733, or INFO or tones where the behaviour says so."""
         if self.behaviour.digits_inband:
@@ -229,25 +196,6 @@ class PhoneCall:
             self.audio.press(digits)
         for digit in digits if self.behaviour.digits_by_info else "":
             self.ask("INFO", f"Signal={digit}\r\nDuration=160\r\n".encode(), "application/dtmf-relay")
-
-    def ask(self, method: str, body: bytes = b"", content_type: str = "", headers: Headers = ()) -> None:
-        """A request inside the dialog; its final response goes to `answers`."""
-        if self.is_over:
-            return
-        fields = [*headers, ("Content-Type", content_type)] if content_type else [*headers]
-        stack, now = self._agent.stack, self._agent.now()
-        self._agent.carry_out(stack.request(self.session, method, body=body, headers=fields, now=now))
-
-    def refer(self, to: str, *headers: tuple[str, str]) -> None:
-        """Ask the far end to connect whom it talks to with somebody else (RFC 3515); see `notices`."""
-        self.ask("REFER", headers=[("Refer-To", f"<{to}>"), *headers])
-
-    def change(self, direction: str = "sendrecv", *, by: str = "INVITE") -> None:
-        """A new offer by re-INVITE or UPDATE."""
-        if by == "INVITE":
-            self.hold(direction)
-        else:
-            self.ask("UPDATE", self._media.offer(direction), "application/sdp")
 
     def speak(self, tone_hz: float | None) -> None:
         """Change the tone; None = silence."""
@@ -334,6 +282,8 @@ class PhoneCall:
                 self.press(digits)
             case HangUp():
                 self.hang_up()
+            case Tell(status, last):
+                self.tell(status, last=last)
 
     # ------------------------------------------------------------ SIP
 
@@ -366,38 +316,6 @@ class PhoneCall:
         if self._machine.state is State.INVITED:
             self._enter(State.TALKING)
 
-    def _reinvited(self, event: events.ReinviteReceived | events.RequestReceived) -> None:
-        """A new offer (hold, resume, another address); without one there is nothing to say but 200."""
-        request = event.request
-        self.requests.append(request)
-        status, body = (202 if request.method == "REFER" else 200), b""
-        if request.method == "INFO":
-            self.info_digits += _digit_of(request.body)
-        if request.method == "NOTIFY":
-            self.notices.append(request.body.decode("utf-8", "replace").partition("\r")[0])
-        try:
-            if event.request.body and event.request.method in ("INVITE", "UPDATE"):
-                body = self._media.answer(event.request.body)
-            elif event.request.method == "INVITE":
-                body = self._media.offer()
-        except SdpError as error:
-            status, self._report.problem = 488, str(error)
-        self._agent.carry_out(
-            self._agent.stack.respond(event.transaction, status, body=body, now=self._agent.now())
-        )
-
-    def _asked(self, event: events.RequestDone) -> None:
-        """The answer to our re-INVITE; after a refusal all stays as it was."""
-        response = event.response
-        self.answers.append((event.method, response.status if response is not None else 0))
-        if (
-            event.method in ("INVITE", "UPDATE")
-            and response is not None
-            and response.status < 300
-            and response.body
-        ):
-            self._read(response.body)
-
     def _has_ended(self, event: events.SessionEnded) -> None:
         self._report.ended_at = self._agent.now()
         self._report.cause = event.cause
@@ -428,27 +346,14 @@ class PhoneCall:
             self.refuse(488)
             return None
 
-    def _read(self, body: bytes) -> None:
-        try:
-            self._media.read(body)
-        except SdpError as error:
-            self._report.problem = str(error)
-
-
-def _digit_of(body: bytes) -> str:
-    """The key of an INFO body: `Signal=5`, or the bare key."""
-    text = body.decode("ascii", "replace").strip()
-    first = text.splitlines()[0] if text else ""
-    return first.partition("=")[2].strip() if "=" in first else first[:1]
-
 
 _REACTIONS: dict[type, Callable[[PhoneCall, Any], None]] = {
     events.Provisional: PhoneCall._provisional,
     events.Answered: PhoneCall._was_answered,
     events.Refused: PhoneCall._was_refused,
     events.AckReceived: PhoneCall._acknowledged,
-    events.ReinviteReceived: PhoneCall._reinvited,
-    events.RequestReceived: PhoneCall._reinvited,
+    events.ReinviteReceived: PhoneCall._requested,
+    events.RequestReceived: PhoneCall._requested,
     events.RequestDone: PhoneCall._asked,
     events.SessionEnded: PhoneCall._has_ended,
 }

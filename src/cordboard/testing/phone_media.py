@@ -24,6 +24,7 @@ from cordboard.sdp import (
 )
 from cordboard.sdp.codec import TELEPHONE_EVENT
 from cordboard.sdp.crypto import OFFERED
+from cordboard.sdp.media import RECEIVING, SENDING
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.pacer import Pacer
 from cordboard.testing.phone_audio import PhoneAudio
@@ -70,6 +71,10 @@ class PhoneMedia:
         self._encryption = behaviour.encryption
         self._agreed: MediaParameters | None = None
         self._fresh = False
+        self._wanted = "sendrecv"
+        """The direction that the phone would have: `sendonly` while it holds."""
+        self.is_held = False
+        """The far end does not listen, as its last description says."""
         self._time = Clock(clock())
         self._protection = Protection(self._time)
         self._transmit = self._protection.protecting(self._put)
@@ -78,8 +83,9 @@ class PhoneMedia:
         self.wire: deque[bytes] | None = deque(maxlen=_MOST_KEPT) if keep_wire else None
         """Datagrams of either port as they came, not yet unprotected; None = they are not kept."""
 
-    def offer(self, direction: str = "sendrecv") -> bytes:
-        """Ours, a new version each time."""
+    def offer(self, direction: str | None = None) -> bytes:
+        """Ours, a new version each time; the direction is that of the one before unless it is given."""
+        self._wanted = direction or self._wanted
         self._version += 1
         body = make_offer(
             address=self._address,
@@ -87,7 +93,7 @@ class PhoneMedia:
             codecs=self._codecs,
             dtmf=self._behaviour.telephone_events,
             ptime_ms=self._behaviour.ptime_ms,
-            direction=direction,
+            direction=self._wanted,
             session_id=self._session_id,
             version=self._version,
             crypto=self._new_keys(),
@@ -115,18 +121,22 @@ class PhoneMedia:
             ptime_ms=self._behaviour.ptime_ms,
             session_id=self._session_id,
             version=self._version,
+            direction=self._wanted,
             encryption=self._encryption,
             new_key=os.urandom,
             keep=self._agreed,
             video=self._video_offer(),
         )
         self._agree(answer.media)
+        self.is_held = is_hold(offer)
         return answer.body
 
     def read(self, answer: bytes) -> None:
         """The far end's answer to our offer; ignored if we made none."""
         if self._offered is not None:
             self._agree(read_answer(self._offered, parse(answer), encryption=self._encryption))
+            if self._wanted in SENDING:
+                self.is_held = is_hold(answer)
 
     def _understood(self, offer: bytes) -> SessionDescription:
         description = parse(offer)
@@ -226,6 +236,13 @@ class PhoneMedia:
         if self.wire is not None:
             self.wire.append(data)
         return data
+
+
+def is_hold(body: bytes) -> bool:
+    """Whoever describes itself so does not listen.  Raises SdpError."""
+    description = parse(body)
+    audio = [section for section in description.media if section.kind == "audio" and section.port]
+    return bool(audio) and description.direction_of(audio[0]) not in RECEIVING
 
 
 def _is_event(section: MediaDescription, number: str) -> bool:
