@@ -58,6 +58,7 @@ from cordboard.call.facts import (
 from cordboard.call.peer import Peer
 from cordboard.call.plan import Confirm, ConnectPlan, Destination
 from cordboard.call.reasons import Ending, ending, ending_of_status
+from cordboard.call.ties import Ties
 from cordboard.call.workshop import Workshop
 from cordboard.testing.virtual import (
     ListDriver,
@@ -266,6 +267,8 @@ def _changing(kind: Any) -> tuple[str, ...]:
         return ("call_state", "peer_call_id")
     if kind is Workshop:
         return ()
+    if kind is Ties:
+        return ("parent",)
     if not kind.__module__.startswith("cordboard.call"):
         return ()
     if issubclass(kind, msgspec.Struct):

@@ -21,19 +21,18 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from cordboard.call import facts
-from cordboard.call.actions import CallInfo, Driver, Finished, Hangup
+from cordboard.call.actions import CallInfo, Driver, Finished
 from cordboard.call.background import Background
-from cordboard.call.bridge import ending_for_peer
 from cordboard.call.commanding import Commanding
 from cordboard.call.driving import Driving
-from cordboard.call.effects import CallOver, Effect, EndLeg, TellCall, Unjoin
+from cordboard.call.effects import CallOver, Effect, EndLeg
 from cordboard.call.leg import Leg
-from cordboard.call.peer import Peer
 from cordboard.call.plan import DEFAULT_CALL_STATE_EVENTS, Destination
 from cordboard.call.reasons import Ending, EndReason, caller_code, ending, q850_cause
 from cordboard.call.running import Running, earliest
 from cordboard.call.side import Side
-from cordboard.call.verdict import cause_of_end, cause_of_hangup
+from cordboard.call.ties import Ties
+from cordboard.call.verdict import ending_of_wish
 from cordboard.call.workshop import Workshop
 
 HELD_BACK = 5.5
@@ -58,8 +57,8 @@ class Call:
         "_new_id",
         "_orphaned",
         "_over",
-        "_parent",
         "_side",
+        "_ties",
         "_variables",
         "_workshop",
         "destination",
@@ -80,7 +79,6 @@ class Call:
     ) -> None:
         self.info = info
         self.destination = destination
-        self._parent = parent
         self._confirm_timeout = confirm_timeout if driver is not None else None
         """None: there is nothing to confirm, or it is confirmed."""
         self._leg = Leg(info, call_state_url, call_state_events)
@@ -89,6 +87,14 @@ class Call:
         self._side = Side(info, new_id)
         self._workshop = Workshop(info, self._leg, self._background, new_id)
         self._driving = Driving(driver, self._workshop)
+        self._ties = Ties(
+            info=info,
+            leg=self._leg,
+            side=self._side,
+            driving=self._driving,
+            workshop=self._workshop,
+            parent=parent,
+        )
         self._variables: dict[str, Any] = {}
         self._deadline: float | None = None
         self._commands: Commanding | None = None
@@ -171,13 +177,13 @@ class Call:
     def _leg_dialled(self, fact: facts.LegDialled, now: float) -> list[Effect]:
         if not self._leg.is_unanswered:
             return []
-        return self._tell_parent(facts.PeerDialled(call_id=self.info.call_id))
+        return self._ties.tell_parent(facts.PeerDialled(call_id=self.info.call_id))
 
     def _leg_rings(self, fact: facts.LegRinging, now: float) -> list[Effect]:
         if not self._leg.is_unanswered:
             return []
         told = facts.PeerRinging(call_id=self.info.call_id, early_media=fact.early_media)
-        return [*self._leg.ringing(), *self._tell_parent(told)]
+        return [*self._leg.ringing(), *self._ties.tell_parent(told)]
 
     def _leg_answered(self, fact: facts.LegAnswered, now: float) -> list[Effect]:
         if not self._leg.is_unanswered:
@@ -185,7 +191,7 @@ class Call:
         effects = self._leg.answered()
         self._limit(now)
         if not self._driving.has_driver:
-            return [*effects, *self._tell_parent(facts.PeerAnswered(call_id=self.info.call_id))]
+            return [*effects, *self._ties.tell_parent(facts.PeerAnswered(call_id=self.info.call_id))]
         return effects if self.info.direction == "inbound" else [*effects, *self._begin_script(now)]
 
     def _limit(self, now: float) -> None:
@@ -200,7 +206,7 @@ class Call:
     def _begin_script(self, now: float) -> list[Effect]:
         """The script of a call that was dialled runs when that is answered."""
         return [
-            *self._tell_parent(facts.PeerConfirming(call_id=self.info.call_id)),
+            *self._ties.tell_parent(facts.PeerConfirming(call_id=self.info.call_id)),
             *self._driving.start(now),
         ]
 
@@ -212,7 +218,7 @@ class Call:
         if self._is_confirming and why.reason is EndReason.HANGUP:
             why = self._ending("confirm_hung_up")
         abandoned = [*self._abandon(why, now), *self._background.leg_ended(now)]
-        told = self._tell_others(facts.PeerEnded(call_id=self.info.call_id, ending=why))
+        told = self._ties.tell_others(facts.PeerEnded(call_id=self.info.call_id, ending=why))
         if self.info.owner is None or self._has_last_word:
             return [*abandoned, *self._leg.ended(why), *told]
         self._held, self._deadline = why, now + HELD_BACK
@@ -235,110 +241,16 @@ class Call:
     def _transfer_requested(self, fact: facts.TransferRequested, now: float) -> list[Effect]:
         return self._side.transfer_requested(fact, now) if self._leg.is_up else []
 
-    def _play_finished(self, fact: facts.PlayFinished, now: float) -> list[Effect]:
-        self._side.play_finished(fact)
-        return []
-
     # -------------------------------------------------- facts from other calls
 
     def _end_wanted(self, fact: facts.HangupRequested | facts.MediaFailed, now: float) -> list[Effect]:
         return self._end(fact.ending, now)
-
-    def _bridged(self, fact: facts.Bridged, now: float) -> list[Effect]:
-        """The other side leads from now on.  A peer that this call had so far makes room."""
-        before = self.info.peer_call_id
-        self._parent = None
-        self._side.bridged(fact.peer)
-        self.info.dial_winner = self.info.dial_winner or fact.dial_winner
-        if before == fact.call_id:
-            return []
-        self.info.peer_call_id = fact.call_id
-        if before is None:
-            return []
-        gone = facts.Unbridged(call_id=self.info.call_id, ending=self._ending("transferred"))
-        return [TellCall(call_id=before, fact=gone)]
-
-    def _unbridged(self, fact: facts.Unbridged, now: float) -> list[Effect]:
-        """Without connect or client of its own, a call ends with its bridge; after a transfer any does."""
-        if fact.call_id != self.info.peer_call_id:
-            return []
-        if fact.ending.cause == "transferred":
-            return self._transferred(fact, now)
-        if self._leads:
-            return []
-        if self.info.owner is None or fact.for_good:
-            return self._end(fact.ending, now)
-        self.info.peer_call_id = None
-        return []
-
-    def _other_ended(self, fact: facts.PeerEnded, now: float) -> list[Effect]:
-        """A dialled call does not outlive the one that it was dialled for, nor that which it talks to."""
-        bridged = fact.call_id == self.info.peer_call_id
-        if not bridged and fact.call_id != self._parent:
-            return []
-        if bridged and self._leads:
-            return []
-        if bridged and self.info.owner is not None:
-            self.info.peer_call_id = None
-            return []
-        return self._end(ending_for_peer(fact.ending, who=self._name(), bridged=bridged), now)
 
     def _peer_pressed(self, fact: facts.PeerPressed, now: float) -> list[Effect]:
         return self._side.peer_pressed(fact) if self._leg.is_up else []
 
     def _peer_held(self, fact: facts.PeerHeld, now: float) -> list[Effect]:
         return self._side.peer_held(fact) if self._leg.is_up else []
-
-    def _transfer_to(self, fact: facts.TransferTo, now: float) -> list[Effect]:
-        """A connect of its own takes it from here; a dialled call without one gets one."""
-        if self._leads:
-            return []
-        idle = self._driving.running is None and self._leg.is_answered
-        if idle and fact.transferor == self.info.peer_call_id:
-            peer = Peer(
-                call_id=fact.transferor,
-                device_type=self.info.parent_device_type or self.info.type,
-                from_=self.info.from_,
-                to=self.info.to,
-            )
-            self._driving.running = self._workshop.staying(peer)
-            return []
-        refused = facts.TransferProgress(status=481, reason="Call/Transaction Does Not Exist")
-        return [TellCall(call_id=fact.transferor, fact=refused)]
-
-    def _join_requested(self, fact: facts.JoinRequested, now: float) -> list[Effect]:
-        connect = self._driving.connect
-        free = self._driving.running is None if connect is None else connect.may_move
-        return self._side.join_requested(fact, busy=not (free and self._leg.is_answered))
-
-    def _transfer_progress(self, fact: facts.TransferProgress, now: float) -> list[Effect]:
-        """The far end that asked for a transfer has no one to talk to when it has succeeded."""
-        asked = self._side.is_transferring
-        effects = self._side.transfer_progress(fact)
-        peer = self.info.peer_call_id
-        if not asked or peer is None or not 200 <= fact.status < 300:
-            return effects
-        gone = facts.Unbridged(call_id=peer, ending=self._ending("transferred"))
-        return [*effects, *self._transferred(gone, now)]
-
-    def _transferred(self, fact: facts.Unbridged, now: float) -> list[Effect]:
-        left = self._driving.handle(fact, now)
-        self.info.peer_call_id = None
-        return [*left, *self._side.follow(), *self._end(self._ending("transferred"), now)]
-
-    @property
-    def _leads(self) -> bool:
-        """It has a connect of its own, which goes on from its bridge."""
-        return self._driving.connect is not None
-
-    def _tell_parent(self, fact: facts.Fact) -> list[Effect]:
-        return [] if self._parent is None else [TellCall(call_id=self._parent, fact=fact)]
-
-    def _tell_others(self, fact: facts.Fact) -> list[Effect]:
-        """The parent until it is bridged, the peer then; a connect tells its peer itself."""
-        peer = None if self._leads else self.info.peer_call_id
-        others = dict.fromkeys((self._parent, peer))
-        return [TellCall(call_id=other, fact=fact) for other in others if other is not None]
 
     # -------------------------------------------------- clients
 
@@ -368,7 +280,7 @@ class Call:
         return []
 
     def _dial_won(self, fact: facts.DialWon, now: float) -> list[Effect]:
-        self._parent = None
+        self._ties.parent = None
         self.info.dial_winner = self.info.dial_winner or fact.dial_winner
         if self._leg.is_answered and self._deadline is None:
             self._deadline = now + self._workshop.max_duration
@@ -381,7 +293,7 @@ class Call:
         ringing_out = self._leg.is_unanswered and self.info.direction == "outbound"
         if ringing_out and self.info.parent_call_id is None:
             # Still part of a dial, which gives the script to who wins.  Nobody's but its own: kept here.
-            return self._tell_parent(fact) or self._drive(fact.driver, now)
+            return self._ties.tell_parent(fact) or self._drive(fact.driver, now)
         effects = self._drive(fact.driver, now)
         if ringing_out:
             return effects
@@ -398,28 +310,12 @@ class Call:
             effects += self._commands.operations.abandon_foreground(why, now)
         for item in self._background.items.values():
             effects += item.stop() if item.foreground else []
-        return [*effects, *self._leave_peer(why), *self._leave_parent()]
-
-    def _leave_peer(self, why: Ending) -> list[Effect]:
-        own, peer = self.info.call_id, self.info.peer_call_id
-        if peer is None:
-            return []
-        self.info.peer_call_id = None
-        return [
-            Unjoin(a=own, b=peer),
-            TellCall(call_id=peer, fact=facts.Unbridged(call_id=own, ending=why)),
-            *self._side.follow(),
-        ]
-
-    def _leave_parent(self) -> list[Effect]:
-        gone = facts.PeerEnded(call_id=self.info.call_id, ending=self._ending("transferred"))
-        told, self._parent = self._tell_parent(gone), None
-        return told
+        return [*effects, *self._ties.leave(why)]
 
     @property
     def _is_abandoned(self) -> bool:
         """Its client is gone, and nobody and nothing is left for which it would stay up."""
-        if self._orphaned is None or self._parent is not None or self.info.peer_call_id is not None:
+        if not self._ties.are_cut:
             return False
         busy = self._driving.has_driver or self._driving.running is not None
         return not busy and (self._commands is None or not self._commands.operations.keeps_up)
@@ -465,36 +361,20 @@ class Call:
         wish, self._driving.wish = self._driving.wish, None
         if wish is None:
             return []
-        return self._hang_up(wish, now) if isinstance(wish, Hangup) else self._finish(wish, now)
+        confirming = self._is_confirming
+        if confirming and isinstance(wish, Finished) and wish.failed is None:
+            return self._accept(now)
+        why = ending_of_wish(wish, self.info, self._driving, confirming=confirming)
+        return self._end(why, now)
 
     # -------------------------------------------------- the end
-
-    def _hang_up(self, action: Hangup, now: float) -> list[Effect]:
-        unanswered = self._leg.is_unanswered
-        cause = cause_of_hangup(action, confirming=self._is_confirming, unanswered=unanswered)
-        return self._end(self._ending(cause), now)
-
-    def _finish(self, finished: Finished, now: float) -> list[Effect]:
-        """Out of steps.  A caller who was never answered learns why the last connect failed."""
-        if finished.failed is None and self._is_confirming:
-            return self._accept(now)
-        driving, unanswered = self._driving, self._leg.is_unanswered
-        if finished.failed is None and unanswered and driving.last_failure is not None:
-            return self._end(driving.last_failure, now)
-        cause = cause_of_end(
-            finished,
-            confirming=self._is_confirming,
-            unanswered=unanswered,
-            document_missing=driving.document_missing,
-        )
-        return self._end(self._ending(cause, finished.failed or ""), now)
 
     def _accept(self, now: float) -> list[Effect]:
         """The confirm script has ended with the leg up: it has done its work."""
         self._variables = self._driving.dismiss()
         self._confirm_timeout = None
         self._limit(now)
-        return self._tell_parent(facts.PeerAnswered(call_id=self.info.call_id))
+        return self._ties.tell_parent(facts.PeerAnswered(call_id=self.info.call_id))
 
     def _end(self, why: Ending, now: float) -> list[Effect]:
         """The one door: abandon what runs, end the leg.  Both are done once, however often it is asked."""
@@ -514,11 +394,7 @@ class Call:
         return [*operations, *self._driving.abandon(why, now), *self._side.close()]
 
     def _ending(self, cause: str, detail: str = "") -> Ending:
-        return ending(cause, who=self._name(), detail=detail)
-
-    def _name(self) -> str:
-        """The far end, for sentences."""
-        return self.info.from_ if self.info.direction == "inbound" else self.info.to
+        return ending(cause, who=self.info.far_end, detail=detail)
 
 
 _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
@@ -529,19 +405,19 @@ _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
     facts.LegHeld: Call._hold_changed,
     facts.LegResumed: Call._hold_changed,
     facts.DigitReceived: lambda call, fact, now: call._side.digit_received(fact),
-    facts.PlayFinished: Call._play_finished,
+    facts.PlayFinished: lambda call, fact, now: call._side.play_finished(fact),
     facts.MediaFailed: Call._end_wanted,
     facts.HangupRequested: Call._end_wanted,
-    facts.Bridged: Call._bridged,
-    facts.Unbridged: Call._unbridged,
-    facts.PeerEnded: Call._other_ended,
+    facts.Bridged: lambda call, fact, now: call._ties.bridged(fact),
+    facts.Unbridged: lambda call, fact, now: call._ties.unbridged(fact, now, call._end),
+    facts.PeerEnded: lambda call, fact, now: call._ties.other_ended(fact, now, call._end),
     facts.PeerPressed: Call._peer_pressed,
     facts.PeerHeld: Call._peer_held,
     facts.TransferRequested: Call._transfer_requested,
-    facts.TransferTo: Call._transfer_to,
-    facts.TransferProgress: Call._transfer_progress,
+    facts.TransferTo: lambda call, fact, now: call._ties.transfer_to(fact),
+    facts.TransferProgress: lambda call, fact, now: call._ties.transfer_progress(fact, now, call._end),
     facts.ReplaceRequested: lambda call, fact, now: call._side.replace_requested(fact),
-    facts.JoinRequested: Call._join_requested,
+    facts.JoinRequested: lambda call, fact, now: call._ties.join_requested(fact),
     facts.Commanded: Call._commanded,
     facts.ControlTaken: Call._control_taken,
     facts.ControlLost: Call._control_lost,

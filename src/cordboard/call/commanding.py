@@ -107,7 +107,7 @@ class Commanding:
         if cause is None:
             words = "hangup, cancel, busy, noAnswer, decline or error"
             return _refused(ticket, f"The reason {action.reason} is not known: give {words}.", "400")
-        why = ending(cause, who=self._name())
+        why = ending(cause, who=self._info.far_end)
         return [*_accepted(ticket), *end(why, now)]
 
     # -------------------------------------------------- bridges
@@ -143,7 +143,7 @@ class Commanding:
         effects = _accepted(ticket)
         if connect is not None:
             leads = not connect.stays
-            effects += connect.disconnect(ending("disconnected", who=self._name()))
+            effects += connect.disconnect(ending("disconnected", who=self._info.far_end))
             if leads:
                 return effects
         return [*effects, *self._side.ask_to_leave()]
@@ -155,9 +155,6 @@ class Commanding:
 
     def _steer(self, ticket: str, command: Any, now: float) -> list[Effect]:
         return self.operations.steer(ticket, command, now)
-
-    def _name(self) -> str:
-        return self._info.from_ if self._info.direction == "inbound" else self._info.to
 
 
 def _accepted(ticket: str) -> list[Effect]:

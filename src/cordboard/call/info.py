@@ -46,3 +46,8 @@ class CallInfo(msgspec.Struct, kw_only=True):
     sole: bool = True
     """It was dialled as the only destination of its plan."""
     sip_data: dict[str, Any] | None = None
+
+    @property
+    def far_end(self) -> str:
+        """Who it is, for sentences."""
+        return self.from_ if self.direction == "inbound" else self.to

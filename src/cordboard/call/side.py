@@ -163,10 +163,11 @@ class Side:
         self._music = self._new_id()
         return [PlayTo(control_id=self._music, items=MUSIC, loop=0)]
 
-    def play_finished(self, fact: PlayFinished) -> None:
+    def play_finished(self, fact: PlayFinished) -> list[Effect]:
         """There is no music, or it has broken off."""
         if fact.control_id == self._music:
             self._music = None
+        return []
 
     def silence(self) -> list[Effect]:
         """Stop the music, if there is any."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from cordboard.call.actions import Finished, Hangup
+from cordboard.call.driving import Driving
+from cordboard.call.info import CallInfo
+from cordboard.call.leg import UNANSWERED
+from cordboard.call.reasons import Ending, ending
 
 SCRIPT_CAUSES = {"busy": "script_busy", "decline": "script_declined", "hangup": "hangup_script"}
 
@@ -19,18 +23,25 @@ CLIENT_CAUSES = {
 """By the reason of a `Hangup`; the words of RELAY and of SWML."""
 
 
-def cause_of_hangup(action: Hangup, *, confirming: bool, unanswered: bool) -> str:
-    """Of a script: unanswered, no reason means busy (swml.md 6.2); a confirm script declines."""
+def ending_of_wish(wish: Finished | Hangup, info: CallInfo, driving: Driving, *, confirming: bool) -> Ending:
+    """Why a call ends whose script hangs up, is out of steps, or cannot be run.
+
+    `confirming`: it is a confirm script.  A caller who was never answered learns why the last connect failed.
+    """
+    unanswered = info.call_state in UNANSWERED
+    if isinstance(wish, Hangup):
+        return ending(_cause_of_hangup(wish, confirming=confirming, unanswered=unanswered), who=info.far_end)
+    if wish.failed is not None:
+        failed = "document_failed" if driving.document_missing else "script_failed"
+        return ending("confirm_failed" if confirming else failed, who=info.far_end, detail=wish.failed)
+    if unanswered:
+        return driving.last_failure or ending("script_busy", who=info.far_end)
+    return ending("script_ended", who=info.far_end)
+
+
+def _cause_of_hangup(action: Hangup, *, confirming: bool, unanswered: bool) -> str:
+    """Unanswered, no reason given means busy (swml.md 6.2).  A confirm script declines with it."""
     if confirming:
         return "confirm_declined"
     reason = action.reason or ("busy" if unanswered else "hangup")
     return SCRIPT_CAUSES.get(reason, "hangup_script")
-
-
-def cause_of_end(finished: Finished, *, confirming: bool, unanswered: bool, document_missing: bool) -> str:
-    """Of a script that is out of steps, or cannot be run."""
-    if finished.failed is None:
-        return "script_busy" if unanswered else "script_ended"
-    if confirming:
-        return "confirm_failed"
-    return "document_failed" if document_missing else "script_failed"
