@@ -12,7 +12,8 @@ from .operating import Bench, workshop
 
 HELD = HoldAnswered(held=True)
 BACK = HoldAnswered(held=False)
-FAILED = HoldAnswered(held=False, ok=False, sentence="488")
+NOT_HELD = HoldAnswered(held=False, ok=False, sentence="488")
+NOT_BACK = HoldAnswered(held=True, ok=False, sentence="488")
 
 
 def asked(shop: Workshop, *, on: bool) -> Operation:
@@ -43,7 +44,7 @@ def test_the_far_end_hears_music_until_it_is_taken_back() -> None:
 
 
 def test_a_far_end_that_refuses_is_not_held() -> None:
-    hold = Bench(asked(workshop(), on=True)).at(1.0, FAILED)
+    hold = Bench(asked(workshop(), on=True)).at(1.0, NOT_HELD)
     assert (hold.told(), hold.commands()) == (["unhold"], ["HoldLeg"])
     assert hold.machine.is_over
 
@@ -51,8 +52,8 @@ def test_a_far_end_that_refuses_is_not_held() -> None:
 def test_a_far_end_that_does_not_come_back_is_still_held_and_can_be_asked_again() -> None:
     shop = workshop()
     hold = held(shop)
-    assert Bench(asked(shop, on=False)).at(2.0, FAILED).told() == ["hold"]
-    assert not hold.at(2.0, FAILED).machine.is_over
+    assert Bench(asked(shop, on=False)).at(2.0, NOT_BACK).told() == ["hold"]
+    assert not hold.at(2.0, NOT_BACK).machine.is_over
     again = Bench(asked(shop, on=False)).at(3.0, BACK)
     assert again.told() == ["unhold"]
     assert hold.at(3.0, BACK).machine.is_over

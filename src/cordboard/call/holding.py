@@ -57,9 +57,9 @@ class Holding(Steered):
     def handle(self, fact: Fact, now: float) -> list[Effect]:
         """Take the far end's answers, and the end of the music."""
         if isinstance(fact, HoldAnswered) and self._state == "asked":
-            return self._held() if fact.ok else [*self._finish(), _report(held=False)]
-        if isinstance(fact, HoldAnswered) and self._state == "held" and fact.ok and not fact.held:
-            return self._finish()
+            return self._held() if fact.held else [*self._finish(), _report(held=False)]
+        if isinstance(fact, HoldAnswered) and self._state == "held":
+            return [] if fact.held else self._finish()
         if isinstance(fact, PlayFinished) and fact.control_id == self._music:
             self._music = None
         return []
@@ -103,7 +103,7 @@ class Unholding(Steered):
         if not isinstance(fact, HoldAnswered) or self.is_over:
             return []
         self.is_asking, self.is_over, self.result = False, True, Done()
-        return [_report(held=not fact.ok)]
+        return [_report(held=fact.held)]
 
     def abandon(self, ending: Ending, now: float) -> list[Effect]:
         """The far end is leaving."""
