@@ -139,7 +139,8 @@ class Call(OperableCall):
         def reached() -> bool:
             return self.state in states or self.has_ended
 
-        await asyncio.wait_for(self._until(reached), timeout)
+        async with asyncio.timeout(timeout):
+            await self._until(reached)
         if self.state not in states:
             raise CallEndedError(self.end_reason)
         return self.state
@@ -248,7 +249,8 @@ class Call(OperableCall):
         def apart() -> bool:
             return self.connect_state not in ("connecting", "connected") or self.has_ended
 
-        await asyncio.wait_for(self._until(apart), timeout)
+        async with asyncio.timeout(timeout):
+            await self._until(apart)
         return self
 
     async def disconnect(self) -> None:

@@ -169,7 +169,8 @@ class Client:
         (each device has a ring time of its own).
         """
         tag = str(uuid.uuid4())
-        answered = self._dials[tag] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        self._dials[tag] = answered
         self._expected.add(tag)
         params = {"tag": tag, "devices": groups_of(whom)}
         options = {
@@ -179,7 +180,8 @@ class Client:
         }
         try:
             await self.request("calling.dial", params | {k: v for k, v in options.items() if v is not None})
-            return await asyncio.wait_for(answered, timeout)
+            async with asyncio.timeout(timeout):
+                return await answered
         finally:
             self._dials.pop(tag, None)
             self._expected.discard(tag)

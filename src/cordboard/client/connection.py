@@ -32,6 +32,7 @@ REQUEST_TIMEOUT = 10.0
 _WAIT_FOR_SOCKET = 30.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
 _HEARTBEAT = 20.0
+_LARGEST_MESSAGE = 10 << 20
 _REMEMBERED = 5_000
 """Ids of events, to tell those that come twice."""
 _AUTHENTICATION_FAILED = -32002
@@ -98,7 +99,8 @@ class Connection:
     async def request(self, method: str, params: Json) -> Json:
         """The result.  Raises `RequestError`, `ConnectionLostError`, `AuthenticationError`."""
         try:
-            await asyncio.wait_for(self._wait_open(), _WAIT_FOR_SOCKET)
+            async with asyncio.timeout(_WAIT_FOR_SOCKET):
+                await self._wait_open()
         except TimeoutError:
             raise ConnectionLostError(f"{method}: there is no connection to {self._url}") from None
         assert self._socket is not None
@@ -127,7 +129,9 @@ class Connection:
         frame = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
         try:
             await socket.send_str(json.dumps(frame))
-            return await asyncio.wait_for(answered, REQUEST_TIMEOUT)
+            # Not `wait_for`: that swallows a cancellation which comes together with the answer (Python 3.11).
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                return await answered
         except TimeoutError:
             await socket.close()
             raise ConnectionLostError(f"{method}: no answer within {REQUEST_TIMEOUT:.0f} s") from None
@@ -168,20 +172,19 @@ class Connection:
     async def _connect(self) -> aiohttp.ClientWebSocketResponse:
         assert self._http is not None
         options: Json = {} if self._tls is None else {"ssl": self._tls}
-        socket = await asyncio.wait_for(
-            self._http.ws_connect(self._url, heartbeat=_HEARTBEAT, max_msg_size=10 << 20, **options),
-            REQUEST_TIMEOUT,
-        )
+        async with asyncio.timeout(REQUEST_TIMEOUT):
+            socket = await self._http.ws_connect(
+                self._url, heartbeat=_HEARTBEAT, max_msg_size=_LARGEST_MESSAGE, **options
+            )
         reading = asyncio.create_task(self._read_one_answer(socket))
         try:
-            answer = await self._ask(socket, "signalwire.connect", self._connect_params())
+            self._accept(socket, await self._ask(socket, "signalwire.connect", self._connect_params()))
         except BaseException:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             await socket.close()
             raise
         await reading
-        self._accept(socket, answer)
         return socket
 
     async def _read_one_answer(self, socket: aiohttp.ClientWebSocketResponse) -> None:

@@ -58,7 +58,8 @@ class Operation:
 
     async def ended(self, timeout: float | None = None) -> Self:
         """Wait for the end, `timeout` seconds at most.  Raises `OperationError`, `CallEndedError`."""
-        await asyncio.wait_for(self._done.wait(), timeout)
+        async with asyncio.timeout(timeout):
+            await self._done.wait()
         if self._ended_by_call and not self._is_final(self.event):
             raise CallEndedError(self.call.end_reason)
         if self._has_failed(self.event):
