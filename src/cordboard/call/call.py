@@ -238,19 +238,10 @@ class Call:
     def _hold_changed(self, fact: facts.LegHeld | facts.LegResumed, now: float) -> list[Effect]:
         return self._side.hold_changed(held=isinstance(fact, facts.LegHeld))
 
-    def _transfer_requested(self, fact: facts.TransferRequested, now: float) -> list[Effect]:
-        return self._side.transfer_requested(fact, now) if self._leg.is_up else []
-
     # -------------------------------------------------- facts from other calls
 
     def _end_wanted(self, fact: facts.HangupRequested | facts.MediaFailed, now: float) -> list[Effect]:
         return self._end(fact.ending, now)
-
-    def _peer_pressed(self, fact: facts.PeerPressed, now: float) -> list[Effect]:
-        return self._side.peer_pressed(fact) if self._leg.is_up else []
-
-    def _peer_held(self, fact: facts.PeerHeld, now: float) -> list[Effect]:
-        return self._side.peer_held(fact) if self._leg.is_up else []
 
     # -------------------------------------------------- clients
 
@@ -411,9 +402,9 @@ _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
     facts.Bridged: lambda call, fact, now: call._ties.bridged(fact),
     facts.Unbridged: lambda call, fact, now: call._ties.unbridged(fact, now, call._end),
     facts.PeerEnded: lambda call, fact, now: call._ties.other_ended(fact, now, call._end),
-    facts.PeerPressed: Call._peer_pressed,
-    facts.PeerHeld: Call._peer_held,
-    facts.TransferRequested: Call._transfer_requested,
+    facts.PeerPressed: lambda call, fact, now: call._side.peer_pressed(fact),
+    facts.PeerHeld: lambda call, fact, now: call._side.peer_held(fact),
+    facts.TransferRequested: lambda call, fact, now: call._side.transfer_requested(fact, now),
     facts.TransferTo: lambda call, fact, now: call._ties.transfer_to(fact),
     facts.TransferProgress: lambda call, fact, now: call._ties.transfer_progress(fact, now, call._end),
     facts.ReplaceRequested: lambda call, fact, now: call._side.replace_requested(fact),

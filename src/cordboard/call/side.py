@@ -143,7 +143,7 @@ class Side:
 
     def peer_pressed(self, fact: PeerPressed) -> list[Effect]:
         """The peer's far end pressed a key."""
-        if fact.call_id != self._info.peer_call_id:
+        if fact.call_id != self._info.peer_call_id or not self._is_up:
             return []
         return [PassDigit(digit=fact.digit, duration_ms=fact.duration_ms, by_info=fact.by_info)]
 
@@ -156,7 +156,7 @@ class Side:
 
     def peer_held(self, fact: PeerHeld) -> list[Effect]:
         """The peer's far end holds, or listens again."""
-        if fact.call_id != self._info.peer_call_id:
+        if fact.call_id != self._info.peer_call_id or not self._is_up:
             return []
         if not fact.held or self._music is not None:
             return [] if fact.held else self.silence()
@@ -179,6 +179,8 @@ class Side:
     def transfer_requested(self, fact: TransferRequested, now: float) -> list[Effect]:
         """Our far end wants its other side to talk to somebody else."""
         own, peer = self._info.call_id, self._info.peer_call_id
+        if not self._is_up:
+            return []
         if self._transferring:
             return [ReportTransfer(status=491, reason="Request Pending")]
         if peer is None:
@@ -220,6 +222,10 @@ class Side:
         if not was or self._info.call_state != "answered":
             return []
         return [ReportTransfer(status=status, reason=reason)]
+
+    @property
+    def _is_up(self) -> bool:
+        return self._info.call_state not in ("ending", "ended")
 
     def _tell(
         self, fact: PeerPressed | PeerHeld | TransferTo | JoinRequested | DisconnectRequested
