@@ -6,7 +6,6 @@ import asyncio
 import functools
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,8 +32,6 @@ from .soak.sizes import FULL, SEED, SMALL, Size
 _TIME_TRAVEL = 65.0
 _RINGING = 30.0
 """Seconds, at most, in which a script still rings and talks for a caller who has vanished."""
-_POOL = min(32, (os.cpu_count() or 1) + 4)
-"""Threads of the loop's own executor, which come one by one and stay."""
 TRUNK, WARM_UP = "the bank", "warm-up"
 
 
@@ -145,8 +142,7 @@ async def test_nothing_is_left_after_calls_with_random_failures(
     async with storm(tmp_path, size) as the:
         media = the.server.config.media
         ports = range(media.port_min, media.port_max + 1)
-        # The first calls make what is made once: connections, threads, ports bound ahead, caches.
-        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.1) for _ in range(_POOL)))
+        # The first calls make what is made once: connections, ports bound ahead, caches.
         await the.crowd.warm_up(the.server.socket.local.host_port, WARM_UP)
         await the.calls(20, 20.0)
         await the.quiet(patience=longest_farewell(size.timers), expire=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from cordboard.server.outbound_policy import LOOKUPS_AT_ONCE
 from cordboard.server.server import Server
 from cordboard.server.sip_log import SipLog
 from cordboard.sip.headers.layout import RememberedLayouts
@@ -26,6 +27,7 @@ class Holdings(NamedTuple):
 
     tasks: int
     threads: int
+    """Without those of pools, as long as these have no more than they may."""
     descriptors: int
     media_sockets: int
     """Sockets in the server's port range beyond one for each bound port."""
@@ -37,11 +39,22 @@ def holdings(ports: range) -> Holdings:
     used = udp_ports(ports)
     return Holdings(
         tasks=len(asyncio.all_tasks()),
-        threads=threading.active_count(),
+        threads=_threads(),
         descriptors=descriptors(os.getpid()),
         media_sockets=len(used) - len(set(used)),
         objects=_objects(),
     )
+
+
+_POOLS = {"lookup_": LOOKUPS_AT_ONCE, "uvloop_": min(32, (os.cpu_count() or 1) + 4)}
+"""By the beginning of their threads' names, how many these may be: they come one by one, when many wait at
+once, and stay."""
+
+
+def _threads() -> int:
+    names = [thread.name for thread in threading.enumerate()]
+    pooled = {pool: sum(name.startswith(pool) for name in names) for pool in _POOLS}
+    return len(names) - sum(min(count, _POOLS[pool]) for pool, count in pooled.items())
 
 
 KEPT = 16
