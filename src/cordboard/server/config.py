@@ -290,7 +290,7 @@ class Route(_Section):
     context: str | None = Field(default=None, min_length=1, max_length=255)
     """Offer the call to the clients that are subscribed to it, one after another."""
     project: str | None = None
-    """Whose clients; None: those of `server.project_id`, or of the only project."""
+    """Whose calls they are, and whose clients are asked; None: `Config.default_project`."""
     offer_timeout: float = Field(default=20.0, ge=1, le=600)
     """Seconds that each client has to take the call."""
 
@@ -302,8 +302,6 @@ class Route(_Section):
     def _is_answered(self) -> Self:
         if self.document is None and self.context is None:
             raise ValueError("document or context must be set")
-        if self.context is None and self.project is not None:
-            raise ValueError("project has a meaning only beside context")
         return self
 
     @model_validator(mode="after")
@@ -431,21 +429,22 @@ class Config(_Section):
     @model_validator(mode="after")
     def _contexts_have_a_project(self) -> Config:
         for key, route in self.routes.items():
-            if route.context is None:
-                continue
             if route.project is not None and self.projects and route.project not in self.projects:
                 raise ValueError(f"routes.{key}: there is no project {route.project!r}")
+            if route.context is None:
+                continue
             if route.project is None and self.project_of(route) not in self.projects and self.projects:
                 raise ValueError(f"routes.{key}: project must be set, because there are several")
         return self
 
     def project_of(self, route: Route) -> str:
         """The project whose clients a call of this route is offered to, and which it belongs to."""
-        if route.project is not None:
-            return route.project
-        if len(self.projects) == 1:
-            return next(iter(self.projects))
-        return self.server.project_id
+        return self.default_project if route.project is None else route.project
+
+    @property
+    def default_project(self) -> str:
+        """Whose calls come in where a route names no project: the only project, else `server.project_id`."""
+        return next(iter(self.projects)) if len(self.projects) == 1 else self.server.project_id
 
     @property
     def is_development(self) -> bool:

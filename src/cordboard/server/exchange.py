@@ -362,7 +362,7 @@ class Exchange:
 
     def _take_in(self, offer: out.CallOffered, routed: Routed) -> None:
         is_offered = routed.context is not None and self.inbound.can_take(routed)
-        if routed.context is not None:
+        if routed.context is not None or routed.project is not None:
             offer.info.project_id = self.inbound.project_of(routed)
         call = self.new_calls.taken_in(offer, None if is_offered else routed)
         self._targets.came_in(offer.call_id, offer.source.address)

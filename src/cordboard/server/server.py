@@ -220,7 +220,7 @@ class Server:
         ours = Identity(
             new_id=new_id,
             node_id=config.server.node_id,
-            project_id=config.server.project_id,
+            project_id=config.default_project,
             space_id=config.server.space_id,
             domain=config.sip.domain or config.sip.told,
         )
