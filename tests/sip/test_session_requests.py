@@ -428,3 +428,108 @@ def test_a_caller_whom_we_have_not_answered_cannot_be_saved() -> None:
 )
 def test_a_saved_dialog_that_cannot_be_read_does_nothing(saved: bytes) -> None:
     assert StackPair().alice.bye_saved_dialog(saved, now=0) == []
+
+
+# ---------------------------------------------------------------- offers that are made when they leave
+
+
+def done(pair: StackPair) -> list[tuple[str, int, str]]:
+    """(method, status, mark) of each request of Alice."""
+    return [(e.method, e.status, e.mark) for e in pair.events(ALICE) if isinstance(e, RequestDone)]
+
+
+def bodies(pair: StackPair) -> list[bytes]:
+    """Of the re-INVITEs that Bob has seen."""
+    return [e.request.body for e in pair.events(BOB) if isinstance(e, ReinviteReceived)]
+
+
+def test_a_request_is_known_again_by_its_mark() -> None:
+    pair = answering()
+    calling, _ = pair.connect()
+    pair.wire.put(ALICE, pair.alice.reinvite(calling, OFFER, 0, mark="one"))
+    pair.wire.put(ALICE, pair.alice.request(calling, "INFO", mark="two", now=0))
+    pair.wire.run(0)
+    assert done(pair) == [("INVITE", 200, "one"), ("INFO", 200, "two")]
+
+
+def test_what_nobody_answers_is_done_with_408() -> None:
+    pair = StackPair()
+    calling, _ = pair.connect()
+    pair.wire.drop = lambda datagram: datagram.source == ALICE
+    pair.wire.put(ALICE, pair.alice.request(calling, "REFER", mark="lost", now=0))
+    pair.wire.run(33)
+    assert done(pair) == [("REFER", 408, "lost")]
+
+
+def test_what_a_session_takes_with_it_is_done_with_0() -> None:
+    pair = StackPair()
+    calling, _ = pair.connect()
+    pair.wire.put(ALICE, pair.alice.reinvite(calling, OFFER, 0, mark="late"))
+    pair.wire.put(ALICE, pair.alice.bye(calling, now=0))
+    assert done(pair) == [("INVITE", 0, "late")]
+
+
+def test_an_offer_that_waits_is_made_when_it_leaves() -> None:
+    """After theirs has been acknowledged, and whoever makes it has heard of that."""
+    pair = StackPair()
+    calling, called = pair.connect()
+    pair.wire.put(BOB, pair.bob.reinvite(called, OFFER, 0))
+    pair.wire.run(0)
+    heard: list[str] = []
+
+    def made() -> bytes:
+        heard.append(pair.names(ALICE)[-1])
+        return OFFER
+
+    pair.wire.put(ALICE, pair.alice.reinvite(calling, made, 0))
+    assert heard == []
+    [theirs] = [e for e in pair.events(ALICE) if isinstance(e, ReinviteReceived)]
+    pair.wire.put(ALICE, pair.alice.respond(theirs.transaction, 200, body=ANSWER, now=0))
+    pair.wire.run(0)
+    assert heard == ["AckReceived"]
+    assert bodies(pair) == [OFFER]
+
+
+def test_an_offer_is_made_after_the_outcome_of_the_one_before_is_known() -> None:
+    pair = answering()
+    calling, _ = pair.connect()
+    heard: list[int] = []
+
+    def made() -> bytes:
+        heard.append(len(done(pair)))
+        return OFFER
+
+    for _ in range(3):
+        pair.wire.put(ALICE, pair.alice.reinvite(calling, made, 0))
+    pair.wire.run(1)
+    assert heard == [0, 1, 2]
+
+
+def test_an_offer_is_made_again_for_each_try() -> None:
+    pair = StackPair()
+    calling, _ = pair.connect()
+    made = iter([b"v=0\r\no=1\r\n", b"v=0\r\no=2\r\n"])
+    pair.wire.put(ALICE, pair.alice.reinvite(calling, lambda: next(made), 0))
+    pair.wire.run(0)
+    pair.wire.put(BOB, pair.bob.respond(asked(pair)[-1], 491, now=0))
+    pair.wire.run(5)
+    assert bodies(pair) == [b"v=0\r\no=1\r\n", b"v=0\r\no=2\r\n"]
+
+
+@pytest.mark.parametrize("method", ["REFER", "NOTIFY"])
+def test_what_begins_or_serves_a_subscription_has_a_contact(method: str) -> None:
+    """RFC 3515 section 2.2, RFC 6665 section 8.2.1."""
+    pair = answering()
+    calling, _ = pair.connect()
+    pair.wire.put(ALICE, pair.alice.request(calling, method, now=0))
+    pair.wire.run(0)
+    [seen] = [e for e in pair.events(BOB) if isinstance(e, RequestReceived)]
+    assert seen.request.headers.get("Contact") == f"<sip:{ALICE.host_port}>"
+
+
+def test_we_are_named_as_the_dialog_names_us() -> None:
+    pair = StackPair()
+    calling, called = pair.connect()
+    assert (pair.alice.local_party(calling) or "").startswith("<sip:alice@127.0.0.1>;tag=")
+    assert (pair.bob.local_party(called) or "").startswith("<sip:bob@127.0.0.2>;tag=")
+    assert pair.alice.local_party("nobody") is None

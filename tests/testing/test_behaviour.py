@@ -12,6 +12,7 @@ from cordboard.testing.behaviour import (
     Ring,
     State,
     Step,
+    Tell,
 )
 from cordboard.testing.phones import NAMES, NUMBERS, behaviour_for
 
@@ -124,3 +125,17 @@ def test_every_phone_has_a_description_of_one_line() -> None:
     for behaviour in [*NAMES.values(), *NUMBERS.values(), behaviour_for("refuse-500"), behaviour_for("x")]:
         assert behaviour.description
         assert "\n" not in behaviour.description
+
+
+def test_a_referred_phone_tells_how_it_goes_and_goes_on_with_its_call() -> None:
+    machine = BehaviourMachine(Behaviour(refer_told=(100, 180, 486), refer_every=1.0, hang_up_after=1.5))
+    machine.handle(State.TALKING, 0.0)
+    assert machine.refer(0.0) == [Tell(100, last=False)]
+    assert machine.handle_timeout(1.0) == [Tell(180, last=False)]
+    assert machine.handle_timeout(5.0) == [HangUp(), Tell(486, last=True)]
+
+
+@pytest.mark.parametrize(("told", "last"), [((), []), ((100,), [False]), ((200,), [True])])
+def test_only_a_final_status_ends_a_subscription(told: tuple[int, ...], last: list[bool]) -> None:
+    machine = BehaviourMachine(Behaviour(refer_told=told))
+    assert [step.last for step in machine.refer(0.0) if isinstance(step, Tell)] == last

@@ -302,3 +302,53 @@ async def test_phones_talk_over_tls() -> None:
         assert await call.answered()
         call.hang_up()
         assert (await call.ended()).cause == "bye_sent"
+
+
+async def test_a_referred_phone_calls_nobody_but_says_so() -> None:
+    async with SimulatedPhone(Behaviour(refer_told=(100, 183, 486))) as bob, SimulatedPhone() as alice:
+        call = await alice.call(bob.uri())
+        assert await call.answered()
+        other = await bob.next_call()
+        call.refer("sip:carol@h")
+        await _until(lambda: len(call.notices) == 3)
+        assert call.answers == [("REFER", 202)]
+        assert call.notices == ["SIP/2.0 100 Trying", "SIP/2.0 183 Session Progress", "SIP/2.0 486 Busy Here"]
+        states = [request.headers.get("Subscription-State") for request in call.requests]
+        assert states == ["active;expires=60"] * 2 + ["terminated;reason=noresource"]
+        assert other.referred_to == ["<sip:carol@h>"]
+
+
+async def test_a_phone_refuses_to_be_referred() -> None:
+    async with SimulatedPhone(Behaviour(refer_refuse=603)) as bob, SimulatedPhone() as alice:
+        call = await alice.call(bob.uri())
+        assert await call.answered()
+        call.refer("sip:carol@h")
+        await _until(lambda: call.answers == [("REFER", 603)])
+        assert (await bob.next_call()).referred_to == []
+
+
+async def test_a_held_phone_knows_it_and_holds_back() -> None:
+    async with SimulatedPhone() as bob, SimulatedPhone() as alice:
+        call = await alice.call(bob.uri())
+        assert await call.answered()
+        other = await bob.next_call()
+        call.hold()
+        assert await other.held()
+        assert not call.is_held
+        assert other.audio.destination is None
+        other.hold()
+        await _until(lambda: ("INVITE", 200) in other.answers)
+        assert call.is_held
+        assert other.is_held
+        call.resume()
+        assert await other.held(False)
+        assert call.is_held
+
+
+async def test_a_phone_refuses_to_be_held() -> None:
+    async with SimulatedPhone(Behaviour(refuse_hold=488)) as bob, SimulatedPhone() as alice:
+        call = await alice.call(bob.uri())
+        assert await call.answered()
+        call.hold()
+        await _until(lambda: call.answers == [("INVITE", 488)])
+        assert not (await bob.next_call()).is_held
