@@ -203,10 +203,17 @@ class VirtualShell:
         driver: Driver | None = None,
         first_call_id: str | None = None,
         dial_id: str = "dial",
+        tag: str | None = None,
     ) -> OutgoingDial:
         """A client or a program dials."""
         info = msgspec.structs.replace(
-            caller_info(dial_id), direction="outbound", type="", from_="+15550100003", to="", owner=owner
+            caller_info(dial_id),
+            direction="outbound",
+            type="",
+            from_="+15550100003",
+            to="",
+            owner=owner,
+            tag=tag,
         )
         dial = OutgoingDial(
             info=info, plan=plan, driver=driver, first_call_id=first_call_id, new_id=self._new_id
