@@ -330,4 +330,8 @@ def test_a_mistake_in_the_device_of_a_begin_refuses_it() -> None:
     device = {"type": "sip", "params": {"to": "sip:"}}
     sentence = '`device.params.to` must be a SIP URI (sip:user@host), not "sip:".'
     assert refused("calling.begin", device=device) == sentence
+    wrong = {"type": "phone", "params": {"to_number": "busy"}}
+    assert refused("calling.begin", device=wrong).startswith(
+        "`device.params.to_number` must be an E.164 number"
+    )
     assert refused("calling.begin") == "`device` is required: an object."

@@ -10,7 +10,7 @@ from cordboard.call.plan import DEFAULT_MAX_DURATION, ConnectPlan
 from cordboard.relay.devices import Shared, groups, single
 from cordboard.relay.media_items import ringback
 from cordboard.relay.methods.method import MAX_ID, Reader, node_id, on_call
-from cordboard.relay.params import Params
+from cordboard.relay.params import Params, WrongParamError
 from cordboard.relay.requests import BeginRequest, DialRequest, Request
 
 _MOST_DECIMALS = 4
@@ -27,7 +27,10 @@ def _dial(given: Params) -> Request:
 def _begin(given: Params) -> Request:
     tag = given.required("tag", longest=MAX_ID)
     shared = Shared(tag=tag, max_price_per_minute=_price(given), max_duration=_max_duration(given))
-    return BeginRequest(tag=tag, plan=ConnectPlan(groups=single(given, shared)), node_id=node_id(given))
+    plan = ConnectPlan(groups=single(given, shared))
+    if (problem := plan.groups[0][0].problem) is not None:
+        raise WrongParamError(problem)  # it would have no leg, whose end could be told
+    return BeginRequest(tag=tag, plan=plan, node_id=node_id(given))
 
 
 def _connect(given: Params) -> Command:
