@@ -56,7 +56,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     answer_within: float = 8.0
     """Clients give up after ten seconds, and close the socket."""
     without_socket: float = 300.0
-    prove_every: float = 0.5
+    prove_after: float = 0.02
+    """After an event, for those of the same moment: until then it would come twice over another socket."""
+    prove_every: float = 0.2
     """Pings that prove events: at most so often."""
 
 
@@ -101,6 +103,8 @@ class Session:
         self._event_acks = False
         self._expires: float | None = now + self._limits.without_socket
         self._prove_at: float | None = None
+        self._may_ask = now
+        """When the next ping may go out."""
         self._asked: int | None = None
         """The number that the ping on its way will prove."""
         self._tickets = 0
@@ -139,7 +143,7 @@ class Session:
         while self._pending and (ticket := next(iter(self._pending))) and self._pending[ticket].due <= now:
             outputs += self._answered(Answered(ticket=ticket, result=_LATE), now)
         if self._prove_at is not None and now >= self._prove_at:
-            outputs += self._prove()
+            outputs += self._prove(now)
         return outputs
 
     # -------------------------------------------------- sockets
@@ -219,10 +223,11 @@ class Session:
         """A client that answers no events shows by a pong what it has."""
         wanted = self._asked is None and not self._event_acks and len(self._outbox) > 0
         if wanted and self._prove_at is None and self.socket is not None:
-            self._prove_at = now + self._limits.prove_every
+            self._prove_at = max(now + self._limits.prove_after, self._may_ask)
 
-    def _prove(self) -> list[Output]:
+    def _prove(self, now: float) -> list[Output]:
         self._prove_at = None
+        self._may_ask = now + self._limits.prove_every
         if self.socket is None or self._asked is not None or not len(self._outbox):
             return []
         self._asked = self._outbox.last
