@@ -384,7 +384,7 @@ def test_an_offer_is_a_whole_call_object() -> None:
 def test_the_states_of_an_offered_call_name_its_context_and_no_tag() -> None:
     client = Client()
     client.projection.offer(A, "office")
-    client.states(A, "created", "answered", "ended")
+    client.states(A, "created", "ringing", "answered", "ended")
     assert client.brief == ["a answered", "a ending", "a ended"]
     assert client.last() == {
         "call_id": "a",

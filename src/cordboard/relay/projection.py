@@ -103,6 +103,8 @@ class Projection:
         leg = self._legs.get(info.call_id)
         if leg is None or happening.state in ("created", "ending"):
             return []
+        if happening.state == "ringing" and info.direction == "inbound":
+            return []  # the offer has said that it is there; programs expect it to read `created` still
         if happening.state == "answered":
             return self._answered(leg)
         if happening.state == "ended":
