@@ -314,7 +314,7 @@ BODIES = st.binary(max_size=400) | st.binary(max_size=20).map(lambda end: b"SIP/
 @given(BODIES, STATES, LINES, LINES | st.just("message/sipfrag"), st.booleans())
 def test_no_notify_raises(body: bytes, state: str, event: str, content: str, ours: bool) -> None:
     """Whatever it says, the REFER stands as before, has progressed or is over."""
-    refer = OwnRefer()
+    refer = OwnRefer("bob")
     fields = [("CSeq", "1 NOTIFY"), ("Event", "refer" if ours else event), ("Subscription-State", state)]
     request = Request("NOTIFY", "sip:a@h", [*fields, ("Content-Type", content)], body)
     if refer.takes(request):

@@ -231,14 +231,14 @@ class DialogLeg(SipLeg):
         if self.over:
             return []
         if self.session is None or not self.answered:
-            return [self.tell(refused("a call that is not answered cannot be referred"))]
+            return [self.tell(refused("A call that is not answered cannot be referred: answer it first."))]
         if self._refer is not None and not self._refer.is_over:
-            return [self.tell(refused("another REFER to this far end is under way"))]
+            return [self.tell(refused(f"Another REFER to {self.who} is under way."))]
         try:
             fields = refer_fields(effect, self.stack.local_party(self.session))
         except TargetError as error:
             return [self.tell(refused(str(error)))]
-        self._refer = OwnRefer(0 if self._refer is None else self._refer.last_cseq)
+        self._refer = OwnRefer(self.who, 0 if self._refer is None else self._refer.last_cseq)
         credentials = None
         if effect.username is not None:
             credentials = Credentials(username=effect.username, password=effect.password or "")
@@ -268,9 +268,9 @@ class DialogLeg(SipLeg):
         if self.over:
             return []
         if self.session is None or not self.answered:
-            return [self._hold_answered("a call that is not answered cannot be held")]
+            return [self._hold_answered("A call that is not answered cannot be held: answer it first.")]
         if len(self._holds) >= MAX_HOLDS_WAITING:
-            return [self._hold_answered("too many changes of hold wait for the far end")]
+            return [self._hold_answered(f"Too many changes of hold wait for {self.who}.")]
         self._holds.append(effect.on)
         return self._next_hold(now) if len(self._holds) == 1 else []
 
@@ -294,11 +294,11 @@ class DialogLeg(SipLeg):
         if response is None or response.status >= 300:
             self.media.drop_proposal()
             said = status_said(event.status, "" if response is None else response.reason)
-            return [self._hold_answered(f"the far end did not agree: {said}"), *self._next_hold(now)]
+            return [self._hold_answered(f"{self.who} did not agree: {said}."), *self._next_hold(now)]
         try:
             self.media.agree_to_proposal(response.body)
         except SdpError as error:
-            problem = f"the answer of the far end cannot be used: {error}"
+            problem = f"The answer of {self.who} cannot be used: {error}."
             return [self._hold_answered(problem), *self._next_hold(now)]
         return [*self.set_remote(), *self.save_dialog(), self._hold_answered(), *self._next_hold(now)]
 

@@ -37,9 +37,9 @@ def refer_fields(effect: ReferLeg, we: str | None) -> list[tuple[str, str]]:
     try:
         target = Uri.parse(effect.to)
     except UriError as error:
-        raise TargetError(f"{effect.to[:200]!r} is no address to refer to: {error}") from None
+        raise TargetError(f"{effect.to[:200]!r} is no address to refer to: {error}.") from None
     if target.scheme not in _SCHEMES:
-        raise TargetError(f"{effect.to[:200]!r} is no address to refer to: sip, sips or tel is needed")
+        raise TargetError(f"{effect.to[:200]!r} is no address to refer to: sip, sips or tel is needed.")
     fields = [("Refer-To", str(NameAddr(display_name="", uri=target))), ("Accept", _FRAGMENT)]
     return [*fields, *_referred_by(we), *safe_headers(effect.headers)]
 
@@ -60,10 +60,12 @@ class OwnRefer:
     has finished, and nobody hears of it.
     """
 
-    __slots__ = ("_before", "_cseq", "_due", "_notify_code", "_refer_code", "_subscribed", "is_over")
+    __slots__ = ("_before", "_cseq", "_due", "_notify_code", "_refer_code", "_subscribed", "_who", "is_over")
 
-    def __init__(self, before: int = 0) -> None:
-        """`before`: CSeq number of the REFER before this one in the dialog, 0 if it is the first."""
+    def __init__(self, who: str, before: int = 0) -> None:
+        """`who`: how sentences name the far end.  `before`: CSeq number of the REFER before this one in the
+        dialog, 0 if it is the first."""
+        self._who = who
         self._before = before
         self._cseq: int | None = None
         self._refer_code: int | None = None
@@ -88,13 +90,13 @@ class OwnRefer:
             return None
         if response is None and self._notify_code is None:
             self._refer_code, self._subscribed = status, False
-            return self._final(_UNANSWERED.get(status, _UNANSWERED[408]))
+            return self._final(_UNANSWERED.get(status, _UNANSWERED[408]).format(who=self._who))
         if response is not None:
             self._refer_code = response.status
             if response.status >= 300:
                 self._subscribed = False
                 said = status_said(response.status, response.reason)
-                return self._final(f"the far end refused to be transferred: {said}")
+                return self._final(f"{self._who} refused to be transferred: {said}.")
         # A NOTIFY alone says too that the REFER was accepted (RFC 6665 section 4.1.2.4).
         return self._accepted(response, now)
 
@@ -146,13 +148,13 @@ class OwnRefer:
         """The far end has said nothing for too long."""
         if self._due is None or now < self._due:
             return None
-        return self._final("the far end did not tell how the transfer went")
+        return self._final(f"{self._who} did not tell how the transfer went.")
 
     def ended(self) -> ReferProgressed | None:
         """The far end has left the dialog: nothing more will be told."""
-        return (
-            None if self.is_over else self._final("the far end hung up and told nothing more of the transfer")
-        )
+        if self.is_over:
+            return None
+        return self._final(f"{self._who} hung up before it told how the transfer went.")
 
     def _progress(self) -> ReferProgressed:
         return ReferProgressed(refer_code=self._refer_code, notify_code=self._notify_code)
@@ -167,13 +169,13 @@ class OwnRefer:
         """The sentence of a subscription that is over."""
         code = self._notify_code
         if code is None or code < 200:
-            return "the far end stopped telling how the transfer goes"
-        return "" if code < 300 else f"the transfer failed: {status_said(code)}"
+            return f"{self._who} stopped telling how the transfer goes."
+        return "" if code < 300 else f"The transfer of {self._who} failed: {status_said(code)}."
 
 
 _UNANSWERED = {
-    408: "the far end did not answer the REFER",
-    503: "the REFER could not be sent to the far end",
+    408: "{who} did not answer the REFER.",
+    503: "The REFER could not be sent to {who}.",
 }
 
 
