@@ -220,6 +220,7 @@ def test_the_time_line_of_the_offer_is_repeated() -> None:
         (["m=audio 5004 RTP/AVP 0", "c=IN IP4 255.255.255.255"], "multicast"),
         (["m=audio 5004 RTP/AVP 0", "c=IN IP6 ::ffff:233.252.0.1"], "multicast"),
         (["m=audio 5004 RTP/AVP 0", "c=IN IP6 fe80::1%eth0"], "scoped"),
+        (["m=audio 5004 RTP/AVP 0", f"c=IN IP6 fe80::1%{'e' * 60}"], "scoped"),
         (["m=audio 5004 RTP/AVP 0", "c=IN IP6 2001:db8::1"], "other IP version"),
         (["m=audio 5004 RTP/AVP 0", "c=IN IP4 phone.example"], "name"),
         (["m=audio 5004 RTP/AVP 0", "c=ATM NSAP 47"], "no address"),

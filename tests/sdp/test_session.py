@@ -107,7 +107,7 @@ def test_formats_beyond_the_limit_are_dropped() -> None:
 @pytest.mark.parametrize(
     "value",
     ["", "0", "0 PCMU", "0 PCMU/0", "0 PCMU/-1", "0 /8000", "128 PCMU/8000", "0 PCMU/9999999", "0 A/8000/0",
-     "0 A/8000/1/1", "\u00b2 PCMU/8000", "0 PCMU/8000/x", "x PCMU/8000"],
+     "0 A/8000/1/1", "\u00b2 PCMU/8000", "0 PCMU/8000/x", "x PCMU/8000", f"96 {'A' * 200}/8000"],
 )  # fmt: skip
 def test_an_absurd_rtpmap_means_nothing(value: str) -> None:
     assert parse_rtpmap(value) is None

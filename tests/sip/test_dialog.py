@@ -120,6 +120,7 @@ def test_a_reinvite_moves_the_target_but_not_the_route() -> None:
         ("sip:b@192.0.2.7", Endpoint("UDP", "192.0.2.7", 5060)),
         ("sip:b@192.0.2.7:5071;transport=tcp", Endpoint("TCP", "192.0.2.7", 5071)),
         ("sip:[2001:db8::1]:5070", Endpoint("UDP", "2001:db8::1", 5070)),
+        (f"sip:{'b' * 300}@192.0.2.7", Endpoint("UDP", "192.0.2.7", 5060)),
         ("sip:b@phone.example", PEER),
         ("sip:b@0.0.0.0", PEER),
         ("sip:b@224.0.1.75", PEER),

@@ -9,7 +9,10 @@ from typing import Literal
 AddressKind = Literal["unicast", "unspecified", "multicast", "scoped", "name"]
 
 
-@lru_cache(maxsize=1024)
+_LONGEST_ADDRESS = 45
+"""Characters of an IPv6 address that ends like an IPv4 address."""
+
+
 def classify_address(text: str) -> AddressKind:
     """Sort the address of a connection line.
 
@@ -17,6 +20,13 @@ def classify_address(text: str) -> AddressKind:
     broadcast and reserved ranges.  `scoped` carries a zone id, which means nothing on another host.  All that
     is no literal is a `name`.
     """
+    if len(text) > _LONGEST_ADDRESS:
+        return "scoped" if "%" in text else "name"
+    return _remembered_kind(text)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_kind(text: str) -> AddressKind:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

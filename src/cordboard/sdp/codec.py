@@ -68,9 +68,17 @@ _MAX_RATE = 384_000
 _MAX_CHANNELS = 255
 
 
-@lru_cache(maxsize=1024)
+_LONGEST_RTPMAP = 128
+
+
 def parse_rtpmap(value: str) -> Codec | None:
-    """`101 telephone-event/8000` → Codec; None when the line is malformed or its figures are absurd."""
+    """`101 telephone-event/8000` → Codec; None when the line is malformed, too long, or its figures are
+    absurd."""
+    return _remembered_rtpmap(value) if len(value) <= _LONGEST_RTPMAP else None
+
+
+@lru_cache(maxsize=1024)
+def _remembered_rtpmap(value: str) -> Codec | None:
     number, _, encoding = value.strip().partition(" ")
     parts = encoding.strip().split("/")
     if not 2 <= len(parts) <= 3 or not parts[0]:

@@ -20,6 +20,8 @@ DialogKey = tuple[str, str, str]
 """Call-ID, local tag, remote tag."""
 
 _SAVED_CSEQ_STEP = 1000
+_ORDINARY_LENGTH = 256
+"""Characters of a URI; what is longer is not remembered."""
 
 
 class SavedDialog(msgspec.Struct, frozen=True, array_like=True):
@@ -262,7 +264,7 @@ def contact_uri(message: Request | Response) -> str | None:
     raw = message.headers.get("Contact")
     if raw is None:
         return None
-    return _remembered_target(raw) if len(raw) <= 256 else _target(raw)
+    return _remembered_target(raw) if len(raw) <= _ORDINARY_LENGTH else _target(raw)
 
 
 def _target(raw: str) -> str | None:
@@ -287,12 +289,15 @@ def _route_uri(route: str) -> Uri:
         return Uri()
 
 
-@lru_cache(maxsize=4096)
 def next_hop(uri: str, peer: Endpoint) -> Endpoint:
     """Where a request for `uri` goes: there if it says an IP address, else to `peer`.
 
     `maddr` counts as the host if it is an address too (RFC 3261 section 19.1.1).
     """
+    return _remembered_hop(uri, peer) if len(uri) <= _ORDINARY_LENGTH else _next_hop(uri, peer)
+
+
+def _next_hop(uri: str, peer: Endpoint) -> Endpoint:
     try:
         parsed = Uri.parse(uri)
         address = ipaddress.ip_address((parsed.params.get("maddr") or parsed.host).strip("[]"))
@@ -304,6 +309,9 @@ def next_hop(uri: str, peer: Endpoint) -> Endpoint:
         return peer
     name = peer.server_name if transport == peer.transport and str(address) == peer.address else ""
     return Endpoint(transport, str(address), port, name)
+
+
+_remembered_hop = lru_cache(maxsize=4096)(_next_hop)
 
 
 def _transport(uri: Uri, peer: Endpoint) -> str:
