@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cordboard.server.sip_log import MAX_MESSAGES, MAX_STRAYS, SipLog, SipNote, call_id_of, decode
+from cordboard.server.sip_log import (
+    MAX_MESSAGES,
+    MAX_STRAY_BYTES,
+    MAX_STRAYS,
+    SipLog,
+    SipNote,
+    call_id_of,
+    decode,
+)
 from cordboard.sip.endpoint import Endpoint
 
 FAR = Endpoint("UDP", "192.0.2.1", 5060)
@@ -105,6 +113,18 @@ def test_messages_of_no_call_are_forgotten() -> None:
     kept.log.over("new")
     kept.log.sweep(everything=True)
     assert [len(kept.saved[number]) for number in (1, 2)] == [0, 1]
+
+
+def test_large_messages_of_no_call_are_forgotten_sooner() -> None:
+    kept = Kept()
+    most = MAX_STRAY_BYTES // 60_000
+    for number in range(most + 1):
+        kept.log.note(False, invite(str(number), bytes(60_000)), FAR)
+    for number in range(most + 1):
+        kept.log.begin(str(number), str(number), number)
+        kept.log.over(str(number))
+    kept.log.sweep(everything=True)
+    assert [len(kept.saved[number]) for number in range(most + 1)] == [0] + [1] * most
 
 
 @pytest.mark.parametrize(

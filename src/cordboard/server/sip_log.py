@@ -19,7 +19,9 @@ from cordboard.sip.endpoint import Endpoint
 MAX_MESSAGES = 200
 """Kept of one call: the first half, and the last."""
 MAX_STRAYS = 256
-"""Messages kept of dialogs that are no calls (yet)."""
+"""Dialogs that are no calls (yet) of which messages are kept."""
+MAX_STRAY_BYTES = 1 << 21
+"""Of all these messages."""
 LINGER = 1.0
 """Seconds after a call's end in which its last messages still arrive."""
 _MAX_LINE = 200
@@ -79,6 +81,7 @@ class SipLog:
         self._by_dialog: dict[bytes, _Ladder] = {}
         self._dialogs: dict[str, tuple[bytes, _Ladder]] = {}
         self._strays: OrderedDict[bytes, list[_Kept]] = OrderedDict()
+        self._stray_bytes = 0
         self._ended: deque[tuple[float, bytes, _Ladder]] = deque()
 
     def __len__(self) -> int:
@@ -99,7 +102,7 @@ class SipLog:
     def begin(self, call_id: str, sip_call_id: str, number: int) -> None:
         """A call of this number in the store has the dialogs with this Call-ID."""
         dialog, ladder = sip_call_id.encode("utf-8", "surrogateescape"), _Ladder(number)
-        for kept in self._strays.pop(dialog, ()):
+        for kept in self._take_strays(dialog):
             ladder.add(kept)
         self._by_dialog[dialog] = ladder
         self._dialogs[call_id] = (dialog, ladder)
@@ -127,13 +130,20 @@ class SipLog:
     def forget_strays(self) -> None:
         """What came for no call, or for none yet; there is never much of it."""
         self._strays.clear()
+        self._stray_bytes = 0
 
     def _keep_stray(self, dialog: bytes, kept: _Kept) -> None:
         strays = self._strays.setdefault(dialog, [])
         if len(strays) < 8:
             strays.append(kept)
-        if len(self._strays) > MAX_STRAYS:
-            self._strays.popitem(last=False)
+            self._stray_bytes += len(kept[2])
+        while len(self._strays) > MAX_STRAYS or self._stray_bytes > MAX_STRAY_BYTES:
+            self._take_strays(next(iter(self._strays)))
+
+    def _take_strays(self, dialog: bytes) -> list[_Kept]:
+        taken = self._strays.pop(dialog, [])
+        self._stray_bytes -= sum(len(data) for _, _, data, _ in taken)
+        return taken
 
 
 def encode(notes: list[SipNote]) -> bytes:
