@@ -11,7 +11,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cordboard.call.effects import CallStateChanged, ConnectStateChanged, DialStateChanged
+from cordboard.call.effects import (
+    CallStateChanged,
+    ConnectStateChanged,
+    DialStateChanged,
+    PlayStateChanged,
+)
 from cordboard.call.info import CallInfo
 from cordboard.call.reasons import ending
 from cordboard.relay.projection import Event, Projection
@@ -180,3 +185,52 @@ def test_a_connect_is_safe_for_every_sdk(lives: list[tuple[str, ...]], data: st.
     assert all(params["call_id"] == "a" for kind, params in run.told if kind == CONNECT)
     run.projection.forget("a")
     assert len(run.projection) == 0
+
+
+CALLS = {
+    "a": info("a", parent=None, sole=True),
+    "b": info("b", parent="a", sole=True),
+    "c": info("c", parent="a", sole=False),
+    "d": info("d", parent=None, sole=False),
+    "dial": info("dial", parent=None, sole=True),
+}
+NAMES = st.sampled_from(sorted(CALLS))
+ANYTHING = st.one_of(
+    st.builds(
+        CallStateChanged,
+        state=st.sampled_from(["created", "ringing", "answered", "ending", "ended"]),
+        ending=st.sampled_from([None, ENDED]),
+    ),
+    st.builds(
+        ConnectStateChanged,
+        state=st.sampled_from(["connecting", "connected", "failed", "disconnected"]),
+        peer_call_id=st.none() | NAMES,
+        ending=st.sampled_from([None, ENDED]),
+    ),
+    st.builds(
+        DialStateChanged,
+        state=st.sampled_from(["dialing", "answered", "failed"]),
+        call_id=st.none() | NAMES,
+        ending=st.sampled_from([None, ENDED]),
+    ),
+    st.builds(PlayStateChanged, control_id=st.just("c"), state=st.sampled_from(["playing", "finished"])),
+)
+
+
+@given(st.lists(st.tuples(NAMES, ANYTHING), max_size=40))
+def test_nothing_is_told_of_a_call_that_the_client_has_forgotten(steps: list[tuple[str, Any]]) -> None:
+    """Whatever comes, in whatever order: a call is known from its `created` to its `ended`, and no longer."""
+    projection = Projection("n")
+    projection.offer(CALLS["a"], "office")
+    known = {"a"}
+    for name, happening in steps:
+        for kind, params in projection.events(CALLS[name], happening, {}):
+            if kind == DIAL:
+                assert "call_id" not in params
+                continue
+            if params.get("call_state") == "created":
+                known.add(params["call_id"])
+            assert params["call_id"] in known
+            assert ("tag" in params) <= (kind in (STATE, CONNECT))
+            if params.get("call_state") == "ended":
+                known.remove(params["call_id"])
