@@ -37,13 +37,24 @@ def sip(params: Params) -> Destination:
 
 
 def sip_address(params: Params, name: str) -> Address:
-    """A URI that can be called.  Raises `WrongParamError`."""
+    """A URI that can be called, without what it asks for besides.  Raises `WrongParamError`."""
+    address = parse_address(_sip_target(params, name))
+    _check_uri(params, name, address.uri)
+    return address
+
+
+def sip_uri(params: Params, name: str) -> str:
+    """A whole URI, with its headers (a Replaces).  Raises `WrongParamError`."""
+    uri = _sip_target(params, name)
+    _check_uri(params, name, uri)
+    return uri
+
+
+def _sip_target(params: Params, name: str) -> str:
     target = classify(params.required(name, longest=_MAX_URI))
     if target is None or target.kind != "sip":
         raise params.wrong(name, _URI)
-    address = parse_address(target.to)
-    _check_uri(params, name, address.uri)
-    return address
+    return target.to
 
 
 def _check_uri(params: Params, name: str, uri: str) -> None:

@@ -283,6 +283,11 @@ READ: list[tuple[str, dict[str, Any], Command]] = [
     ("refer", {"device": {"type": "sip", "params": {"to": "sip:x@y"}}}, Refer(to="sip:x@y")),
     (
         "refer",
+        {"device": {"type": "sip", "params": {"to": "sip:x@y?Replaces=1%40h%3Bto-tag%3D2%3Bfrom-tag%3D3"}}},
+        Refer(to="sip:x@y?Replaces=1%40h%3Bto-tag%3D2%3Bfrom-tag%3D3"),
+    ),
+    (
+        "refer",
         {
             "status_url": "https://x.example/s",
             "device": {

@@ -6,7 +6,7 @@ from cordboard.call.actions import Refer
 from cordboard.call.commands import Command
 from cordboard.relay.methods.method import Reader, on_call
 from cordboard.relay.params import Params
-from cordboard.relay.sip_device import credentials, headers, sip_address
+from cordboard.relay.sip_device import credentials, headers, sip_uri
 
 
 def _refer(given: Params) -> Command:
@@ -15,7 +15,7 @@ def _refer(given: Params) -> Command:
     params = device.needed("params")
     name = "uri" if params.has("uri") and not params.has("to") else "to"
     return Refer(
-        to=sip_address(params, name).uri,
+        to=sip_uri(params, name),
         headers=headers(params),
         status_url=given.url("status_url"),
         **credentials(params),
