@@ -21,7 +21,7 @@ _PATIENCE = 4
 _KEY_TICKS = 3
 """A key sounds on for so long after the last packet of its event."""
 _LONGEST_KEY = 400
-_MOST_LISTENERS = 16
+_MOST_LISTENERS = 24
 
 
 class Listener(Protocol):

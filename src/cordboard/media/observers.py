@@ -1,4 +1,4 @@
-"""Who listens to the legs of a worker because somebody ordered it: recordings and taps."""
+"""Who listens to the legs of a worker because somebody ordered it: recordings, taps, detectors."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cordboard.media.clock import Clock
+from cordboard.media.detectors import Detectors
 from cordboard.media.endpoint import Endpoint
 from cordboard.media.player import Player, tone
 from cordboard.media.protocol import (
+    BeginDetector,
     BeginRecording,
     BeginTap,
     Command,
     DigitHeard,
     Event,
+    FinishDetector,
     FinishRecording,
     FinishTap,
     PauseRecorder,
@@ -50,6 +53,7 @@ class Observers:
         self._address = address
         self._recordings = Recordings(report, self._beep)
         self._taps = Taps(report, self._carry, shown=public_address)
+        self._detectors = Detectors(report)
         self.actions: dict[type[Command], Callable[[Any], None]] = {
             BeginRecording: self._begin_recording,
             FinishRecording: self._recordings.finish,
@@ -57,10 +61,12 @@ class Observers:
             ResumeRecorder: self._recordings.resume,
             BeginTap: self._begin_tap,
             FinishTap: self._taps.finish,
+            BeginDetector: self._begin_detector,
+            FinishDetector: self._detectors.finish,
         }
 
     def __len__(self) -> int:
-        return len(self._recordings) + len(self._taps)
+        return len(self._recordings) + len(self._taps) + len(self._detectors)
 
     def heard(self, event: Event) -> None:
         """What an endpoint tells the control process: a key may end a recording."""
@@ -71,11 +77,13 @@ class Observers:
         """An endpoint is closed."""
         self._recordings.leave(endpoint_id)
         self._taps.leave(endpoint_id)
+        self._detectors.leave(endpoint_id)
 
     def tick(self) -> None:
         """20 ms have passed, and all who listen have been told what was heard."""
         self._recordings.tick(self._clock.now)
         self._taps.tick(self._clock.now)
+        self._detectors.tick()
 
     def stop(self) -> None:
         """The worker ends: files are completed."""
@@ -86,6 +94,9 @@ class Observers:
 
     def _begin_tap(self, command: BeginTap) -> None:
         self._taps.begin(command, self._endpoints.get(command.endpoint_id))
+
+    def _begin_detector(self, command: BeginDetector) -> None:
+        self._detectors.begin(command, self._endpoints.get(command.endpoint_id))
 
     def _carry(self, command: BeginTap) -> Carrier:
         if command.scheme == "rtp":

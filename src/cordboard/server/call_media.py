@@ -1,4 +1,4 @@
-"""What calls do with their media beside talking: they play, they are recorded, they are tapped."""
+"""What calls do with their media beside talking: they play, they are recorded, tapped and listened to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from cordboard.call import effects as fx
 from cordboard.call.call import Call
 from cordboard.media import protocol
+from cordboard.server.detectors import Detectors
 from cordboard.server.playback import Playback
 from cordboard.server.recordings import Recordings
 from cordboard.server.taps import Taps
@@ -18,10 +19,11 @@ Perform = Callable[[Call, Any], None]
 class CallMedia:
     """`performers`: who carries an effect out; `handlers`: who takes a worker's event."""
 
-    def __init__(self, playback: Playback, recordings: Recordings, taps: Taps) -> None:
+    def __init__(self, playback: Playback, recordings: Recordings, taps: Taps, detectors: Detectors) -> None:
         self.playback = playback
         self.recordings = recordings
         self._taps = taps
+        self._detectors = detectors
         self.performers: dict[type, Perform] = {
             fx.PlayTo: _of_call(playback.play),
             fx.StopPlay: _of_call(playback.stop),
@@ -34,6 +36,8 @@ class CallMedia:
             fx.ResumeRecording: _of_call(recordings.resume),
             fx.StartTap: _of_call(taps.start),
             fx.StopTap: _of_call(taps.stop),
+            fx.StartDetector: _of_call(detectors.start),
+            fx.StopDetector: _of_call(detectors.stop),
         }
         self.handlers: dict[type, Callable[[Any], None]] = {
             protocol.PlayEnded: playback.ended,
@@ -41,6 +45,8 @@ class CallMedia:
             protocol.RecordingClosed: recordings.closed,
             protocol.TapBegun: taps.begun,
             protocol.TapClosed: taps.closed,
+            protocol.DetectorTold: detectors.told,
+            protocol.DetectorClosed: detectors.closed,
         }
 
     def counts(self) -> dict[str, int]:
@@ -49,6 +55,7 @@ class CallMedia:
             "plays": len(self.playback),
             "recordings": len(self.recordings),
             "taps": len(self._taps),
+            "detectors": len(self._detectors),
         }
 
     def pressed(self, call_id: str, digit: str) -> None:
@@ -63,6 +70,7 @@ class CallMedia:
         """Their worker died."""
         self.recordings.lost(call_ids, sentence)
         self._taps.lost(call_ids, sentence)
+        self._detectors.lost(call_ids, sentence)
 
     async def close(self) -> None:
         """Nothing is fetched, spoken or encoded any more."""
