@@ -21,6 +21,7 @@ from cordboard.server.call_media import CallMedia
 from cordboard.server.calling_api import CallingApi
 from cordboard.server.calling_api_setup import attach as attach_api
 from cordboard.server.config import Config, Trunk, split_host
+from cordboard.server.detectors import Detectors
 from cordboard.server.exchange import Exchange
 from cordboard.server.fetcher import AudioFetcher, DocumentFetcher
 from cordboard.server.http_server import HttpServer, RecordingDownloads
@@ -256,6 +257,7 @@ class Server:
             Playback(media, Sounds(audio, self._speech(), self._hold_music()), post, spawn),
             self.recordings,
             Taps(policy, media, post, spawn, insecure=self.config.is_development),
+            Detectors(media, post),
         )
 
     def _speech(self) -> Speech:
