@@ -146,6 +146,26 @@ async def test_a_number_goes_through_a_trunk(api: Api, case: Case) -> None:
     assert (await api.until_state(made["id"], "ended"))["answered_at"] is not None
 
 
+async def test_a_number_of_unknown_price_is_not_dialled_where_the_price_counts(api: Api, case: Case) -> None:
+    params: Json = {"from": CALLER, "to": case.pstn(ANSWERS), "swml": document()}
+    made = await api.command("dial", max_price_per_minute=0.01, **params)
+    ended = await api.until_state(made["id"], "ended")
+    assert ended["end"]["reason"] == "error"
+    assert "rate" in ended["end"]["sentence"]
+    assert case.labels(params["to"]) == []
+
+
+async def test_a_server_that_stops_makes_no_calls(api: Api, case: Case) -> None:
+    case.lab.server.exchange.draining = True
+    try:
+        params: Json = {"from": CALLER, "to": case.phone("b"), "swml": document()}
+        refused = await api.command("dial", status=503, **params)
+    finally:
+        case.lab.server.exchange.draining = False
+    assert refused["code"] == "server_stopping"
+    assert case.labels("b") == []
+
+
 @pytest.mark.parametrize(
     ("behaviour", "reason", "code"), [(refuses(486), "busy", 486), (refuses(603), "declined", 603)]
 )

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cordboard.call.plan import Destination
+from cordboard.events.encoding import encode
 from cordboard.server.calling_api_dial import plan_of, remarks_on, routed_of, routed_to
 from cordboard.server.calling_api_errors import ApiError
 from cordboard.server.calling_api_params import DIAL, UPDATE, checked
 
 NEEDED = {"from": "+15550001", "to": "sip:bob@example.com", "url": "https://example.com/swml"}
 INVALID = "invalid_parameter"
+_TELLING = ["sip:a@h", "+15550001", "sip:%@[::", "sips:a@h?X=\r\n", "http://h/", "1e999", "\ud800", "a,b"]
 DOCUMENT = {"version": "1.0.0", "sections": {"main": [{"answer": {}}]}}
 
 
@@ -185,3 +190,48 @@ def test_a_transfer_to_somebody_connects(dest: str) -> None:
 def test_a_transfer_to_nowhere_is_refused() -> None:
     with pytest.raises(ApiError, match="`dest` must be a SWML document"):
         routed_to("office hours")
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(_TELLING),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def refusal_of(attempt: Callable[[], object]) -> ApiError | None:
+    """How it was refused, if it was."""
+    try:
+        attempt()
+    except ApiError as error:
+        return error
+    return None
+
+
+@given(st.dictionaries(st.sampled_from(DIAL.names()), _JSON, max_size=8), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_nothing_but_an_answer_comes_of_any_values(values: dict[str, Any], is_complete: bool) -> None:
+    def attempt() -> None:
+        params = checked({name: v for name, v in whole.items() if name in shape.names()}, shape)
+        if shape is DIAL:
+            plan_of(params)
+        if "status" not in params:
+            routed_of(params)
+            remarks_on(params)
+
+    whole = {**NEEDED, **values} if is_complete else values
+    for shape in (DIAL, UPDATE):
+        refusal = refusal_of(attempt)
+        assert refusal is None or (refusal.status == 400 and encode(refusal.body))
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_nothing_but_an_answer_comes_of_any_transfer(dest: str) -> None:
+    refusal = refusal_of(lambda: routed_to(dest))
+    assert refusal is None or refusal.status == 400

@@ -6,6 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
+from cordboard.events.encoding import encode
+
 CODES = {
     400: "invalid_request",
     401: "unauthorized",
@@ -38,7 +40,9 @@ class ApiError(Exception):
 
     def response(self) -> web.Response:
         """As it goes to the client."""
-        return web.json_response(self.body, status=self.status, headers=self.headers)
+        return web.Response(
+            body=encode(self.body), status=self.status, headers=self.headers, content_type="application/json"
+        )
 
 
 def closed(sentence: str) -> str:
