@@ -107,7 +107,7 @@ class Storm:
 
 @asynccontextmanager
 async def storm(directory: Path, size: Size) -> AsyncIterator[Storm]:
-    lowest = free_ports(size.ports)
+    lowest = free_ports(size.ports, busy=size.ports // 10)
     async with (
         FlakyReceiver(SEED, most_failures=size.failures) as receiver,
         Crowd(SEED, timers=size.timers) as crowd,
