@@ -1,4 +1,4 @@
-"""A client and its session in virtual time: sockets that are cut anywhere, a client that keeps what it got."""
+"""A client and its session in virtual time: sockets are cut anywhere, and the client keeps what it got."""
 
 from __future__ import annotations
 

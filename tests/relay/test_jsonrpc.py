@@ -1,4 +1,4 @@
-"""JSON-RPC messages: whatever comes is read, refused with the code that the standard has for it, or ignored."""
+"""JSON-RPC messages: all that comes is read, refused with the code that the standard has, or ignored."""
 
 from __future__ import annotations
 
