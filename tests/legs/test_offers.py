@@ -247,3 +247,29 @@ def test_the_worker_learns_clock_rates_that_are_not_those_of_telephones() -> Non
     assert (order.send.clock_rate, order.send.channels, order.dtmf_clock_rate) == (48000, 2, 48000)
     assert {(one.name, one.clock_rate) for one in order.receive} == {("OPUS", 48000), ("PCMU", 8000)}
     assert {name for _, name in order.accepted} == {"OPUS", "PCMU"}
+
+
+@pytest.mark.parametrize(("wish", "ports"), [("", (10_000, 0)), ("PCMA", (0, 10_000)), ("PCMU", (10_000, 0))])
+def test_of_two_sections_the_one_is_taken_that_the_answer_has_codecs_for(
+    wish: str, ports: tuple[int, int]
+) -> None:
+    body = far_offer(PCMU) + far_offer(PCMA, port=4002).partition(b"t=0 0\r\n")[2]
+    bench = LegBench()
+    bench.call_in(body)
+    call_id = bench.offered().call_id
+    bench.do(bench.legs.answer(call_id, AnswerLeg(codecs=wishes(wish)), bench.now))
+    bench.open_media(call_id)
+    answer = parse(bench.last_sent("200").body)
+    assert tuple(section.port for section in answer.media) == ports
+
+
+def test_an_offer_that_the_media_cannot_reach_is_refused() -> None:
+    """The worker has addresses of the other IP version."""
+    bench = LegBench()
+    bench.call_in(far_offer())
+    call_id = bench.offered().call_id
+    bench.do(bench.legs.answer(call_id, AnswerLeg(), bench.now))
+    opened = EndpointOpened(endpoint_id=call_id, address="::1", port=10_000)
+    bench.do(bench.legs.media_opened(opened, bench.now))
+    assert bench.sent()[-1] == "488"
+    assert bench.ending(call_id).cause == "codec_mismatch"

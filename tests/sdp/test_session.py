@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cordboard.sdp import MediaDescription, Origin, SdpError, SessionDescription, parse, serialise
 from cordboard.sdp.codec import Codec, parse_rtpmap, rtpmap
-from cordboard.sdp.session import MAX_FORMATS
+from cordboard.sdp.session import MAX_FORMATS, _head, _ordinary_head
 
 PHONE = b"""v=0\r
 o=alice 2890844526 2890844527 IN IP4 192.0.2.10\r
@@ -199,3 +199,24 @@ def outcome(text: str) -> object:
     last = session.media[-1]
     last.attributes = [pair for pair in last.attributes if pair[0] != "pad"]
     return session, [media.codecs() for media in session.media]
+
+
+SCRAPS = st.text(st.sampled_from("ab1 /:-.\t\u00e9\u2003"), max_size=8)
+HEADS = st.builds(
+    "v=0\no={} {} {} IN IP4 {}\ns={}\nc=IN IP4 {}\nt={}".format,
+    *[SCRAPS] * 6,
+    st.sampled_from(["0 0", "1 2", "x", "0 0 "]),
+)
+
+
+@given(HEADS)
+def test_what_is_read_at_once_is_read_the_same_line_by_line(head: str) -> None:
+    at_once = _ordinary_head(head)
+    if at_once is not None:
+        assert at_once == _head(head)
+
+
+def test_the_head_of_nearly_everybody_is_read_at_once() -> None:
+    head = "v=0\no=alice 2890844526 2890844527 IN IP4 192.0.2.10\ns=-\nc=IN IP4 192.0.2.10\nt=0 0"
+    assert _ordinary_head(head) == _head(head)
+    assert _ordinary_head(head) is not None

@@ -40,6 +40,11 @@ def answerable(wishes: tuple[CodecWish, ...], default: tuple[CodecWish, ...]) ->
     """All that an offer may be answered with, in no particular order where there are no wishes."""
     if wishes:
         return _answered(wishes)
+    return _usually_answered(default)
+
+
+@lru_cache(maxsize=256)
+def _usually_answered(default: tuple[CodecWish, ...]) -> Sequence[Codec]:
     return _SPOKEN_OR_PASSED if any(wish.name == G729.name for wish in default) else SPOKEN
 
 
@@ -71,12 +76,17 @@ def _in_order(codecs: tuple[Codec, ...], theirs: tuple[tuple[Codec, ...], ...]) 
 
 def packet_length(wishes: tuple[CodecWish, ...]) -> int | None:
     """Milliseconds, of the first wish that names any."""
-    return next((wish.ptime_ms for wish in wishes if wish.ptime_ms), None)
+    return None if not wishes else next((wish.ptime_ms for wish in wishes if wish.ptime_ms), None)
 
 
 def wants_video(wishes: tuple[CodecWish, ...], default: tuple[CodecWish, ...]) -> bool:
     """Whether a codec of video is asked for."""
-    return any(wish.name in _VIDEO for wish in wishes or default)
+    return _names_video(wishes or default)
+
+
+@lru_cache(maxsize=256)
+def _names_video(wishes: tuple[CodecWish, ...]) -> bool:
+    return any(wish.name in _VIDEO for wish in wishes)
 
 
 _SPOKEN_OR_PASSED = (*SPOKEN, G729)

@@ -34,7 +34,7 @@ MAX_KEYS_WAITING = 512
 class DialogLeg(SipLeg):
     """A leg whose far end can be spoken with inside the dialog."""
 
-    __slots__ = ("_awaited", "_holds", "_key_pends", "_keys", "_refer", "_sender", "_transfer")
+    __slots__ = ("_awaited", "_holds", "_key_pends", "_keys", "_refer", "_sender", "_transfer", "waits")
 
     def __init__(
         self, call_id: str, around: Surroundings, dialog_id: int, who: str, hops: int, wishes: Wishes
@@ -48,6 +48,8 @@ class DialogLeg(SipLeg):
         """The last of ours."""
         self._holds: deque[bool] = deque()
         """What shall become of hold, in order; the first is under way."""
+        self.waits = False
+        """It has had a time of its own to wait for, and may have one again."""
         self._sender: InfoSender | None = None
         """Rows of keys that go by INFO just now."""
         self._keys: deque[info_digits.KeyPressed] = deque()
@@ -144,7 +146,7 @@ class DialogLeg(SipLeg):
             row, name = effect.digits, effect.control_id
             return [MediaCommand(command=SendDigits(endpoint_id=self.call_id, digits=row, send_id=name))]
         if self._sender is None:
-            self._sender = InfoSender()
+            self._sender, self.waits = InfoSender(), True
         return self._press(self._sender.add(effect.control_id, effect.digits, now), now)
 
     def _press(self, steps: list[PressKey | RowSent], now: float) -> list[FromLeg]:
@@ -238,6 +240,7 @@ class DialogLeg(SipLeg):
             fields = refer_fields(effect, self.stack.local_party(self.session))
         except TargetError as error:
             return [self.tell(refused(str(error)))]
+        self.waits = True
         self._refer = OwnRefer(self.who, 0 if self._refer is None else self._refer.last_cseq)
         credentials = None
         if effect.username is not None:

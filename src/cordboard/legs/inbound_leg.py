@@ -10,8 +10,11 @@ from cordboard.legs.leg_media import Wishes
 from cordboard.legs.outputs import FromLeg
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened
-from cordboard.sdp import SdpError, SessionDescription
+from cordboard.sdp import MediaDescription, SdpError, SessionDescription
 from cordboard.sip.events import ReinviteReceived, RequestReceived, SessionEnded
+
+Parsed = tuple[SessionDescription, MediaDescription]
+"""An offer, and its section that can be answered."""
 
 
 class InboundLeg(DialogLeg):
@@ -32,7 +35,7 @@ class InboundLeg(DialogLeg):
         who: str,
         session: str,
         offer: bytes,
-        parsed: SessionDescription | None,
+        parsed: Parsed | None,
         hops: int,
     ) -> None:
         """`offer`: empty where ours goes with the 200."""
@@ -103,12 +106,19 @@ class InboundLeg(DialogLeg):
             return []
         try:
             if self._offer:
-                self.media.answer(self._offer, self._parsed)
+                self._answer_offer()
             else:
                 self.media.offer(self.media.choose(None))
         except SdpError as error:
             return self.fail(self._unusable(error), now)
         return []
+
+    def _answer_offer(self) -> None:
+        assert self.media.local is not None
+        offer, chosen = self._parsed or (None, None)
+        # It was chosen for an address of the other IP version: then it may not do.
+        is_other = (":" in self.media.local.address) is not (":" in self.stack.local.address)
+        self.media.answer(self._offer, offer, None if is_other else chosen)
 
     def _accept(self, now: float) -> list[FromLeg]:
         assert self.session is not None

@@ -19,6 +19,7 @@ from cordboard.legs.rules import LegRules
 from cordboard.media.protocol import EndpointOpened, WatchSilence
 from cordboard.sdp import (
     Codec,
+    MediaDescription,
     MediaParameters,
     Ours,
     SessionDescription,
@@ -73,6 +74,7 @@ class LegMedia:
         "_endpoint_id",
         "_info_seen",
         "_is_stale",
+        "_offered",
         "_proposed",
         "_rules",
         "_their_offer",
@@ -98,6 +100,8 @@ class LegMedia:
         """The last one that was answered; empty if the last offer was ours."""
         self._info_seen = False
         self._watched = False
+        self._offered: tuple[bytes, SessionDescription] | None = None
+        """An offer of ours as it reads, for it may be answered more than once: in a 183, and in the 200."""
         self._proposed: _Proposal | None = None
         self._is_stale = False
         """The far end has taken a description of ours that does not stand."""
@@ -227,8 +231,14 @@ class LegMedia:
 
     # ------------------------------------------------------------ answers
 
-    def answer(self, body: bytes, offer: SessionDescription | None = None) -> bytes:
-        """Answer an offer (`offer`: as it was parsed).  Raises SdpError, and then nothing has changed."""
+    def answer(
+        self,
+        body: bytes,
+        offer: SessionDescription | None = None,
+        chosen: MediaDescription | None = None,
+    ) -> bytes:
+        """Answer an offer (`offer`: as it was parsed, `chosen`: its section that anybody could be answered
+        with).  Raises SdpError, and then nothing has changed."""
         if body == self._their_offer and self.described and not self._is_stale:
             return self.described
         assert self.local is not None
@@ -247,6 +257,8 @@ class LegMedia:
             keep=self.settled,
             video=self._video_answer(),
             ptime_ms=codec_choice.packet_length(wishes.codecs) or _DEFAULT_PTIME_MS,
+            # Whoever wishes for codecs may have to take another section.
+            chosen=None if wishes.codecs else chosen,
         )
         self.settled = answer.media
         self.held = not self.settled.sending
@@ -262,7 +274,9 @@ class LegMedia:
 
     def read(self, offer: bytes, body: bytes) -> None:
         """Take the far end's answer to an offer of ours.  Raises SdpError."""
-        self.settled = read_answer(offer, parse(body), encryption=self.wishes.encryption)
+        if self._offered is None or self._offered[0] is not offer:
+            self._offered = (offer, parse(offer))
+        self.settled = read_answer(self._offered[1], parse(body), encryption=self.wishes.encryption)
         self._their_offer = b""
         # Where we have not offered to listen, silence says nothing of whether they do: `inactive` is then the
         # answer of some who would listen.

@@ -22,7 +22,7 @@ from cordboard.call.reasons import Ending, ending
 from cordboard.legs import codec_choice
 from cordboard.legs.arrivals import Identity, describe, wants_privacy
 from cordboard.legs.dialog_leg import DialogLeg
-from cordboard.legs.inbound_leg import InboundLeg
+from cordboard.legs.inbound_leg import InboundLeg, Parsed
 from cordboard.legs.leg_media import FORBIDDEN
 from cordboard.legs.outbound_leg import OutboundLeg
 from cordboard.legs.outputs import (
@@ -39,7 +39,7 @@ from cordboard.legs.rules import LegRules
 from cordboard.legs.sip_leg import MAX_HOPS
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened, EndpointRefused, MediaSilent
-from cordboard.sdp import NoCommonCodec, NoCommonSecurity, SdpError, SessionDescription, check_offer, parse
+from cordboard.sdp import NoCommonCodec, NoCommonSecurity, SdpError, check_offer, parse
 from cordboard.sip import events
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.headers import HeaderError
@@ -263,14 +263,15 @@ class SipLegs:
             if leg.session is not None:
                 self._by_session.pop(leg.session, None)
         done = self._unfold(outputs, now)
-        self._watch(leg)
+        if leg.waits:
+            self._watch(leg)
         return done
 
     def _watch(self, leg: DialogLeg) -> None:
         """Keep whoever waits for a time of its own."""
         if not leg.over and leg.next_timeout() is not None:
             self._timed[leg.call_id] = leg
-        elif self._timed:
+        else:
             self._timed.pop(leg.call_id, None)
 
     def _unfold(self, outputs: list[FromLeg], now: float) -> list[Output]:
@@ -307,15 +308,14 @@ class SipLegs:
         self._admit(offered, event, offer, MAX_HOPS if hops is None else min(hops, MAX_HOPS))
         return [offered]
 
-    def _read_offer(self, body: bytes) -> SessionDescription | None:
+    def _read_offer(self, body: bytes) -> Parsed | None:
         if not body:
             return None
         offer = parse(body)
         rules = self._rules
         codecs = codec_choice.answerable((), rules.codecs)
         address = self.stack.local.address
-        check_offer(offer, address=address, codecs=codecs, encryption=rules.encryption)
-        return offer
+        return offer, check_offer(offer, address=address, codecs=codecs, encryption=rules.encryption)
 
     def _status_of_replaces(self, event: events.InviteReceived) -> int:
         """Nobody can take over a call of ours this way: 486 as for a phone that will not give up its call,
@@ -354,7 +354,7 @@ class SipLegs:
         self,
         offered: CallOffered,
         event: events.InviteReceived,
-        offer: SessionDescription | None,
+        offer: Parsed | None,
         hops: int,
     ) -> None:
         call_id, caller, body = offered.call_id, offered.info.from_, event.request.body

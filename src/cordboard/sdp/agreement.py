@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -55,18 +56,25 @@ def refusal(problems: Sequence[NoCommonCodec]) -> NoCommonCodec:
 
 def in_common(theirs: Sequence[Codec], ours: Sequence[Codec]) -> list[Codec]:
     """Theirs, in our order."""
+    return [*_in_common(tuple(theirs), tuple(ours))]
+
+
+@lru_cache(maxsize=256)
+def _in_common(theirs: tuple[Codec, ...], ours: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """Phones of a kind have the same codecs in every call."""
     first = {codec.format: codec for codec in reversed(theirs)}
     found = [first.get(mine.format) for mine in ours]
-    return [codec for codec in found if codec is not None]
+    return tuple([codec for codec in found if codec is not None])
 
 
 def with_our_parameters(theirs: Sequence[Codec], ours: Sequence[Codec]) -> list[Codec]:
     """For an answer: their payload types; of OPUS our wishes, for it says what we want to receive."""
-    mine = {codec.format: codec for codec in ours}
-    return [
-        msgspec.structs.replace(codec, fmtp=mine[codec.format].fmtp) if codec.name == OPUS else codec
-        for codec in theirs
-    ]
+    return [_with_our_fmtp(codec, ours) if codec.name == OPUS else codec for codec in theirs]
+
+
+def _with_our_fmtp(theirs: Codec, ours: Sequence[Codec]) -> Codec:
+    mine = {codec.format: codec.fmtp for codec in ours}
+    return msgspec.structs.replace(theirs, fmtp=mine[theirs.format])
 
 
 def events_of(codecs: Sequence[Codec]) -> list[Codec]:

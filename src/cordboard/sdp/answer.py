@@ -35,9 +35,9 @@ def check_offer(
     address: str,
     codecs: Sequence[Codec],
     encryption: str = security.FORBIDDEN,
-) -> None:
-    """Raises `NoCommonCodec` for an offer that `answer_offer` could not answer."""
-    _choose(offer, codecs, address, encryption)
+) -> MediaDescription:
+    """The audio section that `answer_offer` would take.  Raises `NoCommonCodec` where there is none."""
+    return _choose(offer, codecs, address, encryption)[0]
 
 
 def offers_video(offer: SessionDescription, *, address: str, encryption: str = security.FORBIDDEN) -> bool:
@@ -59,16 +59,20 @@ def answer_offer(
     keep: MediaParameters | None = None,
     video: VideoOffer | None = None,
     ptime_ms: int = DEFAULT_PTIME_MS,
+    chosen: MediaDescription | None = None,
 ) -> Answer:
     """Answer with all codecs in common, in the order of `codecs`; the first is what we send.
 
     `direction` is what we want; the answer has what the offer leaves of it.  `new_key` makes so many random
     bytes; without it no key can be made, and `encryption` counts as forbidden.  `keep`: what holds in this
     session so far: a far end that keeps its key keeps ours.  `video`: what that we would have.
-    `ptime_ms` is for offers that name no packet length.  Raises `NoCommonCodec`.
+    `ptime_ms` is for offers that name no packet length.  `chosen`: what `check_offer` has found with the same
+    codecs, in whatever order, and the same encryption.  Raises `NoCommonCodec`.
     """
     keys = _Keys(encryption, new_key)
-    chosen, common = _choose(offer, codecs, address, keys.encryption)
+    common = in_common(chosen.codecs(), codecs) if chosen is not None else []
+    if chosen is None or not common:
+        chosen, common = _choose(offer, codecs, address, keys.encryption)
     pair = keys.answer(chosen, keep.crypto if keep else None)
     media = _agree(offer, chosen, common, codecs, direction, ptime_ms, pair)
     written = {id(chosen): _write(port, chosen, media, common, codecs)}

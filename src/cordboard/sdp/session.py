@@ -26,6 +26,9 @@ DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _MEDIA_LINE = re.compile(
     r"([!-~]{1,32}) (\d{1,5})(?:/\d{1,5})? ([!-~]{1,64}) ([!-~]+(?: +[!-~]+)*) *", re.ASCII
 )
+_ORDINARY_HEAD = re.compile(
+    r"v=0\no=(\S+) (\S+) (\S+) \S+ \S+ (\S+)\ns=([^\n]*)\nc=IN \S+ ([^\s/]+)\nt=([0-9]{1,20} [0-9]{1,20})"
+)
 _TIMING = re.compile(r"\d{1,20} \d{1,20}", re.ASCII)
 
 
@@ -57,7 +60,10 @@ class MediaDescription(msgspec.Struct, dict=True):
 
     def attribute(self, name: str) -> str | None:
         """Value of the first attribute of that name."""
-        return _first(self.attributes, name)
+        for key, value in self.attributes:
+            if key == name:
+                return value
+        return None
 
     def codecs(self) -> list[Codec]:
         """The formats as codecs, in order; formats without meaning are left out."""
@@ -103,9 +109,7 @@ def parse(body: bytes) -> SessionDescription:
     head, *sections = _text(body).split("\nm=")
     if len(sections) > MAX_MEDIA:
         raise SdpError(f"more than {MAX_MEDIA} media sections")
-    session = SessionDescription()
-    for line in head.split("\n"):
-        _session_line(session, line[:2], line)
+    session = _ordinary_head(head) or _head(head)
     session.media = [_section(text) for text in sections]
     return session
 
@@ -140,6 +144,23 @@ def _text(body: bytes) -> str:
     if text.partition("\n")[0].rstrip() != "v=0":
         raise SdpError("does not begin with v=0")
     return text
+
+
+def _ordinary_head(text: str) -> SessionDescription | None:
+    """What nearly everybody says before the first section, read at once; None where it is said otherwise."""
+    found = _ORDINARY_HEAD.fullmatch(text)
+    if found is None:
+        return None
+    user, session_id, version, from_, name, address, timing = found.groups()
+    origin = Origin(user, session_id, version, from_)
+    return SessionDescription(origin, name or "-", address, timing, [])
+
+
+def _head(text: str) -> SessionDescription:
+    session = SessionDescription()
+    for line in text.split("\n"):
+        _session_line(session, line[:2], line)
+    return session
 
 
 def _session_line(session: SessionDescription, kind: str, line: str) -> None:
