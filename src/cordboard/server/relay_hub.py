@@ -163,6 +163,8 @@ class Hub:
                 self.watcher.client_gone(client.session.protocol, for_ever=False)
 
     def _arm_plug(self, number: int, plug: _Plug) -> None:
+        if plug.timer is not None:
+            plug.timer.cancel()
         due = plug.connection.next_timeout()
         if due != float("inf"):
             plug.timer = self._loop.call_at(due, self._plug_due, number)
@@ -187,6 +189,7 @@ class Hub:
             return
         plug.client = client
         self._carry(plug.connection.handle(frames.LetIn(), now), client)
+        self._arm_plug(wanted.socket, plug)
         attached = frames.Attached(socket=wanted.socket, id=wanted.id, connect=connect, timestamp=time.time())
         self._feed(client, attached)
         self._give_held(client)

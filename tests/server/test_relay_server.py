@@ -1,0 +1,404 @@
+"""RELAY over real WebSockets: who is let in, who may touch which call, what becomes of lost sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import trustme
+
+from cordboard.call.effects import CommandAnswered
+from cordboard.relay.connection import Patience
+from cordboard.relay.handshake import Signer
+from cordboard.relay.session import Limits
+from cordboard.server import relay_socket
+from cordboard.server.tls import TlsContexts, TlsFiles
+
+from .relay_bench import OTHER, OTHER_TOKEN, PROJECT, TOKEN, Bench, Client, bench
+
+ANSWER = {"node_id": "node", "call_id": "c1"}
+
+
+# ---------------------------------------------------------------- getting in
+
+
+@pytest.mark.parametrize("path", ["/", "/any/where", "/?x=1"])
+async def test_a_client_connects_on_any_path_that_nothing_else_has(path: str) -> None:
+    async with bench() as server:
+        client = await server.client(path)
+        result = (await client.connect())["result"]
+        assert result["session_restored"] is False
+        assert result["nodeid"] == "node"
+        event = await client.event("signalwire.authorization.state")
+        assert event["authorization_state"]
+        assert (await client.ask("signalwire.ping"))["result"] == {}
+
+
+async def test_what_is_no_upgrade_is_told_so() -> None:
+    async with bench() as server, aiohttp.ClientSession() as session:
+        for path, status in (("/", 426), ("/other", 404)):
+            async with session.get(server.url + path) as response:
+                assert response.status == status
+                assert list(await response.json()) == ["error"]
+
+
+async def test_a_page_of_another_origin_is_refused_and_one_of_this_host_is_not() -> None:
+    async with bench() as server:
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await server.client(origin="https://evil.example")
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await server.client(origin="null")
+        assert "result" in await (await server.client(origin=server.url)).connect()
+
+
+async def test_51_a_wrong_project_and_a_wrong_token_look_the_same_and_both_sockets_are_closed() -> None:
+    async with bench() as server:
+        answers = []
+        for project, token in ((PROJECT, "wrong"), ("nobody", TOKEN), (OTHER, TOKEN)):
+            client = await server.client()
+            answers.append((await client.connect(project=project, token=token))["error"])
+            assert await client.closed() == 1008
+        assert answers[0]["code"] == -32002
+        assert answers == [answers[0]] * 3
+
+
+async def test_51_a_client_that_guesses_tokens_is_soon_not_listened_to() -> None:
+    async with bench() as server:
+        for _ in range(10):
+            client = await server.client()
+            refused = (await client.connect(token="guess"))["error"]
+            await client.closed()
+        client = await server.client()
+        assert (await client.connect())["error"] == refused
+        await client.closed()
+
+
+async def test_a_socket_that_never_connects_is_closed() -> None:
+    async with bench(patience=Patience(handshake=0.05)) as server:
+        client = await server.client()
+        assert await client.closed() == 1008
+        await server.until(lambda: len(server.sockets) == 0)
+
+
+async def test_there_are_so_many_sockets_of_one_source_and_of_all() -> None:
+    async with bench(most_of_a_source=2) as server:
+        first, _ = await server.connected(), await server.connected()
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="429"):
+            await server.client()
+        await first.cut()
+        await server.until(lambda: len(server.sockets) == 1)
+        await server.connected()
+    async with bench(most=1) as server:
+        await server.connected()
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+            await server.client()
+
+
+async def test_a_server_that_stops_takes_nobody_in() -> None:
+    async with bench() as server:
+        server.stopping = True
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+            await server.client()
+
+
+async def test_a_message_that_is_not_text_or_too_long_closes_the_socket() -> None:
+    async with bench() as server:
+        client = await server.connected()
+        await client.websocket.send_bytes(b"x")
+        assert await client.closed() == 1003
+        client = await server.connected()
+        await client.websocket.send_str("x" * ((1 << 20) + 1))
+        assert await client.closed() == 1009
+
+
+async def test_50_nonsense_and_unknown_methods_are_answered_and_the_client_goes_on() -> None:
+    async with bench() as server:
+        client = await server.connected()
+        await client.send([1, 2])
+        assert (await client.ask("signalwire.nonsense"))["error"]["code"] == -32601
+        assert (await client.ask("calling.nonsense", ANSWER))["result"]["code"][0] in "45"
+        assert client.others[0]["error"]["code"] == -32600
+
+
+@pytest.mark.parametrize("size", [100, 125, 126, 60_000, 65_535, 65_536, 200_000])
+async def test_messages_of_all_lengths_arrive(size: int) -> None:
+    async with bench() as server:
+        client = await server.connected()
+        found = server.hub.client(client.protocol)
+        assert found is not None
+        server.hub.tell(found, "calling.x", {"x": "y" * size})
+        assert (await client.event("calling.x"))["x"] == "y" * size
+
+
+# ---------------------------------------------------------------- calls
+
+
+async def test_a_command_goes_to_the_call_and_its_answer_comes_back() -> None:
+    async with bench() as server:
+        client = await server.connected()
+        server.calls.add("c1", owner=client.protocol)
+        answer = await client.ask("calling.answer", ANSWER)
+        assert answer["result"]["code"] == "200"
+        assert server.calls.did("command") == [("c1", "Answer")]
+
+
+async def test_51_a_call_of_another_project_and_one_that_is_not_there_look_the_same() -> None:
+    async with bench() as server:
+        owner = await server.connected()
+        thief = await server.connected(project=OTHER, token=OTHER_TOKEN)
+        server.calls.add("c1", owner=owner.protocol)
+        for method, more in (
+            ("calling.answer", {}),
+            ("calling.end", {"reason": "hangup"}),
+            ("calling.pass", {}),
+            ("calling.transfer", {"dest": "office"}),
+            ("calling.play.stop", {"control_id": "x"}),
+        ):
+            answers = []
+            for call_id in ("c1", "c2"):
+                answer = await thief.ask(method, {"node_id": "node", "call_id": call_id, **more})
+                answers.append(json.dumps(answer["result"]).replace(call_id, "?"))
+            assert answers[0] == answers[1]
+            assert json.loads(answers[0])["code"] == "404"
+        assert server.calls.diary == []
+
+
+async def test_51_a_session_of_another_project_cannot_be_taken_over() -> None:
+    async with bench() as server:
+        owner = await server.connected()
+        thief = await server.connected(project=OTHER, token=OTHER_TOKEN, protocol=owner.protocol)
+        assert thief.protocol != owner.protocol
+        assert thief.protocol.endswith("_" + OTHER)
+        assert not owner.websocket.closed
+
+
+async def test_another_client_of_the_project_may_command_its_calls() -> None:
+    async with bench() as server:
+        owner, colleague = await server.connected(), await server.connected()
+        server.calls.add("c1", owner=owner.protocol)
+        assert (await colleague.ask("calling.answer", ANSWER))["result"]["code"] == "200"
+
+
+async def test_events_go_to_the_client_that_owns_the_call_and_to_no_other() -> None:
+    async with bench() as server:
+        one, two = await server.connected(), await server.connected(contexts=[])
+        server.offer("c1")
+        assert (await one.event("calling.call.receive"))["call_id"] == "c1"
+        server.happen("c1", "answered")
+        await one.event("calling.call.state", call_state="answered")
+        await two.ask("signalwire.ping")
+        assert [e for e in two.events if e["params"]["event_type"].startswith("calling.")] == []
+
+
+async def test_a_dial_is_answered_before_it_begins() -> None:
+    async with bench() as server:
+        client = await server.connected()
+        sip = {"type": "sip", "params": {"from": "sip:a@b.example", "to": "sip:c@d.example"}}
+        dial = {"tag": "t1", "devices": [[sip]]}
+        assert (await client.ask("calling.dial", dial))["result"]["code"] == "200"
+        begun = await client.ask("calling.begin", {"tag": "t2", "device": sip})
+        call_id = begun["result"]["call_id"]
+        assert server.calls.did("dial") == [(client.protocol, "t1", None), (client.protocol, "t2", call_id)]
+        server.closed_because = "The server is stopping."
+        refused = (await client.ask("calling.dial", dial))["result"]
+        assert (refused["code"], refused["message"]) == ("503", "The server is stopping.")
+
+
+async def test_a_call_that_never_answers_costs_the_client_no_socket() -> None:
+    async with bench(limits=Limits(answer_within=0.05)) as server:
+        client = await server.connected()
+        server.calls.add("c1")
+        server.calls.answer = lambda command: None
+        assert (await client.ask("calling.answer", ANSWER))["result"]["code"] == "500"
+
+
+async def test_a_defect_is_answered_and_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(command: Any) -> CommandAnswered:
+        raise RuntimeError("broken")
+
+    async with bench() as server:
+        client = await server.connected()
+        server.calls.add("c1")
+        server.calls.answer = broken
+        assert (await client.ask("calling.answer", ANSWER))["result"]["code"] == "500"
+    assert "internal error in calling.answer" in caplog.text
+
+
+# ---------------------------------------------------------------- lost sockets
+
+
+@pytest.mark.parametrize("by", ["protocol", "authorization_state"])
+@pytest.mark.parametrize("acks", [True, False])
+async def test_50_a_client_that_was_killed_between_answer_and_event_gets_the_event_when_it_resumes(
+    by: str, acks: bool
+) -> None:
+    async with bench() as server:
+        client = await server.connected(event_acks=acks)
+        server.offer("c1")
+        await client.event("calling.call.receive")
+        state = (await client.event("signalwire.authorization.state"))["authorization_state"]
+        await client.ask("calling.answer", ANSWER)
+        await client.cut()
+        server.happen("c1", "answered")
+        again = await server.client()
+        name = {"protocol": client.protocol, "authorization_state": state}[by]
+        result = (await again.connect(event_acks=acks, **{by: name}))["result"]
+        assert result["session_restored"] is True
+        assert result["protocol"] == client.protocol
+        await again.event("calling.call.state", call_state="answered")
+        told = [e for e in again.events if e["params"]["params"].get("call_state") == "answered"]
+        assert len(told) == 1
+
+
+async def test_50_two_sockets_of_one_session_share_no_event() -> None:
+    async with bench() as server:
+        older = await server.connected()
+        server.offer("c1")
+        await older.event("calling.call.receive")
+        newer = await server.connected(protocol=older.protocol)
+        assert await older.closed() == 4000
+        server.happen("c1", "answered")
+        await newer.event("calling.call.state", call_state="answered")
+        assert not any(e["params"]["params"].get("call_state") == "answered" for e in older.events)
+
+
+async def test_a_client_that_does_not_come_back_loses_its_calls() -> None:
+    async with bench(limits=Limits(without_socket=0.05)) as server:
+        client = await server.connected()
+        server.calls.add("c1", owner=client.protocol)
+        server.calls.add("c2", owner="another")
+        await client.cut()
+        await server.until(lambda: server.calls.did("lose") != [])
+        assert server.calls.did("lose") == [("c1", "client_gone")]
+        again = await server.connected(protocol=client.protocol)
+        assert again.protocol == client.protocol
+        assert server.hub.counts() == {"clients": 1, "sockets": 1}
+
+
+async def test_a_session_that_this_server_never_knew_begins_anew_under_its_name_with_what_was_held() -> None:
+    protocol = Signer("key").protocol(PROJECT, "0123-4567")
+    async with bench() as server:
+        for state in ("ending", "ended"):
+            server.hub.hold(protocol, "calling.call.state", {"call_id": "c0", "call_state": state})
+        client = await server.client()
+        result = (await client.connect(protocol=protocol))["result"]
+        assert (result["protocol"], result["session_restored"]) == (protocol, False)
+        await client.event("calling.call.state", call_state="ended")
+        calling = [e for e in client.events if e["params"]["event_type"] == "calling.call.state"]
+        assert [e["params"]["params"]["call_state"] for e in calling] == ["ending", "ended"]
+        foreign = await server.client()
+        forged = protocol.replace("0123", "zzzz")
+        assert (await foreign.connect(protocol=forged))["result"]["protocol"] not in (protocol, forged)
+
+
+async def test_held_events_are_bounded() -> None:
+    async with bench() as server:
+        for number in range(12_000):
+            server.hub.hold(f"signalwire_{number}", "x", {})
+        for _ in range(2_000):
+            server.hub.hold("signalwire_11999", "x", {})
+        assert len(server.hub._held) == 10_000
+        assert len(server.hub._held["signalwire_11999"][1]) == 1_000
+
+
+async def test_a_call_that_is_made_in_the_moment_in_which_its_client_goes_has_nobody() -> None:
+    async with bench() as server:
+        server.calls.add("c1", owner="signalwire_gone")
+        server.happen("c1", "created")
+        assert server.calls.did("lose") == [("c1", "client_gone")]
+
+
+async def test_50_a_client_that_does_not_answer_pings_is_cut_off_and_its_session_lives() -> None:
+    async with bench(patience=Patience(heartbeat=0.05, silence=0.1)) as server:
+        client = await server.client(autoping=False)
+        await client.connect()
+        await server.until(lambda: len(server.sockets) == 0)
+        assert server.hub.client(client.protocol) is not None
+        alive = await server.connected()
+        await asyncio.sleep(0.3)
+        assert not alive.websocket.closed
+
+
+async def test_a_client_that_does_not_read_is_cut_off_and_its_events_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_socket, "MAX_UNSENT", 64 * 1024)
+    async with bench() as server:
+        client = await server.connected()
+        client._reading.cancel()
+        found = server.hub.client(client.protocol)
+        assert found is not None
+        for number in range(80):
+            server.hub.tell(found, "calling.x", {"n": number, "x": "y" * 100_000})
+            await asyncio.sleep(0)
+            if not len(server.sockets):
+                break
+        await server.until(lambda: len(server.sockets) == 0)
+        assert found.session.unproven > 0
+        again = await server.connected(protocol=client.protocol)
+        assert (await again.event("calling.x"))["n"] == 0
+
+
+async def test_before_a_planned_stop_clients_are_told_what_happened_and_then_to_come_back() -> None:
+    async with bench() as server:
+        client = await server.connected()
+        server.offer("c1")
+        server.happen("c1", "ended")
+        server.hub.farewell()
+        await server.sockets.stop(1.0)
+        assert await client.closed() == 1001
+        assert client.others[-1]["method"] == "signalwire.disconnect"
+        assert client.others[-1]["params"] == {"restart": True}
+        assert client.events[-1]["params"]["params"]["call_state"] == "ended"
+        assert server.hub.counts() == {"clients": 0, "sockets": 0}
+
+
+# ---------------------------------------------------------------- TLS, raw bytes
+
+
+async def test_relay_is_spoken_over_tls_and_a_new_certificate_is_shown_without_a_restart(
+    tmp_path: Path,
+) -> None:
+    authority = trustme.CA()
+    path = tmp_path / "server.pem"
+    authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
+    async with bench() as server:
+        await server.http.start_tls(0, TlsContexts(TlsFiles(certificate=path), listens=True))
+        assert await _serial(server, authority) == await _serial(server, authority)
+        first = await _serial(server, authority)
+        other = authority.issue_cert("localhost", "127.0.0.1")
+        other.private_key_and_cert_chain_pem.write_to_path(path)
+        assert await _serial(server, authority) != first
+
+
+async def _serial(server: Bench, authority: trustme.CA) -> Any:
+    """Connect over TLS; the serial number of the certificate that was shown."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with aiohttp.ClientSession() as session:
+        url = f"wss://127.0.0.1:{server.http.tls_port}/"
+        client = Client(await session.ws_connect(url, ssl=context))
+        assert "result" in await client.connect()
+        shown = client.websocket.get_extra_info("ssl_object").getpeercert()["serialNumber"]
+        await client.websocket.close()
+        return shown
+
+
+async def test_a_far_end_that_breaks_off_in_the_middle_of_a_frame_does_no_harm() -> None:
+    async with bench() as server:
+        raw = await asyncio.to_thread(socket.create_connection, ("127.0.0.1", server.http.port))
+        raw.sendall(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        await server.until(lambda: len(server.sockets) == 1)
+        raw.sendall(b"\x81\xfe\x01")
+        raw.close()
+        await server.until(lambda: len(server.sockets) == 0)
+        await server.connected()
