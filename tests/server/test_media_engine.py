@@ -7,27 +7,38 @@ import os
 import signal
 import socket
 import struct
+import wave
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cordboard.media import rtcp
 from cordboard.media.codecs import g711
 from cordboard.media.protocol import (
+    BeginDetector,
+    BeginRecording,
+    DetectorClosed,
+    DetectorTold,
     DigitHeard,
     EndpointClosed,
     EndpointOpened,
     EndpointRefused,
     Event,
+    FinishDetector,
+    FinishRecording,
     Format,
     PausePlaying,
+    PauseRecorder,
     PlayEnded,
     PlaySource,
     Pong,
+    RecordingClosed,
     ResumePlaying,
+    ResumeRecorder,
     SendDigits,
     SetGain,
     SetRemote,
@@ -595,6 +606,81 @@ async def test_reports_go_both_ways_and_make_the_statistics(
         assert 0 <= statistics.round_trip_ms < 1000
         assert statistics.mos is not None
         assert 1 < statistics.mos < 3
+
+
+# ------------------------------------------------------------------ who listens
+
+
+async def say(phone: Phone, frames: list[bytes]) -> None:
+    """As a telephone does."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    for frame in frames:
+        phone.send(g711.encode("PCMU", frame))
+        due += 0.02
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+async def test_a_worker_hears_a_fax_and_a_beep_and_who_stays_silent(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        a = phones()
+        await one.open(a, "a")
+        for detector_id, order in (
+            ("fax", {"kind": "fax", "tone": "CED"}),
+            ("machine", {"kind": "machine", "initial_timeout_ms": 1000}),
+            ("stopped", {"kind": "fax", "tone": "CNG"}),
+        ):
+            ids = {"endpoint_id": "a", "detector_id": detector_id}
+            one.engine.send(msgspec.convert(ids | order, BeginDetector))
+        await say(a, list(tone_frames((2100.0,), 1500)))
+        one.engine.send(FinishDetector(endpoint_id="a", detector_id="stopped"))
+        await one.until(lambda: sum(isinstance(event, DetectorClosed) for event in one.events) == 3)
+        told = [
+            (event.detector_id, event.event if isinstance(event, DetectorTold) else "closed")
+            for event in one.events
+            if isinstance(event, DetectorTold | DetectorClosed)
+        ]
+        assert sorted(told) == [
+            ("fax", "CED"),
+            ("fax", "closed"),
+            ("machine", "UNKNOWN"),
+            ("machine", "closed"),
+            ("stopped", "closed"),
+        ]
+
+
+async def test_a_paused_recording_of_a_bridge_has_the_mixture_and_not_the_pause(
+    tmp_path: Path, phones: Callable[..., Phone]
+) -> None:
+    async with house(tmp_path) as one:
+        a, b = phones(), phones(ssrc=0x5678)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.join("a", "b")
+        ids = {"endpoint_id": "b", "recording_id": "r"}
+        path = tmp_path / "r.wav"
+        one.engine.send(
+            BeginRecording(endpoint_id="b", recording_id="r", path=str(path), direction="both", stereo=True)
+        )
+        sources = (PlaySource(kind="tone", frequencies=(1200.0,), duration_ms=60_000),)
+        one.engine.play(StartPlay(endpoint_id="b", play_id="p", sources=sources))
+        voice = list(tone_frames((500.0,), 1000, level=-20.0))
+        await say(a, voice)
+        one.engine.send(PauseRecorder(**ids, skip=True))
+        await say(a, voice)
+        one.engine.send(ResumeRecorder(**ids))
+        await say(a, voice)
+        one.engine.send(FinishRecording(**ids))
+        closed = await one.event(RecordingClosed, "b")
+        assert isinstance(closed, RecordingClosed)
+        assert closed.duration_ms == pytest.approx(2000, abs=400)
+        with wave.open(str(path)) as file:
+            assert file.getnframes() == 8 * closed.duration_ms
+            told = b"".join(file.readframes(1)[2:] for _ in range(file.getnframes()))
+        middle = told[3200:11_200]
+        assert min(read_tone(middle, (frequency,)).share for frequency in (500.0, 1200.0)) > 0.1
 
 
 # ------------------------------------------------------------------ workers
