@@ -38,7 +38,10 @@ def set_remote(endpoint_id: str, media: MediaParameters, dtmf_mode: str) -> SetR
 
 def _formats(codecs: tuple[Codec, ...]) -> tuple[Format, ...]:
     """Left out where all are telephone quality, which is what a worker takes for granted."""
-    if all(codec.clock_rate == 8000 and codec.channels == 1 for codec in codecs):
+    for codec in codecs:
+        if codec.clock_rate != 8000 or codec.channels != 1:
+            break
+    else:
         return ()
     return tuple(
         Format(

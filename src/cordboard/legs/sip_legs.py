@@ -70,8 +70,8 @@ class SipLegs:
         self._rules = rules
         self._legs: dict[str, DialogLeg] = {}
         self._by_session: dict[str, DialogLeg] = {}
-        self._timed: dict[str, DialogLeg] = {}
-        """Those that wait for a time of their own."""
+        self._timed: dict[str, float] = {}
+        """When those have something to do that wait for a time of their own."""
         self._around = Surroundings(stack, rules, domain=ours.domain, call_of_session=self._call_of_session)
         self._serial = 0
 
@@ -104,13 +104,15 @@ class SipLegs:
         due = self.stack.next_timeout()
         if not self._timed:
             return due
-        dues = [due, *(leg.next_timeout() for leg in self._timed.values())]
-        return min((one for one in dues if one is not None), default=None)
+        first = min(self._timed.values())
+        return first if due is None else min(due, first)
 
     def handle_timeout(self, now: float) -> list[Output]:
         outputs = self._digest(self.stack.handle_timeout(now), now)
-        for leg in [*self._timed.values()]:
-            outputs += self._settle(leg, leg.handle_timeout(now), now)
+        for call_id in [name for name, due in self._timed.items() if due <= now]:
+            leg = self._legs.get(call_id)
+            if leg is not None:
+                outputs += self._settle(leg, leg.handle_timeout(now), now)
         return outputs
 
     # ------------------------------------------------------------ from the calls
@@ -269,10 +271,11 @@ class SipLegs:
 
     def _watch(self, leg: DialogLeg) -> None:
         """Keep whoever waits for a time of its own."""
-        if not leg.over and leg.next_timeout() is not None:
-            self._timed[leg.call_id] = leg
-        else:
+        due = None if leg.over else leg.next_timeout()
+        if due is None:
             self._timed.pop(leg.call_id, None)
+        else:
+            self._timed[leg.call_id] = due
 
     def _unfold(self, outputs: list[FromLeg], now: float) -> list[Output]:
         """Legs hand on what the stack returned to them; its events come back to us."""
