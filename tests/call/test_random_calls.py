@@ -46,7 +46,7 @@ TIMES = (0.0, 0.5, 1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 40.0)
 REFUSALS = (486, 603, 480, 404, 500, 487, 302)
 
 
-def _far_end(choose: random.Random, names: list[str]) -> FarEnd:
+def far_end_by_chance(choose: random.Random, names: list[str]) -> FarEnd:
     steps: list[tuple[float, int | str]] = []
     if choose.random() < 0.7:
         steps.append((choose.choice(TIMES), choose.choice((180, 183))))
@@ -110,7 +110,7 @@ def _random_call(seed: int) -> VirtualShell:
     time = VirtualTime(choose.random)
     names = [f"b{number}" for number in range(1, choose.randint(1, 4) + 1)]
     plan = _plan_by_chance(choose, names)
-    far_ends = {name: _far_end(choose, names) for name in names if choose.random() < 0.97}
+    far_ends = {name: far_end_by_chance(choose, names) for name in names if choose.random() < 0.97}
     legs = RecordingLegs(time, far_ends, round_trip=choose.choice((0.0, 0.02, 1.0, 3.0)))
     shell = VirtualShell(time, legs)
     before: list[Any] = [Answer(max_duration=choose.choice((4.0, 100.0)))] if choose.random() < 0.6 else []
@@ -125,7 +125,7 @@ def _random_call(seed: int) -> VirtualShell:
     return shell
 
 
-def _check_leg(leg: DialledLeg, wire: list[str]) -> None:
+def check_leg(leg: DialledLeg, wire: list[str]) -> None:
     """Ended by CANCEL, or by ACK and BYE, or by the far end itself; an INVITE to nobody dies of old age."""
     assert leg.is_over
     assert wire[0] == "> INVITE"
@@ -146,7 +146,7 @@ def _is_refused(wire: list[str]) -> bool:
     return bool(finals) and wire[wire.index(finals[0]) + 1] == "> ACK"
 
 
-def _check_caller(wire: list[str]) -> None:
+def check_caller(wire: list[str]) -> None:
     """One final response at most, nothing provisional after it, and an end."""
     finals = [what for what in wire if what.startswith("> ") and what[2:].isdigit() and int(what[2:]) >= 200]
     assert len(finals) <= 1
@@ -166,8 +166,8 @@ def _check(shell: VirtualShell) -> None:
     assert sorted(c for c, effect in shell.effects if isinstance(effect, CallOver)) == sorted(shell.calls)
     for call_id, leg in legs.legs.items():
         if isinstance(leg, DialledLeg):
-            _check_leg(leg, legs.wire(call_id))
-    _check_caller(legs.wire("a"))
+            check_leg(leg, legs.wire(call_id))
+    check_caller(legs.wire("a"))
     check_connect_reports(shell.effects, shell.calls, legs.seen)
     check_recordings(shell.effects)
     last = max(legs.seen[-1].at, shell.reports[-1].at)

@@ -27,7 +27,7 @@ from cordboard.call.commanding import Commanding
 from cordboard.call.driving import Driving
 from cordboard.call.effects import CallOver, Effect, EndLeg
 from cordboard.call.leg import Leg
-from cordboard.call.plan import DEFAULT_CALL_STATE_EVENTS, Destination
+from cordboard.call.plan import DEFAULT_CALL_STATE_EVENTS, DEFAULT_TIMEOUT, Destination
 from cordboard.call.reasons import Ending, EndReason, caller_code, ending, q850_cause
 from cordboard.call.running import Running, earliest
 from cordboard.call.side import Side
@@ -170,7 +170,7 @@ class Call:
         if self._held is not None:
             return self._report_end(self._held)
         late = "max_duration" if self._confirm_timeout is None else "confirm_timeout"
-        return self._end(self._ending(late), now)
+        return self._end(self._ending("ring_timeout" if self._leg.is_unanswered else late), now)
 
     # -------------------------------------------------- facts about the own leg
 
@@ -192,23 +192,25 @@ class Call:
         self._limit(now)
         if not self._driving.has_driver:
             return [*effects, *self._ties.tell_parent(facts.PeerAnswered(call_id=self.info.call_id))]
-        return effects if self.info.direction == "inbound" else [*effects, *self._begin_script(now)]
+        if self.info.direction == "inbound":
+            return effects
+        # The script of a call that was dialled runs when that is answered.
+        confirming = self._ties.tell_parent(facts.PeerConfirming(call_id=self.info.call_id))
+        return [*effects, *confirming, *self._driving.start(now)]
 
     def _limit(self, now: float) -> None:
-        """How long it may last from now on: a call without driver or client as long as its bridge."""
+        """How long it may last from now on.  One that was dialled for a bridge is bounded by that."""
         most = self.destination.max_duration if self.destination is not None else None
         if self._confirm_timeout is not None:
             most = self._confirm_timeout
-        elif most is None and (self._driving.has_driver or self.info.owner is not None):
+        elif most is None and self._stands_alone:
             most = self._workshop.max_duration
         self._deadline = None if most is None else now + most
 
-    def _begin_script(self, now: float) -> list[Effect]:
-        """The script of a call that was dialled runs when that is answered."""
-        return [
-            *self._ties.tell_parent(facts.PeerConfirming(call_id=self.info.call_id)),
-            *self._driving.start(now),
-        ]
+    @property
+    def _stands_alone(self) -> bool:
+        led = self._driving.has_driver or self.info.owner is not None or self._orphaned is not None
+        return led or self._ties.parent is None
 
     def _leg_ended(self, fact: facts.LegEnded, now: float) -> list[Effect]:
         if self._leg.is_ended or self._held is not None:
@@ -235,9 +237,6 @@ class Call:
         self._held = self._deadline = None
         return self._leg.ended(why)
 
-    def _hold_changed(self, fact: facts.LegHeld | facts.LegResumed, now: float) -> list[Effect]:
-        return self._side.hold_changed(held=isinstance(fact, facts.LegHeld))
-
     # -------------------------------------------------- facts from other calls
 
     def _end_wanted(self, fact: facts.HangupRequested | facts.MediaFailed, now: float) -> list[Effect]:
@@ -259,8 +258,9 @@ class Call:
 
     def _control_taken(self, fact: facts.ControlTaken, now: float) -> list[Effect]:
         """A caller rings while its client is asked."""
-        self.info.owner = fact.owner
-        self._orphaned = None
+        if not self._leg.is_up:
+            return []
+        self.info.owner, self._orphaned = fact.owner, None
         if self._leg.is_answered and self._deadline is None:
             self._limit(now)
         return self._leg.ring()
@@ -287,6 +287,8 @@ class Call:
             return self._ties.tell_parent(fact) or self._drive(fact.driver, now)
         effects = self._drive(fact.driver, now)
         if ringing_out:
+            # Nobody else bounds its ringing any more.
+            self._deadline = now + (self.destination.timeout if self.destination else DEFAULT_TIMEOUT)
             return effects
         if self._leg.is_answered and self._deadline is None:
             self._limit(now)
@@ -308,17 +310,16 @@ class Call:
         """Its client is gone, and nobody and nothing is left for which it would stay up."""
         if not self._ties.are_cut:
             return False
-        busy = self._driving.has_driver or self._driving.running is not None
-        return not busy and (self._commands is None or not self._commands.operations.keeps_up)
+        if self._driving.has_driver or self._driving.running is not None:
+            return False
+        commands = self._commands
+        return commands is None or self._leg.is_unanswered or not commands.operations.keeps_up
 
     # -------------------------------------------------- the driver
 
     @property
     def _is_confirming(self) -> bool:
         return self._confirm_timeout is not None and self._leg.is_answered
-
-    def _driver_replied(self, fact: facts.DriverReply, now: float) -> list[Effect]:
-        return self._driving.reply(fact, now) if self._leg.is_up else []
 
     def _go_on(self, now: float) -> list[Effect]:
         """Resume the driver when the action is done; close when all is."""
@@ -393,8 +394,8 @@ _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
     facts.LegRinging: Call._leg_rings,
     facts.LegAnswered: Call._leg_answered,
     facts.LegEnded: Call._leg_ended,
-    facts.LegHeld: Call._hold_changed,
-    facts.LegResumed: Call._hold_changed,
+    facts.LegHeld: lambda call, fact, now: call._side.hold_changed(held=True),
+    facts.LegResumed: lambda call, fact, now: call._side.hold_changed(held=False),
     facts.DigitReceived: lambda call, fact, now: call._side.digit_received(fact),
     facts.PlayFinished: lambda call, fact, now: call._side.play_finished(fact),
     facts.MediaFailed: Call._end_wanted,
@@ -414,5 +415,5 @@ _TAKE: dict[type, Callable[[Call, Any, float], list[Effect]]] = {
     facts.ControlLost: Call._control_lost,
     facts.DriverGiven: Call._driver_given,
     facts.DialWon: Call._dial_won,
-    facts.DriverReply: Call._driver_replied,
+    facts.DriverReply: lambda call, fact, now: call._driving.reply(fact, now) if call._leg.is_up else [],
 }
