@@ -16,7 +16,7 @@ from aiohttp import web
 from cordboard.testing.phone import MANUAL
 
 from .api_client import CALLS, Api, found
-from .cases import ANSWERS, CALLER, FAR_TONE, RINGS, Case, Json, Lab, laboratory, refuses
+from .cases import ANSWERS, CALLER, FAR_TONE, RINGS, Case, Json, Lab, laboratory, refuses, until
 from .sounds import FILE_TONE, tone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -317,6 +317,67 @@ async def until_states(api: Api, call_id: str, kind: str, count: int) -> list[tu
         return params if len(params) >= count else None
 
     return [(params["control_id"], params["state"]) for params in await found(there)]
+
+
+async def test_a_key_is_collected_and_told_at_a_url(api: Api, case: Case) -> None:
+    made = await dialled(api, case, WAIT)
+    await api.until_state(made["id"], "answered")
+    phone = await case.incoming("b")
+    begun = await api.command(
+        "calling.collect",
+        id=made["id"],
+        digits={"max": 1},
+        initial_timeout=10,
+        status_url=case.url("keys"),
+    )
+    phone.press("5")
+    await until(lambda: bool(case.events("keys")))
+    (told,) = case.events("keys")
+    assert told["params"]["control_id"] == begun["result"]["control_id"]
+    assert told["params"]["result"] == {"type": "digit", "params": {"digits": "5", "terminator": ""}}
+    await api.command("calling.end", id=made["id"])
+
+
+async def test_keys_are_sent_and_a_recording_has_its_link(api: Api, case: Case) -> None:
+    made = await dialled(api, case, WAIT)
+    await api.until_state(made["id"], "answered")
+    phone = await case.incoming("b")
+    begun = await api.command("calling.record", id=made["id"], record={"audio": {"direction": "both"}})
+    assert begun["result"]["url"].startswith("http")
+    await api.command("calling.send_digits", id=made["id"], digits="12")
+    assert await phone.hears_digits("12")
+    await api.command("calling.record.stop", id=made["id"], control_id=begun["result"]["control_id"])
+    states = await until_states(api, made["id"], "calling.call.record", 2)
+    assert [state for _, state in states] == ["recording", "finished"]
+    await api.command("calling.end", id=made["id"])
+
+
+async def test_a_script_connects_its_call_itself_and_may_be_disconnected(api: Api, case: Case) -> None:
+    connect = {"connect": {"to": case.phone("c", ANSWERS)}}
+    made = await dialled(api, case, case.mark("here"), connect, case.mark("after"), WAIT)
+    await case.told("here")
+    device = {"type": "sip", "params": {"from": CALLER, "to": case.phone("d", ANSWERS)}}
+    await api.command("calling.connect", status=409, id=made["id"], devices=[[device]])
+    assert await (await case.incoming("b")).hears(FAR_TONE)
+    await api.command("calling.disconnect", id=made["id"])
+    await case.told("after")
+    assert (await api.call(made["id"]))["peer_id"] is None
+    await api.command("calling.end", id=made["id"])
+
+
+@pytest.mark.parametrize(
+    ("command", "params"),
+    [
+        ("calling.hold", {}),
+        ("calling.detect", {"detect": {"type": "digit", "params": {"digits": "1"}}}),
+        ("calling.detect", {"detect": {"type": "machine", "params": {}}}),
+    ],
+)
+async def test_other_commands_are_taken(api: Api, case: Case, command: str, params: Json) -> None:
+    made = await dialled(api, case, WAIT)
+    await api.until_state(made["id"], "answered")
+    assert (await api.command(command, id=made["id"], **params))["result"]["code"] == "200"
+    await api.command("calling.end", id=made["id"])
 
 
 async def test_a_transfer_to_somebody_connects_the_call(api: Api, case: Case) -> None:

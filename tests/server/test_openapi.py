@@ -19,7 +19,7 @@ from cordboard.server.openapi_operations import OPERATIONS
 from cordboard.server.openapi_schemas import SCHEMAS
 from cordboard.server.projects import Projects
 
-DESCRIPTION = describe("1.2.3")
+DESCRIPTION = describe()
 
 
 class Routes(HttpServer):

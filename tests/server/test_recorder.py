@@ -228,3 +228,16 @@ async def test_listeners_hear_every_event_of_every_call_in_order(books: Books) -
         (c, kind) for c in ("c1", "c2") for kind in ("calling.call.state", "calling.call.connect")
     ]
     await asyncio.sleep(0)
+
+
+async def test_who_controls_a_call_is_in_its_record_and_changes_with_its_next_event(books: Books) -> None:
+    made = call(owner="first")
+    books.recorder.begin(made)
+    record = await books.store.call("c")
+    assert record is not None
+    assert record.start.owner == "first"
+    made.info.owner = "second"
+    books.recorder.report(made, state("answered"))
+    record = await books.store.call("c")
+    assert record is not None
+    assert record.start.owner == "second"

@@ -76,6 +76,17 @@ async def test_a_call_is_read_back_as_it_was_written(store: Store) -> None:
     assert found.dialog == b"\x00dialog"
 
 
+async def test_a_call_may_get_another_owner(store: Store) -> None:
+    number = store.add_call(msgspec.structs.replace(new_call(), owner="first"))
+    store.owner_changed(number, "second")
+    (open_call,) = await store.unfinished_calls()
+    assert open_call.start.owner == "second"
+    store.owner_changed(number, None)
+    found = await store.call("c1")
+    assert found is not None
+    assert found.start.owner is None
+
+
 async def test_a_finished_call_has_its_end_and_figures_and_no_dialog(store: Store) -> None:
     number = store.add_call(new_call())
     store.save_dialog(number, b"dialog")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
@@ -42,7 +41,7 @@ class CallingApi:
         self._loop = asyncio.get_running_loop()
         self._reading: Reading | None = None
         self._commands: Commands | None = None
-        self._description = describe(_version())
+        self._description = describe()
         self.handlers: dict[str, Handler] = {
             "command": self._command,
             "command_by_put": self._command,
@@ -141,10 +140,3 @@ async def _body(request: web.Request) -> Data:
 
 def _starting() -> ApiError:
     return ApiError(503, "The server is starting")
-
-
-def _version() -> str:
-    try:
-        return version("cordboard")
-    except PackageNotFoundError:
-        return "0"

@@ -9,17 +9,19 @@ from cordboard.server.openapi_schemas import SCHEMAS, ref
 
 Data = dict[str, Any]
 
+VERSION = "1.0.0"
+"""Of the API."""
 _SECURITY: list[Data] = [{"basic": []}, {"bearer": []}]
 
 
-def describe(version: str) -> Data:
-    """The whole description.  `version`: of the server."""
+def describe() -> Data:
+    """The whole description.  Anybody may read it, so it does not say which server this is."""
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
             "title": "Cordboard",
-            "version": version,
+            "version": VERSION,
             "description": "Calls of one project: made, commanded, listed and explained.",
         },
         "servers": [{"url": "/"}],

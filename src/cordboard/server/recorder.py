@@ -33,11 +33,12 @@ MAX_VARIABLES = 64 * 1024
 class _Entry:
     """One call in the books."""
 
-    __slots__ = ("info", "media_open", "number", "over", "seq", "variables")
+    __slots__ = ("info", "media_open", "number", "over", "owner", "seq", "variables")
 
     def __init__(self, number: int, info: CallInfo) -> None:
         self.number = number
         self.info = info
+        self.owner = info.owner
         self.seq = 0
         self.media_open = False
         self.over = False
@@ -153,6 +154,9 @@ class Recorder:
 
     def _update_record(self, entry: _Entry, report: Report, at: float) -> None:
         happening = report.happening
+        if entry.owner != entry.info.owner:
+            entry.owner = entry.info.owner
+            self._store.owner_changed(entry.number, entry.owner)
         if isinstance(happening, CallStateChanged):
             if happening.state == "answered":
                 self._store.call_answered(entry.number, at)

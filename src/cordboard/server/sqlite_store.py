@@ -99,6 +99,9 @@ class SqliteStore:
     def call_ended(self, call_number: int, end: CallEnd) -> None:
         self._change(call_number, msgspec.structs.asdict(end))
 
+    def owner_changed(self, call_number: int, owner: str | None) -> None:
+        self._change(call_number, {"owner": owner})
+
     def connect_changed(self, call_number: int, connect: OpenConnect | None) -> None:
         self._change(call_number, {"connect": None if connect is None else encode(connect).decode()})
 

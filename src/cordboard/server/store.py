@@ -213,6 +213,9 @@ class Store(Protocol):
 
     def call_ended(self, call_number: int, end: CallEnd) -> None: ...
 
+    def owner_changed(self, call_number: int, owner: str | None) -> None:
+        """Another client session controls it, or none."""
+
     def connect_changed(self, call_number: int, connect: OpenConnect | None) -> None:
         """None: the connect has had its last event."""
 
