@@ -16,7 +16,7 @@ import trustme
 
 from cordboard.media import rtp, websocket
 from cordboard.media.clock import Clock
-from cordboard.media.codecs import g711
+from cordboard.media.codecs import g711, opus
 from cordboard.media.ear import Ear
 from cordboard.media.protocol import BeginTap, Event, FinishTap, TapBegun, TapClosed
 from cordboard.media.rtp import RtpSender
@@ -24,7 +24,7 @@ from cordboard.media.tap import TapSound
 from cordboard.media.tap_rtp import RtpCarrier
 from cordboard.media.tap_websocket import WebSocketCarrier
 from cordboard.media.taps import MOST_OF_ONE_LEG, Carrier, Taps
-from cordboard.media.tones import SILENT_FRAME, tone_frames
+from cordboard.media.tones import SILENT_FRAME, level, read_tone, tone_frames
 
 SAID = tone_frames((400.0,), 60_000, level=-20.0)
 TOLD = tone_frames((900.0,), 60_000, level=-26.0)
@@ -48,6 +48,23 @@ def test_packets_have_the_wanted_length_and_nothing_is_lost(codec: str, ptime_ms
         payloads += sound.tick()
     assert {len(payload) for payload in payloads} == {8 * ptime_ms}
     assert b"".join(payloads) == coded(codec, SAID[:60])
+
+
+@pytest.mark.parametrize(
+    ("ptime_ms", "made_ms"), [(10, 10), (20, 20), (30, 20), (50, 40), (60, 60), (120, 60)]
+)
+def test_opus_packets_are_as_long_as_the_encoder_can_make_them(ptime_ms: int, made_ms: int) -> None:
+    sound = TapSound(direction="speak", codec="OPUS", ptime_ms=ptime_ms)
+    payloads = []
+    for frame in SAID[:60]:
+        sound.said.hear(frame)
+        payloads += sound.tick()
+    assert {opus.count(payload) for payload in payloads} == {48 * made_ms}
+    assert len(payloads) == 1200 // made_ms
+    decoder = opus.OpusDecoder(8000)
+    pcm = b"".join(decoder.decode(payload) for payload in payloads)
+    assert read_tone(pcm[3200:], (400.0,)).share > 0.9
+    assert level(pcm[3200:]) == pytest.approx(-20.0, abs=1.0)
 
 
 @pytest.mark.parametrize(("direction", "frames"), [("speak", SAID), ("listen", TOLD)])
@@ -171,6 +188,17 @@ def test_rtp_is_a_stream_of_its_own(
     numbers = [(rtp.sequence(data), rtp.timestamp(data)) for data in packets]
     assert numbers == [(n, 320 * n) for n in range(4)]
     assert b"".join(rtp.payload(data) or b"" for data in packets) == coded(codec, SAID[:8])
+
+
+def test_opus_has_a_clock_and_a_type_of_its_own(bench: Bench, receiver: socket.socket) -> None:
+    bench.begin(port=receiver.getsockname()[1], codec="OPUS", ptime_ms=40)
+    for number in range(8):
+        bench.tick(number)
+    packets = [receiver.recv(2048) for _ in range(4)]
+    assert {rtp.payload_type(data) for data in packets} == {111}
+    numbers = [(rtp.sequence(data), rtp.timestamp(data)) for data in packets]
+    assert numbers == [(n, 1920 * n) for n in range(4)]
+    assert {opus.count(rtp.payload(data) or b"") for data in packets} == {1920}
 
 
 def test_a_receiver_that_is_not_there_ends_no_tap(bench: Bench) -> None:

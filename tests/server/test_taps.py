@@ -111,6 +111,16 @@ async def test_what_cannot_be_tapped_is_refused_with_a_sentence(uri: str, words:
     assert words in await Bench().refusal(uri)
 
 
+@pytest.mark.parametrize(("codec", "sent"), [("OPUS", "OPUS"), ("pcma", "PCMA")])
+async def test_the_codec_is_one_that_can_be_sent(codec: str, sent: str) -> None:
+    assert (await Bench().order("rtp://tap.test:5004", codec=codec)).codec == sent
+
+
+async def test_another_codec_is_refused_with_a_sentence() -> None:
+    sentence = await Bench().refusal("rtp://tap.test:5004", codec="G729")
+    assert sentence == "A tap cannot send 'G729'; PCMU, PCMA, OPUS can be sent."
+
+
 async def test_private_addresses_are_closed_where_the_policy_says_so() -> None:
     assert "loopback" in await Bench(private=False).refusal("rtp://tap.test:5004")
 

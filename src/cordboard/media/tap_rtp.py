@@ -7,11 +7,13 @@ import ipaddress
 import os
 import socket
 
-from cordboard.media.codecs import g711
+from cordboard.media.codecs import g711, opus
 from cordboard.media.protocol import BeginTap
 from cordboard.media.rtp import RtpSender
+from cordboard.media.tap import OPUS, packet_ms
 
-_TYPES = {g711.PCMU: 0, g711.PCMA: 8}
+_TYPES = {g711.PCMU: 0, g711.PCMA: 8, OPUS: 111}
+"""Payload types; that of OPUS is dynamic, and 111 is what most others take."""
 
 
 class RtpCarrier:
@@ -22,6 +24,9 @@ class RtpCarrier:
         self.address, self.port = "", 0
         self._sender = sender
         self._type = _TYPES.get(order.codec, 0)
+        rate = opus.CLOCK_RATE if order.codec == OPUS else 8000
+        self._ticks = rate // 1000 * packet_ms(order.codec, order.ptime_ms)
+        """Of the RTP clock, that a packet lasts."""
         try:
             self._socket = _socket_to((order.address, order.port), local)
             self.address, self.port = self._socket.getsockname()[:2]
@@ -37,7 +42,7 @@ class RtpCarrier:
 
     def send(self, payload: bytes) -> None:
         """One packet; who does not take it misses it."""
-        packet = self._sender.packet(payload, self._type, len(payload))
+        packet = self._sender.packet(payload, self._type, self._ticks)
         with contextlib.suppress(OSError):
             self._socket.send(packet)
 

@@ -17,6 +17,7 @@ from cordboard.server.outbound_policy import OutboundPolicy, PolicyError
 from cordboard.webhooks.target import UrlError, parse_target, shown
 
 _NO_MEDIA = "The call has no media that could be tapped."
+_CODECS = ("PCMU", "PCMA", "OPUS")
 _AS_HTTP = {"ws": "http", "wss": "https"}
 
 
@@ -89,6 +90,8 @@ class Taps:
             self._media.send(command)
 
     async def _order(self, call_id: str, tap_id: str, target: TapTarget) -> BeginTap:
+        if target.codec.upper() not in _CODECS:
+            raise TapError(f"A tap cannot send {target.codec!r}; {', '.join(_CODECS)} can be sent.")
         scheme, _, rest = target.uri.strip().partition("://")
         scheme = scheme.lower()
         if scheme == "rtp":
@@ -160,6 +163,6 @@ def _with(order: BeginTap, address: str, target: TapTarget) -> BeginTap:
         path=order.path,
         authorization=order.authorization,
         direction=target.direction,
-        codec=target.codec,
+        codec=target.codec.upper(),
         ptime_ms=target.ptime_ms,
     )
