@@ -51,7 +51,8 @@ def told(outputs: list[Output]) -> list[str]:
     return signs
 
 
-def test_50_two_clients_of_one_context_are_asked_in_turn() -> None:
+def test_two_clients_of_one_context_are_asked_in_turn() -> None:
+    """RELAY 50."""
     desk = Desk("a", "b")
     assert [desk.call(str(n)) for n in range(4)] == [["+a"], ["+b"], ["+a"], ["+b"]]
 

@@ -93,7 +93,8 @@ def test_a_ping_is_answered_with_its_time() -> None:
 
 
 @pytest.mark.parametrize("method", ["signalwire.reauthenticate", "signalwire.x", "x", "messaging.send"])
-def test_50_an_unknown_method_is_an_error(method: str) -> None:
+def test_an_unknown_method_is_an_error(method: str) -> None:
+    """RELAY 50."""
     world = World()
     world.connect()
     assert asked(world, method)["error"]["code"] == -32601
@@ -113,7 +114,8 @@ def test_the_result_comes_before_the_events_that_it_began() -> None:
     assert kinds == ["result", "signalwire.event"]
 
 
-def test_50_a_request_that_comes_twice_is_done_once_and_answered_twice() -> None:
+def test_a_request_that_comes_twice_is_done_once_and_answered_twice() -> None:
+    """RELAY 50."""
     world = World()
     socket = world.connect()
     for _ in range(2):
@@ -123,7 +125,8 @@ def test_50_a_request_that_comes_twice_is_done_once_and_answered_twice() -> None
     assert [answer["result"] for answer in world.answer_to("same")] == [{"code": "200"}] * 2
 
 
-def test_50_a_request_that_comes_again_before_its_answer_is_done_once_and_answered_twice() -> None:
+def test_a_request_that_comes_again_before_its_answer_is_done_once_and_answered_twice() -> None:
+    """RELAY 50."""
     world = World(perform=lambda request: None)
     socket = world.connect()
     for _ in range(2):
@@ -135,7 +138,8 @@ def test_50_a_request_that_comes_again_before_its_answer_is_done_once_and_answer
     assert len(world.answer_to("same")) == 2
 
 
-def test_50_an_answer_that_was_lost_with_its_socket_is_given_again() -> None:
+def test_an_answer_that_was_lost_with_its_socket_is_given_again() -> None:
+    """RELAY 50."""
     world = World()
     first = world.connect()
     world.ask(first, "calling.dial", {"tag": "t"}, "d")
@@ -237,9 +241,10 @@ def test_events_that_were_proven_are_not_sent_again(acks: bool) -> None:
 
 
 @pytest.mark.parametrize("acks", [True, False])
-def test_50_events_without_a_proof_come_again_in_order_behind_the_result_and_before_what_is_new(
+def test_events_without_a_proof_come_again_in_order_behind_the_result_and_before_what_is_new(
     acks: bool,
 ) -> None:
+    """RELAY 50."""
     world = World(acks=acks)
     first = world.connect()
     for number in (1, 2):
@@ -433,9 +438,10 @@ STEPS = st.lists(
 
 @given(STEPS, st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_50_no_event_is_lost_or_out_of_order_and_none_doubled_whose_proof_arrived(
+def test_no_event_is_lost_or_out_of_order_and_none_doubled_whose_proof_arrived(
     steps: list[str], acks: bool
 ) -> None:
+    """RELAY 50."""
     world = World(acks=acks)
     world.connect()
     happened = 0

@@ -42,11 +42,13 @@ def test_each_token_of_a_project_opens_that_project() -> None:
         ("one", "\ud800"),
     ],
 )
-def test_51_everything_else_opens_nothing(project: str, token: str) -> None:
+def test_everything_else_opens_nothing(project: str, token: str) -> None:
+    """RELAY 51."""
     assert not projects().check(project, token, A, 0.0)
 
 
-def test_51_a_source_that_guesses_is_not_listened_to_for_a_while_even_if_it_is_right() -> None:
+def test_a_source_that_guesses_is_not_listened_to_for_a_while_even_if_it_is_right() -> None:
+    """RELAY 51."""
     made = projects()
     for _ in range(MOST_OF_A_SOURCE):
         assert not made.check("one", "guess", A, 5.0)
@@ -55,7 +57,8 @@ def test_51_a_source_that_guesses_is_not_listened_to_for_a_while_even_if_it_is_r
     assert made.check("one", "token-1", A, 5.0 + WINDOW)
 
 
-def test_51_a_project_that_is_guessed_at_from_everywhere_hears_only_whom_it_knows() -> None:
+def test_a_project_that_is_guessed_at_from_everywhere_hears_only_whom_it_knows() -> None:
+    """RELAY 51."""
     made = projects()
     assert made.check("one", "token-1", A, 0.0)
     for number in range(MOST_OF_A_PROJECT):
@@ -66,7 +69,8 @@ def test_51_a_project_that_is_guessed_at_from_everywhere_hears_only_whom_it_know
     assert made.check("one", "token-1", "192.0.2.99", 1.0 + WINDOW)
 
 
-def test_51_an_ipv6_guesser_has_one_network_and_not_its_addresses() -> None:
+def test_an_ipv6_guesser_has_one_network_and_not_its_addresses() -> None:
+    """RELAY 51."""
     made = projects()
     for number in range(MOST_OF_A_SOURCE):
         made.check("one", "guess", f"2001:db8::{number:x}", 0.0)
@@ -74,7 +78,8 @@ def test_51_an_ipv6_guesser_has_one_network_and_not_its_addresses() -> None:
     assert made.check("one", "token-1", "2001:db8:1::1", 1.0)
 
 
-def test_51_the_books_of_guesses_do_not_grow_for_ever() -> None:
+def test_the_books_of_guesses_do_not_grow_for_ever() -> None:
+    """RELAY 51."""
     made = projects()
     for number in range(12_000):
         made.check(f"p{number}", "guess", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0.0)
@@ -82,8 +87,8 @@ def test_51_the_books_of_guesses_do_not_grow_for_ever() -> None:
     assert len(made._by_project._kept) == 10_000
 
 
-def test_51_every_wrong_guess_takes_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All tokens of all projects are compared, wherever the right one stands."""
+def test_every_wrong_guess_takes_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RELAY 51: All tokens of all projects are compared, wherever the right one stands."""
     made = projects()
     compared: list[bytes] = []
 

@@ -26,7 +26,8 @@ async def receives(client: Client, call_id: str) -> None:
     assert (offer["context"], offer["direction"], offer["call_state"]) == ("office", "inbound", "created")
 
 
-async def test_50_a_call_goes_to_one_of_two_clients_and_the_next_to_the_other() -> None:
+async def test_a_call_goes_to_one_of_two_clients_and_the_next_to_the_other() -> None:
+    """RELAY 50."""
     async with bench() as server:
         one, two = await server.connected(), await server.connected()
         server.offer("c1")

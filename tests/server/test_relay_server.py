@@ -57,7 +57,8 @@ async def test_a_page_of_another_origin_is_refused_and_one_of_this_host_is_not()
         assert "result" in await (await server.client(origin=server.url)).connect()
 
 
-async def test_51_a_wrong_project_and_a_wrong_token_look_the_same_and_both_sockets_are_closed() -> None:
+async def test_a_wrong_project_and_a_wrong_token_look_the_same_and_both_sockets_are_closed() -> None:
+    """RELAY 51."""
     async with bench() as server:
         answers = []
         for project, token in ((PROJECT, "wrong"), ("nobody", TOKEN), (OTHER, TOKEN)):
@@ -68,7 +69,8 @@ async def test_51_a_wrong_project_and_a_wrong_token_look_the_same_and_both_socke
         assert answers == [answers[0]] * 3
 
 
-async def test_51_a_client_that_guesses_tokens_is_soon_not_listened_to() -> None:
+async def test_a_client_that_guesses_tokens_is_soon_not_listened_to() -> None:
+    """RELAY 51."""
     async with bench() as server:
         for _ in range(10):
             client = await server.client()
@@ -117,7 +119,8 @@ async def test_a_message_that_is_not_text_or_too_long_closes_the_socket() -> Non
         assert await client.closed() == 1009
 
 
-async def test_50_nonsense_and_unknown_methods_are_answered_and_the_client_goes_on() -> None:
+async def test_nonsense_and_unknown_methods_are_answered_and_the_client_goes_on() -> None:
+    """RELAY 50."""
     async with bench() as server:
         client = await server.connected()
         await client.send([1, 2])
@@ -148,7 +151,8 @@ async def test_a_command_goes_to_the_call_and_its_answer_comes_back() -> None:
         assert server.calls.did("command") == [("c1", "Answer")]
 
 
-async def test_51_a_call_of_another_project_and_one_that_is_not_there_look_the_same() -> None:
+async def test_a_call_of_another_project_and_one_that_is_not_there_look_the_same() -> None:
+    """RELAY 51."""
     async with bench() as server:
         owner = await server.connected()
         thief = await server.connected(project=OTHER, token=OTHER_TOKEN)
@@ -169,7 +173,8 @@ async def test_51_a_call_of_another_project_and_one_that_is_not_there_look_the_s
         assert server.calls.diary == []
 
 
-async def test_51_a_session_of_another_project_cannot_be_taken_over() -> None:
+async def test_a_session_of_another_project_cannot_be_taken_over() -> None:
+    """RELAY 51."""
     async with bench() as server:
         owner = await server.connected()
         thief = await server.connected(project=OTHER, token=OTHER_TOKEN, protocol=owner.protocol)
@@ -235,9 +240,10 @@ async def test_a_defect_is_answered_and_told_in_the_log(caplog: pytest.LogCaptur
 
 @pytest.mark.parametrize("by", ["protocol", "authorization_state"])
 @pytest.mark.parametrize("acks", [True, False])
-async def test_50_a_client_that_was_killed_between_answer_and_event_gets_the_event_when_it_resumes(
+async def test_a_client_that_was_killed_between_answer_and_event_gets_the_event_when_it_resumes(
     by: str, acks: bool
 ) -> None:
+    """RELAY 50."""
     async with bench() as server:
         client = await server.connected(event_acks=acks)
         server.offer("c1")
@@ -256,7 +262,8 @@ async def test_50_a_client_that_was_killed_between_answer_and_event_gets_the_eve
         assert len(told) == 1
 
 
-async def test_50_two_sockets_of_one_session_share_no_event() -> None:
+async def test_two_sockets_of_one_session_share_no_event() -> None:
+    """RELAY 50."""
     async with bench() as server:
         older = await server.connected()
         server.offer("c1")
@@ -314,7 +321,8 @@ async def test_a_call_that_is_made_in_the_moment_in_which_its_client_goes_has_no
         assert server.calls.did("lose") == [("c1", "client_gone")]
 
 
-async def test_50_a_client_that_does_not_answer_pings_is_cut_off_and_its_session_lives() -> None:
+async def test_a_client_that_does_not_answer_pings_is_cut_off_and_its_session_lives() -> None:
+    """RELAY 50."""
     async with bench(patience=Patience(heartbeat=0.05, silence=0.1)) as server:
         client = await server.client(autoping=False)
         await client.connect()
