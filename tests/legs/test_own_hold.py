@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cordboard.call.effects import HoldLeg
 from cordboard.call.facts import HoldAnswered, LegEnded, LegHeld, LegResumed
@@ -13,7 +17,7 @@ from cordboard.sdp import PCMU, VideoOffer, make_offer, parse
 from cordboard.testing.challenge import Challenge
 from cordboard.testing.wire import Conditions
 
-from .holding import FREE, HELD, Held
+from .holding import FREE, HELD, Held, mirrored
 from .leg_bench import CALLED, FAR, OURS, LegBench, far_answer, far_offer
 from .offering import VP8, far_keys, keyed, wishes
 from .test_session_timer import without_update
@@ -524,3 +528,94 @@ def test_a_video_that_the_far_end_has_switched_off_stays_off() -> None:
     assert [one.port for one in parse(up.offer).media] == [10_000, 0]
     up.accept()
     assert up.facts == [HELD]
+
+
+# ---------------------------------------------------------------- any order
+
+
+class Mixed(Held):
+    """Whoever holds, refuses, or meets the other, in any order."""
+
+    def __init__(self, direction: str) -> None:
+        super().__init__(direction)
+        self.holds = 0
+        self.theirs = "sendrecv"
+        self._answered = 0
+
+    def we_hold(self, on: bool) -> None:
+        self.holds += 1
+        self.ask(on)
+
+    def they_say(self, direction: str) -> None:
+        self.theirs = direction
+        offer = far_offer(direction=direction, version=int(self.bench.now * 100) + 2)
+        self.bench.put(self.bench.far.reinvite(self.session, offer, self.bench.now))
+        self.bench.run()
+
+    def they_ask_for_an_offer(self) -> None:
+        self.bench.put(self.bench.far.reinvite(self.session, b"", self.bench.now))
+        self.bench.run()
+
+    def they_answer(self, status: int) -> None:
+        """The oldest of our re-INVITEs that waits."""
+        waiting = self.asked()[self._answered :]
+        if not waiting:
+            return
+        self._answered += 1
+        body = mirrored(waiting[0].request.body, self.theirs) if status == 200 else b""
+        bench = self.bench
+        bench.put(bench.far.respond(waiting[0].transaction, status, body=body, now=bench.now))
+        bench.run()
+
+    def wait(self) -> None:
+        self.bench.run(1.3)
+
+    def settle(self) -> None:
+        """Until nothing is asked any more."""
+        for _ in range(80):
+            self.they_answer(200)
+            self.wait()
+
+    def described(self) -> list[bytes]:
+        """All that we have said of our media, in order, repetitions left out."""
+        sent = [d.data for d in self.bench.wire.sent if d.source == OURS]
+        bodies = [data.partition(b"\r\n\r\n")[2] for data in sent if b"application/sdp\r\n" in data]
+        return [body for body, before in zip(bodies, [b"", *bodies], strict=False) if body and body != before]
+
+
+MIXTURE = (
+    lambda up: up.we_hold(True),
+    lambda up: up.we_hold(False),
+    lambda up: up.they_say("sendonly"),
+    lambda up: up.they_say("sendrecv"),
+    lambda up: up.they_say("inactive"),
+    Mixed.they_ask_for_an_offer,
+    lambda up: up.they_answer(200),
+    lambda up: up.they_answer(491),
+    lambda up: up.they_answer(488),
+    Mixed.wait,
+)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(["in", "out"]), st.lists(st.sampled_from(MIXTURE), max_size=14))
+def test_in_any_order_each_hold_is_answered_and_what_is_told_agrees(
+    direction: str, steps: list[Callable[[Mixed], None]]
+) -> None:
+    up = Mixed(direction)
+    for step in steps:
+        step(up)
+    up.settle()
+    answers = [fact for fact in up.facts if isinstance(fact, HoldAnswered)]
+    assert len(answers) == up.holds
+    # Our descriptions are newer with each change (RFC 3264 section 8).
+    versions = [int(origin.version) for body in up.described() if (origin := parse(body).origin)]
+    assert versions == sorted(set(versions))
+    # What was said last is what the worker does.
+    holding = bool(answers) and answers[-1].held
+    if up.orders:
+        assert up.orders[-1][1] is (not holding and up.theirs != "inactive")
+    held = [fact for fact in up.facts if isinstance(fact, LegHeld | LegResumed)]
+    told = bool(held) and isinstance(held[-1], LegHeld)
+    assert told is (up.theirs != "sendrecv")
+    up.ends_well()

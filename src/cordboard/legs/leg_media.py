@@ -104,7 +104,7 @@ class LegMedia:
         """An offer of ours as it reads, for it may be answered more than once: in a 183, and in the 200."""
         self._proposed: _Proposal | None = None
         self._is_stale = False
-        """The far end has taken a description of ours that does not stand."""
+        """The far end has seen a later description of ours that does not stand."""
         self.holding = False
         """We hold the far end: it hears us, and what it says is not wanted."""
         self.held = False
@@ -179,10 +179,15 @@ class LegMedia:
         description = parse(self.described)
         changed = self._close_rejected(description)
         changed = _turn(description, turned) or changed
-        if not (changed or self._is_stale):
+        if not (changed or self._is_outdated):
             return self.described
         description.origin = self._next_origin(description.origin)
         return self._describe(serialise(description))
+
+    @property
+    def _is_outdated(self) -> bool:
+        """A version that the far end has seen is not to be followed by an earlier one, taken or not."""
+        return self._is_stale or self._proposed is not None
 
     @property
     def _wanted(self) -> str:
@@ -218,7 +223,7 @@ class LegMedia:
 
     def drop_proposal(self) -> None:
         """The far end has refused it."""
-        self._proposed = None
+        self._proposed, self._is_stale = None, True
 
     def _close_rejected(self, description: SessionDescription) -> bool:
         """A section that the far end has rejected keeps its place, closed."""
@@ -239,7 +244,7 @@ class LegMedia:
     ) -> bytes:
         """Answer an offer (`offer`: as it was parsed, `chosen`: its section that anybody could be answered
         with).  Raises SdpError, and then nothing has changed."""
-        if body == self._their_offer and self.described and not self._is_stale:
+        if body == self._their_offer and self.described and not self._is_outdated:
             return self.described
         assert self.local is not None
         offer = offer or parse(body)

@@ -198,6 +198,8 @@ class OwnRequests:
     def go_on(self) -> None:
         """Something has happened that is reported: an offer that is made when it leaves waits for the layer
         above to have heard of it."""
+        if not self._waiting:
+            return
         if all(isinstance(request.body, bytes) for request in self._waiting):
             self.pump()
         else:
