@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from cordboard.call.plan import Destination
 from cordboard.events.encoding import encode
-from cordboard.server.calling_api_dial import plan_of, remarks_on, routed_of, routed_to
+from cordboard.server.calling_api_dial import (
+    MAX_REMARKED,
+    documented,
+    plan_of,
+    remarks_on,
+    routed_of,
+    routed_to,
+)
 from cordboard.server.calling_api_errors import ApiError
 from cordboard.server.calling_api_params import DIAL, UPDATE, checked
 from cordboard.swml.properties import Shape
@@ -238,3 +245,14 @@ def test_nothing_but_an_answer_comes_of_any_values(
 def test_nothing_but_an_answer_comes_of_any_transfer(dest: str) -> None:
     refusal = refusal_of(lambda: routed_to(dest))
     assert refusal is None or refusal.status == 400
+
+
+@pytest.mark.parametrize("count", [1, 1_000, 3_000], ids=["short", "long", "longer"])
+async def test_a_document_is_read_whatever_its_length(count: int) -> None:
+    text = "sections:\n  main:\n" + "    - play: {url: nothing, volume: 1}\n" * count
+    routed, remarks = await documented({"swml": text})
+    assert routed.document is not None
+    assert len(routed.document.sections["main"].steps) == count
+    assert bool(remarks) == (len(text) <= MAX_REMARKED)
+    with pytest.raises(ApiError):
+        await documented({"swml": text + "  other: 7\n" + " " * count})

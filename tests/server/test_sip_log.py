@@ -152,3 +152,18 @@ def test_no_message_stops_the_log(data: bytes) -> None:
     kept.log.note(False, data, FAR)
     kept.finish("a")
     assert len(kept.saved[1]) <= 1
+
+
+def test_a_ladder_can_be_read_until_the_store_has_it() -> None:
+    kept = Kept()
+    kept.log.note(False, invite("d"), FAR)
+    assert kept.log.notes("c", 7) == []
+    kept.log.begin("c", "d", 7)
+    assert [note.line for note in kept.log.notes("c", 7)] == ["INVITE sip:bob@example.com"]
+    kept.log.over("c")
+    kept.log.note(True, response("d", "200 OK"), FAR)
+    assert [note.line for note in kept.log.notes("c", 7)][1:] == ["200 OK [INVITE]"]
+    assert kept.log.notes("c", 8) == []
+    kept.log.sweep(everything=True)
+    assert kept.log.notes("c", 7) == []
+    assert len(kept.saved[7]) == 2

@@ -12,12 +12,11 @@ from cordboard.call.effects import CommandAnswered
 from cordboard.call.outgoing_dial import OutgoingDial
 from cordboard.call.reasons import ending
 from cordboard.call.wording import nearest, shown
-from cordboard.events.encoding import encode
 from cordboard.relay import answers
 from cordboard.relay.methods import read
 from cordboard.relay.requests import CallCommand, Refusal, TransferRequest
 from cordboard.relay.requests import Request as RelayRequest
-from cordboard.server.calling_api_dial import plan_of, remarks_on, routed_of, routed_to
+from cordboard.server.calling_api_dial import documented, plan_of, routed_to
 from cordboard.server.calling_api_errors import ApiError
 from cordboard.server.calling_api_params import DIAL, UPDATE, checked, only_known
 from cordboard.server.calling_api_reading import NOT_FOUND, Reading
@@ -79,7 +78,8 @@ class Commands:
 
     async def _dial(self, given: Data, project: str) -> Data:
         params = checked(given, DIAL)
-        routed, dialled = routed_of(params), plan_of(params)
+        dialled = plan_of(params)
+        routed, remarks = await documented(params)
         if problem := self._problem():
             raise ApiError(503, ending(problem).sentence, code=problem)
         call_id = self._new_id()
@@ -90,7 +90,7 @@ class Commands:
             call_id=call_id,
             driver=LateScript(lambda: self._script(call_id, routed)),
         )
-        warnings = [*dialled.warnings, *remarks_on(params)]
+        warnings = [*dialled.warnings, *remarks]
         return {**await self._reading.brief(call_id, project), "url": params.get("url"), "warnings": warnings}
 
     def _script(self, call_id: str, routed: Routed) -> Driver:
@@ -103,14 +103,14 @@ class Commands:
 
     async def _update(self, call_id: str, given: Data, project: str) -> Data:
         params = checked(given, UPDATE)
-        call = await self._call(call_id, project)
         if "status" in params:
-            return await self._end(call, params["status"], project)
-        await self._give(call, routed_of(params))
+            return await self._end(await self._call(call_id, project), params["status"], project)
+        routed, remarks = await documented(params)
+        self._give(await self._call(call_id, project), routed)
         return {
             **await self._reading.brief(call_id, project),
             "url": params.get("url"),
-            "warnings": remarks_on(params),
+            "warnings": remarks,
         }
 
     async def _end(self, call: Call, status: str, project: str) -> Data:
@@ -120,7 +120,7 @@ class Commands:
             )
         return await self._command(call.info.call_id, "calling.end", {}, project)
 
-    async def _give(self, call: Call, routed: Routed) -> None:
+    def _give(self, call: Call, routed: Routed) -> None:
         """An outbound call that has not been answered takes its document from its dial."""
         info = call.info
         if info.direction == "inbound" or info.call_state == "answered":
@@ -141,14 +141,12 @@ class Commands:
             params = {"control_id": self._new_id(), **params}
         if method == "calling.connect":
             params = {"tag": self._new_id(), **params}
-        if isinstance(params.get("dest"), dict):
-            params["dest"] = encode(params["dest"]).decode()
         wanted = read(method, params)
         if isinstance(wanted, Refusal):
             raise _refused(wanted.code, wanted.message)
         call = await self._call(call_id, project)
         if isinstance(wanted, TransferRequest):
-            await self._give(call, routed_to(wanted.dest))
+            self._give(call, routed_to(wanted.dest))
             return await self._answer(wanted, None, call_id, project)
         if not isinstance(wanted, CallCommand):
             raise ApiError(400, f"`{method}` has no meaning without a connected client")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,10 @@ from cordboard.swml.problems import DocumentError, Finding, MethodError, Note
 
 _SOURCE = "swml"
 MAX_WARNINGS = 20
+MAX_REMARKED = 64 * 1024
+"""Characters of a document of which more is said than whether it can be run."""
+MAX_AT_ONCE = 16 * 1024
+"""Characters of a document that is read where calls wait for it: some milliseconds."""
 
 _NAMES = {
     "to": "to",
@@ -119,11 +124,22 @@ def routed_to(dest: str) -> Routed:
     return routed_of({"swml": {"version": "1.0.0", "sections": {"main": steps}}})
 
 
+async def documented(params: Mapping[str, Any]) -> tuple[Routed, list[str]]:
+    """`routed_of` and `remarks_on`; a long document holds up no call."""
+
+    def read() -> tuple[Routed, list[str]]:
+        return routed_of(params), remarks_on(params)
+
+    is_short = "swml" not in params or len(text_of(params["swml"])) <= MAX_AT_ONCE
+    return read() if is_short else await asyncio.to_thread(read)
+
+
 def remarks_on(params: Mapping[str, Any]) -> list[str]:
     """What can be said of a document that can be run: steps that will fail, and what is hardly meant."""
-    if "swml" not in params:
+    text = text_of(params.get("swml", ""))
+    if not text or len(text) > MAX_REMARKED:
         return []
-    return [str(finding) for finding in lint(text_of(params["swml"]), source=_SOURCE)[:MAX_WARNINGS]]
+    return [str(finding) for finding in lint(text, source=_SOURCE)[:MAX_WARNINGS]]
 
 
 def text_of(swml: str | dict[str, Any]) -> str | bytes:

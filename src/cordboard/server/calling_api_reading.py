@@ -24,7 +24,7 @@ from cordboard.server.control import Control
 from cordboard.server.sip_log import SipLog
 from cordboard.server.store import DEAD, CallRecord, Store
 from cordboard.server.store_file import StoreFile
-from cordboard.server.story import Story, as_data, read_story
+from cordboard.server.story import Leg, Story, as_data, read_story
 from cordboard.server.webhook_sender import WebhookSender
 
 Data = dict[str, Any]
@@ -105,13 +105,12 @@ class Reading:
             return read_story(beside, call_id, most_legs=MAX_LEGS, most_events=MAX_EVENTS)
 
     def _with_live_messages(self, story: Story) -> Story:
-        legs = [
-            leg
-            if leg.messages
-            else msgspec.structs.replace(leg, messages=self._sip_log.notes(leg.record.start.call_id))
-            for leg in story.legs
-        ]
-        return msgspec.structs.replace(story, legs=legs)
+        return msgspec.structs.replace(story, legs=[self._with_messages(leg) for leg in story.legs])
+
+    def _with_messages(self, leg: Leg) -> Leg:
+        record = leg.record
+        messages = leg.messages or self._sip_log.notes(record.start.call_id, record.number)
+        return msgspec.structs.replace(leg, messages=messages)
 
     def _live(self, call_id: str) -> CallInfo | None:
         call = self._control.call(call_id)

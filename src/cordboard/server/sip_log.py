@@ -113,10 +113,12 @@ class SipLog:
         if ended is not None:
             self._ended.append((self._clock() + LINGER, *ended))
 
-    def notes(self, call_id: str) -> list[SipNote]:
-        """The ladder of a call that has not ended, as far as it has come; afterwards the store has it."""
+    def notes(self, call_id: str, number: int) -> list[SipNote]:
+        """The ladder of a call of this number, as far as it has come; nothing once the store has it."""
         begun = self._dialogs.get(call_id)
-        return begun[1].notes() if begun is not None else []
+        if begun is not None:
+            return begun[1].notes()
+        return next((ladder.notes() for _, _, ladder in self._ended if ladder.number == number), [])
 
     def sweep(self, *, everything: bool = False) -> None:
         """Store the ladders of calls that have been over for a while, or all of them."""
