@@ -414,6 +414,30 @@ def test_keys_stand_alone_and_the_play_waits_for_them() -> None:
     assert has(said, VOICE)
 
 
+def test_music_on_hold_stands_alone_and_without_a_seam() -> None:
+    bridge = Bridge()
+    bridge.run(10)
+    bridge.play("p", OTHER, ms=2000)
+    bridge.run(10)
+    bridge.play("q", ms=400, alone=True)
+    assert bridge.speaker.stands_alone
+    bridge.incoming.feed(None)
+    bridge.run(20)
+    assert len(bridge.sent) == 40
+    bridge.run(1)
+    assert not bridge.speaker.stands_alone
+    bridge.incoming.feed(bridge.outgoing)
+    bridge.run(20)
+    pcm = bridge.pcm()
+    assert bridge.steps() == {(1, 160)}
+    assert hasnt(pcm[22 * 320 : 38 * 320], VOICE)
+    assert has(pcm[22 * 320 : 38 * 320], PLAYED)
+    assert has(pcm[22 * 320 : 58 * 320], OTHER)
+    assert has(pcm[44 * 320 : 58 * 320], VOICE)
+    bridge.play("r", alone=True, paused=True)
+    assert not bridge.speaker.stands_alone
+
+
 def test_what_cannot_be_encoded_is_passed_on_and_the_play_ends_in_time() -> None:
     bridge = Bridge()
     bridge.incoming.expect({96: "G729"})

@@ -561,6 +561,30 @@ async def test_plays_are_mixed_with_a_voice_across_workers_and_paused_and_made_s
         assert [e.play_id for e in one.events if isinstance(e, PlayEnded)] == ["p", "q"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_music_on_hold_is_heard_in_place_of_the_peer(
+    tmp_path: Path, phones: Callable[..., Phone], workers: int
+) -> None:
+    async with house(tmp_path, workers=workers) as one:
+        a, b = phones(), phones(ssrc=0x5678)
+        await one.open(a, "a")
+        await one.open(b, "b")
+        await one.join("a", "b")
+        silence = (PlaySource(kind="silence", duration_ms=60_000),)
+        one.engine.play(StartPlay(endpoint_id="b", play_id="p", sources=silence, alone=True))
+        await one.settled()
+        await b.hear(1)
+        for _ in range(5):
+            a.send(b"\x11" * 160)
+            await asyncio.sleep(0.02)
+        assert {packet[12:] for packet in await b.hear(10)} == {b"\xff" * 160}
+        one.engine.stop_play(StopPlaying(endpoint_id="b", play_id="p"))
+        await one.settled()
+        b.heard()
+        a.send(b"\x11" * 160)
+        assert [packet[12:] for packet in await b.hear(1)] == [b"\x11" * 160]
+
+
 async def test_a_play_can_be_stopped_and_replaced(tmp_path: Path, phones: Callable[..., Phone]) -> None:
     async with house(tmp_path) as one:
         a = phones()

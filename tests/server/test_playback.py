@@ -302,6 +302,7 @@ async def test_music_on_hold_is_made_once_and_loops_without_a_seam(bench: Bench)
     for control_id in "pq":
         bench.play(PlayItem(kind="hold"), control_id=control_id, loop=0)
         await bench.settle()
+    assert all(told.alone for told in bench.media.told if isinstance(told, StartPlay))
     paths = {told.sources[0].path for told in bench.media.told if isinstance(told, StartPlay)}
     assert len(paths) == 1
     with wave.open(paths.pop()) as file:

@@ -109,8 +109,8 @@ class Endpoint:
 
     @property
     def may_be_told(self) -> bool:
-        """The far end can be sent something, and no keys are sent to it."""
-        return self.speaker.is_open and not self.speaker.is_pressing
+        """The far end can be sent something, and hears nothing in place of its peer."""
+        return self.speaker.is_open and not self.speaker.stands_alone
 
     @property
     def was_heard(self) -> bool:

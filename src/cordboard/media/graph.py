@@ -34,7 +34,7 @@ class Party(Protocol):
 
     @property
     def may_be_told(self) -> bool:
-        """It can be sent something, and the server sends it no keys itself."""
+        """It can be sent something, and hears nothing in place of its peer."""
         ...
 
 
@@ -71,7 +71,7 @@ class Graph:
         return peer
 
     def review(self, party: Party) -> None:
-        """Hold, keys or a new remote may have changed what flows between it and its peer."""
+        """Hold, keys, a play or a new remote may have changed what flows between it and its peer."""
         peer = self._peers.get(party)
         if peer is not None:
             _aim(party, peer)

@@ -126,7 +126,7 @@ class LinkEnd:
     @property
     def may_be_told(self) -> bool:
         """The other worker knows whether its far end is on hold."""
-        return not self.speaker.is_pressing
+        return not self.speaker.stands_alone
 
 
 class LinkSocket:

@@ -30,11 +30,12 @@ _HEARD_LATELY = 0.1
 
 
 class _Play:
-    __slots__ = ("paused", "player")
+    __slots__ = ("alone", "paused", "player")
 
-    def __init__(self, player: Player, paused: bool) -> None:
+    def __init__(self, player: Player, paused: bool, alone: bool) -> None:
         self.player = player
         self.paused = paused
+        self.alone = alone
 
 
 class Mixer:
@@ -74,12 +75,18 @@ class Mixer:
         """Something is to be heard (what is paused is not)."""
         return any(not play.paused for play in self._plays.values())
 
+    @property
+    def stands_alone(self) -> bool:
+        """The joined far end must not be heard meanwhile."""
+        return any(play.alone and not play.paused for play in self._plays.values())
+
     # -------------------------------------------------------------- what is asked for
 
-    def begin(self, play_id: str, player: Player, *, paused: bool = False) -> None:
-        """Beside the others."""
+    def begin(self, play_id: str, player: Player, *, paused: bool = False, alone: bool = False) -> None:
+        """Beside the others; `alone`: in place of the joined far end."""
         self.stop(play_id)
-        self._plays[play_id] = _Play(player, paused)
+        self._plays[play_id] = _Play(player, paused, alone)
+        self._is_fed = self._is_fed and not alone
         if len(self._plays) > MOST_PLAYS:
             player.errors.append(f"The call hears {MOST_PLAYS} plays at once already.")
             self.stop(play_id)
@@ -120,7 +127,7 @@ class Mixer:
             return
         self._debt = 0.0
         self._patience = _PATIENCE
-        self._is_fed = self._outgoing.is_fed(_HEARD_LATELY)
+        self._is_fed = not self.stands_alone and self._outgoing.is_fed(_HEARD_LATELY)
         if not self._is_fed:
             self._outgoing.interrupt()
         self._outgoing.lay_over(self)

@@ -157,6 +157,8 @@ class StartPlay(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaul
     """0 = for ever."""
     paused: bool = False
     """Not before a `ResumePlaying`."""
+    alone: bool = False
+    """In place of what the join sends: music on hold, which nobody shall be heard through."""
 
 
 class StopPlaying(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -22,7 +22,7 @@ _GAP_MS = 70
 
 
 class Speaker:
-    """One far end's.  `tick` it while it `is_busy`; what is joined must be silent while it `is_pressing`."""
+    """One far end's.  `tick` it while it `is_busy`; what is joined is not heard while it `stands_alone`."""
 
     __slots__ = (
         "_digits",
@@ -62,12 +62,17 @@ class Speaker:
 
     @property
     def is_pressing(self) -> bool:
-        """Keys are sent: they stand alone, and plays wait for them."""
+        """Keys are sent, and plays wait for them."""
         return self._digits is not None
+
+    @property
+    def stands_alone(self) -> bool:
+        """Keys are sent, or what is played is in place of what is joined."""
+        return self._digits is not None or self._mixer.stands_alone
 
     def play(self, command: StartPlay, player: Player) -> None:
         """Say this too from now on."""
-        self._mixer.begin(command.play_id, player, paused=command.paused)
+        self._mixer.begin(command.play_id, player, paused=command.paused, alone=command.alone)
         self._settle()
 
     def stop(self, play_id: str) -> None:

@@ -25,7 +25,7 @@ Listening = Endpoint | LinkEnd
 
 
 class Speaking:
-    """All of a worker to whom something is said now.  Plays are laid over what is joined; keys silence it."""
+    """All of a worker to whom something is said now.  Plays are laid over what is joined, or silence it."""
 
     __slots__ = ("_endpoints", "_graph", "_guard", "_parties", "actions")
 
@@ -39,7 +39,7 @@ class Speaking:
         self._guard = guard
         self._endpoints = endpoints
         self._parties: dict[Listening, bool] = {}
-        """With whether keys were being sent when what is joined was last told."""
+        """With whether it stood alone when what is joined was last told."""
         self.actions: dict[type[Command], Callable[[Any], None]] = {
             StartPlay: self._play,
             StopPlaying: self._told(lambda speaker, command: speaker.stop(command.play_id)),
@@ -75,11 +75,11 @@ class Speaking:
 
     def review(self, party: Listening) -> None:
         """Its speaker may have begun or ended something."""
-        pressing = party.speaker.is_pressing
-        if self._parties.get(party, False) != pressing:
+        alone = party.speaker.stands_alone
+        if self._parties.get(party, False) != alone:
             self._graph.review(party)
         if party.speaker.is_busy:
-            self._parties[party] = pressing
+            self._parties[party] = alone
         else:
             self._parties.pop(party, None)
 

@@ -137,6 +137,8 @@ class Playback:
                 volume_db=self._volumes.get(effect.control_id, effect.volume),
                 loop=effect.loop,
                 paused=effect.control_id in self._paused,
+                # Who is on hold hears music, and neither end hears the other through it.
+                alone=any(item.kind == "hold" for item in effect.items),
             )
         )
         self._forget_changes(effect.control_id)
