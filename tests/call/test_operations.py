@@ -1,4 +1,4 @@
-"""The set of a client's operations: one answer each, first of all; steered by id and kind; swept when over."""
+"""A client's operations: one answer each, first of all; steered by id and kind; swept when over."""
 
 from __future__ import annotations
 
