@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 from collections.abc import AsyncIterator
@@ -518,6 +519,24 @@ async def test_calls_are_listed_by_state_and_time(api: Api, case: Case) -> None:
     assert live["id"] in await api.ids(f"?since={live['created_at']}")
     assert (await api.get(f"{CALLS}?state=up", status=400))["path"] == "state"
     await api.command("calling.end", id=live["id"])
+
+
+async def test_pages_are_whole_while_calls_begin_and_end(api: Api, case: Case) -> None:
+    names = [case.phone(f"p{n}", ANSWERS if n % 2 else refuses(486)) for n in range(20)]
+    before = set(await api.ids())
+    bodies = [{"from": CALLER, "to": name, "swml": document()} for name in names]
+    made = await asyncio.gather(
+        *(api.ask("POST", CALLS, json={"command": "dial", "params": params}) for params in bodies)
+    )
+    ids = {call["id"] for call in made}
+    assert len(ids) == 20
+    for limit in (1, 3, 7):
+        listed = await api.ids(f"?limit={limit}")
+        assert len(listed) == len(set(listed))
+        assert set(listed) == before | ids
+    for call_id in ids:
+        await api.until_state(call_id, "ended")
+    assert ids <= set(await api.ids("?state=ended&limit=7"))
 
 
 async def test_a_ladder_tells_what_was_said_while_the_call_lasts_and_afterwards(api: Api, case: Case) -> None:
