@@ -19,7 +19,7 @@ from cordboard.media.codecs import audio
 from cordboard.media.codecs.rates import RateConverter
 from cordboard.media.outgoing import Outgoing
 from cordboard.media.player import Player
-from cordboard.media.tones import FRAME_MS, SAMPLE_RATE
+from cordboard.media.tones import FRAME_BYTES, FRAME_MS, SAMPLE_RATE
 
 MOST_PLAYS = 16
 _PATIENCE = 40.0
@@ -51,13 +51,19 @@ class Mixer:
         "_plays",
         "_rate",
         "_ready",
+        "is_active",
         "is_on",
+        "stands_alone",
     )
 
     def __init__(self, outgoing: Outgoing, ended: Callable[[str, tuple[str, ...]], None]) -> None:
         self._outgoing = outgoing
         self._ended = ended
         self._plays: dict[str, _Play] = {}
+        self.is_active = False
+        """Something is to be heard (what is paused is not)."""
+        self.stands_alone = False
+        """The joined far end must not be heard meanwhile."""
         self.is_on = False
         """The plays go out: see `turn`."""
         self._is_fed = False
@@ -70,16 +76,6 @@ class Mixer:
         self._ready = b""
         """Of the plays, at `_rate`, not said yet: less than a frame."""
 
-    @property
-    def is_active(self) -> bool:
-        """Something is to be heard (what is paused is not)."""
-        return any(not play.paused for play in self._plays.values())
-
-    @property
-    def stands_alone(self) -> bool:
-        """The joined far end must not be heard meanwhile."""
-        return any(play.alone and not play.paused for play in self._plays.values())
-
     # -------------------------------------------------------------- what is asked for
 
     def begin(self, play_id: str, player: Player, *, paused: bool = False, alone: bool = False) -> None:
@@ -90,12 +86,14 @@ class Mixer:
         if len(self._plays) > MOST_PLAYS:
             player.errors.append(f"The call hears {MOST_PLAYS} plays at once already.")
             self.stop(play_id)
+        self._review()
 
     def stop(self, play_id: str) -> None:
         """End that one, if it is there."""
         play = self._plays.pop(play_id, None)
         if play is not None:
             play.player.close()
+            self._review()
             self._ended(play_id, tuple(play.player.errors))
 
     def stop_all(self) -> None:
@@ -108,6 +106,12 @@ class Mixer:
         play = self._plays.get(play_id)
         if play is not None:
             play.paused = paused
+            self._review()
+
+    def _review(self) -> None:
+        sounding = [play for play in self._plays.values() if not play.paused]
+        self.is_active = bool(sounding)
+        self.stands_alone = any(play.alone for play in sounding)
 
     def set_volume(self, play_id: str, volume_db: float) -> None:
         """From the next frame on."""
@@ -171,6 +175,8 @@ class Mixer:
         """So much of the plays, filled up with silence; None if they have come to an end."""
         size = 2 * samples
         ready = self._ready
+        if not ready and size == FRAME_BYTES and self._converter is None:
+            return self._next_frame()
         while len(ready) < size:
             frame = self._next_frame()
             if frame is None:
@@ -182,10 +188,15 @@ class Mixer:
     def _next_frame(self) -> bytes | None:
         """20 ms of all that plays, together."""
         mixed: bytes | None = None
-        for play_id, play in list(self._plays.items()):
-            frame = None if play.paused else play.player.next_frame()
-            if frame is not None:
+        over: list[str] = []
+        for play_id, play in self._plays.items():
+            if play.paused:
+                continue
+            frame = play.player.next_frame()
+            if frame is None:
+                over.append(play_id)
+            else:
                 mixed = frame if mixed is None else audio.add(mixed, frame, 2)
-            elif not play.paused:
-                self.stop(play_id)
+        for play_id in over:
+            self.stop(play_id)
         return mixed

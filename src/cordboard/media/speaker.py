@@ -129,13 +129,16 @@ class Speaker:
         if self._digits is not None:
             self._tick_digits(self._digits)
             return
-        self._settle()
+        mixer = self._mixer
+        if not (mixer.is_on and self.is_open):
+            self._settle()
         if self.is_open:
-            self._mixer.tick()
+            mixer.tick()
         else:
-            self._mixer.run_on()
+            mixer.run_on()
             self._outgoing.interrupt()
-        self._settle()
+        if not mixer.is_active:
+            self._settle()
 
     def _settle(self) -> None:
         """Do the plays go out now?"""

@@ -89,10 +89,12 @@ class Speaking:
 
     def tick(self) -> None:
         """20 ms have passed."""
-        for party in list(self._parties):
-            if not self._guard(party.speaker.tick):
-                party.speaker.end()
-            self.review(party)
+        for party, alone in list(self._parties.items()):
+            speaker = party.speaker
+            if not self._guard(speaker.tick):
+                speaker.end()
+            if speaker.stands_alone != alone or not speaker.is_busy:
+                self.review(party)
 
     def pressed(self, endpoint: Endpoint | None, digit: Digit, by_tone: bool) -> None:
         """A far end pressed a key: whoever it is joined with is told in the way that it understands."""
