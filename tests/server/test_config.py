@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cordboard.server.config import Config, ConfigError, load, parse, split_host
+from cordboard.server.config import Config, ConfigError, Route, ServerSection, load, parse, split_host
 
 WHOLE = """
 [server]
@@ -199,6 +199,22 @@ def test_a_secret_of_the_wrong_kind_is_not_repeated_in_full() -> None:
     assert "c.toml:2: server.signing_key" in mistakes("[server]\nsigning_key = ['abc']\n")
 
 
+def test_a_token_that_is_too_short_is_not_repeated_at_all() -> None:
+    told = mistakes('[projects.one]\ntokens = ["secret"]\n')
+    assert "c.toml:2: projects.one.tokens.0" in told
+    assert "secret" not in told
+
+
+def test_a_context_belongs_to_the_project_of_its_route_or_to_the_only_one() -> None:
+    tokens = '{ tokens = ["12345678"] }'
+    office = Route(context="office")
+    assert parse("", source="c.toml").project_of(office) == ServerSection().project_id
+    assert parse(f"projects.one = {tokens}", source="c.toml").project_of(office) == "one"
+    both = f'server.project_id = "one"\nprojects.one = {tokens}\nprojects.two = {tokens}\n'
+    assert parse(both, source="c.toml").project_of(office) == "one"
+    assert parse(both, source="c.toml").project_of(Route(context="office", project="two")) == "two"
+
+
 @pytest.mark.parametrize("key", ["'a.b'", "'+1'", '"a b"', "plain"])
 def test_odd_keys_do_not_confuse_the_search_for_the_line(key: str) -> None:
     text = f"[trunks.{key}]\naddress = 'a'\n[sip]\n# [server]\nport = 'x'\n[envs]\n{key} = 'y'\n"
@@ -252,6 +268,22 @@ def test_a_key_with_an_alias_is_known_by_that() -> None:
         ('[trunks.c]\naddress = "a"\ncodecs = "PCMX"\n', "unknown codec 'PCMX'"),
         ('[trunks.c]\naddress = "a"\n[trunks.c.rates]\n"1" = 0.5\n', "trunks.c.rates.1"),
         ('[dns]\nserver = ["192.0.2.1"]\n', "did you mean 'servers'?"),
+        ("[http]\ntls_port = 8443\n", "http: certificate must be set"),
+        ("[relay]\nsession_timeout = 0\n", "relay.session_timeout"),
+        ('[projects.one]\ntoken = ["12345678"]\n', "did you mean 'tokens'?"),
+        ("[projects.one]\ntokens = []\n", "projects.one.tokens"),
+        ("[routes]\na = {}\n", "routes.a: document or context must be set"),
+        ('[routes]\na = { context = "x", offer_timeout = 0 }\n', "routes.a.offer_timeout"),
+        ('[routes]\na = { context = "x", fallback_url = "http://a/" }\n', "fallback_url has a meaning only"),
+        (
+            '[projects.one]\ntokens = ["12345678"]\n[routes]\na = { context = "x", project = "two" }\n',
+            "routes.a: there is no project 'two'",
+        ),
+        (
+            '[projects]\none = { tokens = ["12345678"] }\ntwo = { tokens = ["12345679"] }\n'
+            '[routes]\na = { context = "x" }\n',
+            "routes.a: project must be set, because there are several",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_named(text: str, told: str) -> None:

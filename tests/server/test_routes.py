@@ -69,6 +69,20 @@ def test_a_url_is_fetched_for_each_call(url: str, tmp_path: Path) -> None:
     assert (found.url, found.fallback_url, found.document) == (url, "https://example.com/spare", None)
 
 
+def test_a_context_is_found_with_the_document_that_stands_in_for_its_clients(tmp_path: Path) -> None:
+    (tmp_path / "spare.yaml").write_text(ANSWER)
+    offered = Route(context="office", project="p", offer_timeout=5.0)
+    both = Route(context="office", document="spare.yaml")
+    routes = Routes({"a": offered, "b": both}, tmp_path)
+    alone, stood_in = routes.find("a"), routes.find("b")
+    assert alone is not None
+    assert (alone.context, alone.project, alone.offer_timeout) == ("office", "p", 5.0)
+    assert not alone.has_document
+    assert stood_in is not None
+    assert stood_in.context == "office"
+    assert stood_in.has_document
+
+
 def test_all_documents_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text(BROKEN)
     keys = {"+1": "broken.yaml", "bob": "missing.yaml", "dir": "."}
