@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import machine, memory, relay, settings, signalling, worked
+from bench import machine, memory, relay, relay_call, relay_clients, settings, signalling, worked
 from bench.report import Figure, table
 from bench.sipp_load import SippError
 
@@ -27,6 +27,8 @@ PARTS: dict[str, tuple[str, Part]] = {
     "confirm": ("CPU of a call with a confirm script", signalling.confirm),
     "worked": ("calls that are transcoded, encrypted or recorded", worked.worked),
     "memory": ("memory of idle calls", memory.memory),
+    "relay-call": ("CPU of a call driven through RELAY", relay_call.call),
+    "relay-clients": ("clients of RELAY: memory, events in order", relay_clients.clients),
 }
 
 

@@ -25,6 +25,10 @@ SETUP_P50_MS, SETUP_P99_MS = Budget(5.0), Budget(20.0)
 """What a server may add to the time that a call takes to come up, at 50 calls a second."""
 CALL_KIB = Budget(150.0)
 """Resident memory of one idle connected call."""
+RELAY_CALL_MS = Budget(2.5)
+"""CPU of one call that a RELAY client drives: answer, a short play, a connect, the end of both legs."""
+EVENTS_A_SECOND = Budget(5_000.0, at_least=True)
+"""Events of RELAY, delivered in order to 1,000 clients by one core."""
 
 
 class Figure(NamedTuple):
@@ -62,7 +66,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _with_unit(value: float, unit: str) -> str:
-    digits = 0 if unit in ("calls/s", "KiB") else 2
+    digits = 0 if unit in ("calls/s", "events/s", "KiB") else 2
     return f"{value:.{digits}f} {unit}"
 
 

@@ -14,6 +14,8 @@ class Settings(NamedTuple):
     priority: int = 0
     cost_rate: int = 100
     """Calls a second at which the cost of a call is taken."""
+    busy_rate: int = 250
+    """The same, of a server whose caches are warm."""
     cost_seconds: float = 15.0
     rates: tuple[int, ...] = (50, 100, 150, 200, 300, 400, 500, 600, 700)
     """The ladder; it ends at the first rate that is not clean."""
@@ -24,6 +26,12 @@ class Settings(NamedTuple):
     worked_calls: int = 100
     idle_calls: int = 200
     setup_calls: int = 500
+    clients: int = 1_000
+    """Of RELAY, each with a session of its own."""
+    idle_seconds: float = 30.0
+    """Long enough for two of the pings that show that a client is there."""
+    event_rates: tuple[int, ...] = (1_000, 5_000, 10_000)
+    event_seconds: float = 10.0
 
 
 def quick(cores: Cores, priority: int) -> Settings:
@@ -38,4 +46,7 @@ def quick(cores: Cores, priority: int) -> Settings:
         relay_seconds=4.0,
         idle_calls=100,
         setup_calls=50,
+        idle_seconds=5.0,
+        event_rates=(5_000,),
+        event_seconds=4.0,
     )

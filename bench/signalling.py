@@ -11,7 +11,7 @@ from bench.settings import Settings
 from bench.sipp_load import Callee, LoadResult, place_calls, quantile
 from bench.subject import Cost, Subject, connect_document
 
-_WARM_RATE, _WARM_SECONDS = 50, 3.0
+WARM_RATE, WARM_SECONDS = 50, 3.0
 _REST_A_RUNG = 4
 """How many times its own length a load may take to come to rest (callbacks go on after it)."""
 
@@ -29,16 +29,16 @@ def _cost(settings: Settings, callee: Callee, receiver: Receiver | None) -> Iter
     document = connect_document(callee.port, receiver.url if receiver else None)
     what = "events stored" if receiver is None else "callbacks stored and delivered"
     with Subject(document, core=settings.cores.server, priority=settings.priority) as server:
-        _call(settings, callee, server, _WARM_RATE, _WARM_SECONDS)
+        place(settings, callee, server, WARM_RATE, WARM_SECONDS)
         received = receiver.count() if receiver else 0
-        load, used = _call(settings, callee, server, settings.cost_rate, settings.cost_seconds)
+        load, used = place(settings, callee, server, settings.cost_rate, settings.cost_seconds)
         received = receiver.count() - received if receiver else 0
-        print(f"  {what}: {load.asked} calls at {settings.cost_rate}/s, {_outcome(load)}")
-        print(f"    {_shares(used, load.asked)}")
+        print(f"  {what}: {load.asked} calls at {settings.cost_rate}/s, {outcome(load)}")
+        print(f"    {shares(used, load.asked)}")
         if receiver:
             print(f"    {received / load.asked:.2f} callbacks a call")
-        _complain(server)
-        yield Figure(f"CPU a call, {what}", used.total / load.asked * 1000, "ms", CALL_MS, _doubt(load))
+        complain(server)
+        yield Figure(f"CPU a call, {what}", used.total / load.asked * 1000, "ms", CALL_MS, doubt(load))
 
 
 def ladder(settings: Settings) -> Iterator[Figure]:
@@ -49,15 +49,15 @@ def ladder(settings: Settings) -> Iterator[Figure]:
         Callee(core=cores.load, priority=priority) as callee,
         Subject(connect_document(callee.port), core=cores.server, priority=priority) as server,
     ):
-        _call(settings, callee, server, _WARM_RATE, _WARM_SECONDS)
+        place(settings, callee, server, WARM_RATE, WARM_SECONDS)
         for rate in settings.rates:
-            load, used = _call(settings, callee, server, rate, settings.rung_seconds)
+            load, used = place(settings, callee, server, rate, settings.rung_seconds)
             a_call = used.total / load.asked * 1000
-            print(f"  {rate:4d}/s: {_outcome(load)}; {a_call:.2f} ms a call, {_shares(used, load.asked)}")
+            print(f"  {rate:4d}/s: {outcome(load)}; {a_call:.2f} ms a call, {shares(used, load.asked)}")
             if not load.is_clean:
                 break
             best, at_best = rate, a_call
-        _complain(server)
+        complain(server)
     limit = " (the end of the ladder)" if best == settings.rates[-1] else ""
     yield Figure("clean calls a second", best, "calls/s", note=f"{at_best:.2f} ms a call there{limit}")
 
@@ -73,7 +73,7 @@ def setup_time(settings: Settings) -> Iterator[Figure]:
             load.end()
             placed = load.place(server.port, rate=50)
             load.end()
-            _complain(server)
+            complain(server)
     through = placed.setup_ms
     print(f"  {placed.answered} of {placed.asked} calls answered at 50/s {placed.refused}")
     print(f"  through the server p50 {quantile(through, 0.5):.2f} ms, p99 {quantile(through, 0.99):.2f} ms")
@@ -91,15 +91,15 @@ def confirm(settings: Settings) -> Iterator[Figure]:
         Callee(core=cores.load, priority=priority) as callee,
         Subject(connect_document(callee.port, more=steps), core=cores.server, priority=priority) as server,
     ):
-        _call(settings, callee, server, _WARM_RATE, _WARM_SECONDS)
-        load, used = _call(settings, callee, server, settings.cost_rate, settings.cost_seconds)
-        print(f"  {load.asked} calls at {settings.cost_rate}/s, {_outcome(load)}")
-        print(f"    {_shares(used, load.asked)}")
-        _complain(server)
-    yield Figure("CPU a call with confirm", used.total / load.asked * 1000, "ms", None, _doubt(load))
+        place(settings, callee, server, WARM_RATE, WARM_SECONDS)
+        load, used = place(settings, callee, server, settings.cost_rate, settings.cost_seconds)
+        print(f"  {load.asked} calls at {settings.cost_rate}/s, {outcome(load)}")
+        print(f"    {shares(used, load.asked)}")
+        complain(server)
+    yield Figure("CPU a call with confirm", used.total / load.asked * 1000, "ms", None, doubt(load))
 
 
-def _call(
+def place(
     settings: Settings, callee: Callee, server: Subject, rate: int, seconds: float
 ) -> tuple[LoadResult, Cost]:
     """Calls, and what they cost until the server is at rest again."""
@@ -111,7 +111,8 @@ def _call(
     return load, server.cost().since(before)
 
 
-def _shares(used: Cost, calls: int) -> str:
+def shares(used: Cost, calls: int) -> str:
+    """Of the processes, a call."""
     control, workers = used.control, used.workers
     return (
         f"control {control.total / calls * 1000:.2f} ms (user {control.user / calls * 1000:.2f}, "
@@ -119,14 +120,17 @@ def _shares(used: Cost, calls: int) -> str:
     )
 
 
-def _outcome(load: LoadResult) -> str:
+def outcome(load: LoadResult) -> str:
+    """What SIPp counted."""
     return f"{load.failed} failed, {load.retransmissions} retransmissions"
 
 
-def _doubt(load: LoadResult) -> str:
-    return "" if load.is_clean else f"not clean: {_outcome(load)}"
+def doubt(load: LoadResult) -> str:
+    """A note for the table; "" if all is well."""
+    return "" if load.is_clean else f"not clean: {outcome(load)}"
 
 
-def _complain(server: Subject) -> None:
+def complain(server: Subject) -> None:
+    """Show what the server has warned of."""
     if said := server.log():
         print(f"  the server says:\n{said[-1500:]}")

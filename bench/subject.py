@@ -36,6 +36,8 @@ port_max = 29999
 [phones]
 enabled = false
 
+"""
+_DOCUMENT_ROUTE = """\
 [routes]
 "*" = "document.yaml"
 """
@@ -82,11 +84,25 @@ def connect_document(
     return "\n".join(lines) + "\n"
 
 
-class Subject:
-    """`with Subject(document, …) as server:` starts it, waits until it is ready, and stops it."""
+def write_config(directory: Path, document: str = "", sections: str = _DOCUMENT_ROUTE) -> Path:
+    """What a server is started with; `sections`: those that differ, routes among them."""
+    (directory / "document.yaml").write_text(document)
+    path = directory / "cordboard.toml"
+    path.write_text(_CONFIG + sections)
+    return path
 
-    def __init__(self, document: str, *, core: int, priority: int = 0) -> None:
+
+class Subject:
+    """`with Subject(document, …) as server:` starts it, waits until it is ready, and stops it.
+
+    `sections`: of its configuration, in place of the route to the document.
+    """
+
+    def __init__(
+        self, document: str = "", *, sections: str = _DOCUMENT_ROUTE, core: int, priority: int = 0
+    ) -> None:
         self._document = document
+        self._sections = sections
         self._core = core
         self._priority = priority
         self._directory = tempfile.TemporaryDirectory(prefix="cordboard-bench-")
@@ -94,15 +110,15 @@ class Subject:
         self._process: subprocess.Popen[str]
         self.port = 0
         """Of its SIP listener."""
+        self.http_port = 0
         self.workers: list[int] = []
 
     def __enter__(self) -> Subject:
         directory = Path(self._directory.name)
-        (directory / "document.yaml").write_text(self._document)
-        (directory / "cordboard.toml").write_text(_CONFIG)
+        config = write_config(directory, self._document, self._sections)
         self._log = (directory / "log").open("w+")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cordboard", "serve", str(directory / "cordboard.toml")],
+            [sys.executable, "-m", "cordboard", "serve", str(config)],
             stdout=subprocess.PIPE,
             stderr=self._log,
             stdin=subprocess.DEVNULL,
@@ -166,6 +182,8 @@ class Subject:
             while selector.select(max(0.0, deadline - time.monotonic())):
                 line = self._process.stdout.readline()
                 if found := re.search(r"ready: SIP on UDP \S+:(\d+)", line):
+                    also = re.search(r"HTTP http://\S+:(\d+)", self._process.stdout.readline())
+                    self.http_port = int(also[1]) if also else 0
                     return int(found[1])
                 if not line:
                     break
