@@ -6,11 +6,33 @@ from typing import Any
 
 import pytest
 
-from cordboard.call.actions import Answer, Connect, Hangup, Play, PlayItem, Record, Recording, Sleep
+from cordboard.call.actions import (
+    Answer,
+    Connect,
+    Evaluate,
+    Evaluated,
+    Hangup,
+    Play,
+    PlayItem,
+    Record,
+    Recording,
+    Sleep,
+)
 from cordboard.call.commands import Disconnect
-from cordboard.call.facts import ControlLost, ControlTaken, DriverGiven, HangupRequested
+from cordboard.call.effects import ConnectStateChanged, PlayTo, Report, TellCall, Unjoin
+from cordboard.call.facts import (
+    Bridged,
+    ControlLost,
+    ControlTaken,
+    DisconnectRequested,
+    DriverGiven,
+    HangupRequested,
+    PeerEnded,
+)
+from cordboard.call.peer import peer_of
 from cordboard.call.reasons import ending
-from cordboard.testing.virtual import Caller, FarEnd, ListDriver
+from cordboard.call.side import Side
+from cordboard.testing.virtual import Caller, FarEnd, ListDriver, caller_info
 
 from .client_calls import GONE, SILENCE, TALKS, Client, play, record
 from .virtual_calls import b, connect, nothing_is_left
@@ -196,3 +218,65 @@ def test_the_legs_of_a_script_are_nobodys_also_on_a_clients_call() -> None:
     assert client.end("b2") == "disconnected"
     assert client.end() == "script_ended"
     nothing_is_left(client.shell)
+
+
+def test_a_call_that_is_led_can_be_heard_by_its_script_from_the_first_word() -> None:
+    client = Client({"b1": TALKS}).has_call()
+    client.does((1.0, "a", TO_B1), (3.0, "b1", given(Play(items=SILENCE))), until=9.0)
+    kinds = [type(effect) for who, effect in client.shell.effects if who == client.call_id("b1")]
+    assert kinds.index(Unjoin) < kinds.index(PlayTo)
+
+
+def test_what_the_first_script_asked_for_is_not_told_to_the_second() -> None:
+    client = Client(round_trip=1.0)
+    client.shell.call_in(ListDriver([Answer(), Evaluate(expression="1", bindings={}), Sleep(seconds=9.0)]))
+    second = given(Sleep(seconds=3.0))
+    client.does((0.5, "a", second))
+    assert isinstance(second.driver, ListDriver)
+    assert not any(isinstance(result, Evaluated) for result in second.driver.results)
+    assert client.last() == pytest.approx(4.5)
+
+
+# ------------------------------------------------------------------ what crosses on its way between calls
+
+
+def test_a_call_that_a_script_drives_cannot_be_joined_by_one_that_does_not_know_yet() -> None:
+    client = Client({"b1": TALKS}).has_call()
+    client.does((1.0, "a", TO_B1), (1.5, "b1", given(Sleep(seconds=9.0))), until=5.0)
+    late = Bridged(call_id="a", peer=peer_of(client.info("a")))
+    (told,) = client.shell.calls[client.call_id("b1")].handle(late, 5.0)
+    assert isinstance(told, TellCall)
+    assert (told.call_id, type(told.fact)) == ("a", PeerEnded)
+    assert client.info("b1").peer_call_id is None
+
+
+def test_a_clients_call_outlives_a_leader_that_broke_down() -> None:
+    client = Client({"b1": TALKS}).has_call()
+    broken = PeerEnded(call_id="a", ending=ending("internal_error"))
+    client.does((1.0, "a", TO_B1), (4.0, "b1", broken), until=5.0)
+    assert (client.end("b1"), client.info("b1").peer_call_id) == ("", None)
+
+
+def side_that_leaves() -> Side:
+    info = caller_info("b")
+    info.peer_call_id, info.call_state = "a", "answered"
+    side = Side(info, lambda: "id")
+    side.bridged(peer_of(caller_info("a")))
+    side.follow()
+    side.ask_to_leave()
+    return side
+
+
+def test_who_asked_to_leave_is_told_also_when_its_own_end_comes_first() -> None:
+    side = side_that_leaves()
+    (report,) = side.close()
+    assert isinstance(report, Report)
+    assert isinstance(report.happening, ConnectStateChanged)
+    assert (report.happening.state, report.happening.peer_call_id) == ("disconnected", "a")
+    assert side.close() == []
+
+
+def test_who_asked_to_leave_and_is_moved_to_another_asks_that_one() -> None:
+    side = side_that_leaves()
+    side._info.peer_call_id = "c"
+    assert side.follow() == [TellCall(call_id="c", fact=DisconnectRequested(call_id="b"))]
