@@ -414,6 +414,35 @@ def test_keys_stand_alone_and_the_play_waits_for_them() -> None:
     assert has(said, VOICE)
 
 
+@pytest.mark.parametrize("audio_too", [True, False])
+@pytest.mark.parametrize("lasts", [40, 60, 100, 1000])
+@pytest.mark.parametrize("begins", range(14))
+def test_a_key_that_is_pressed_while_a_play_begins_or_ends_stays_one(
+    begins: int, lasts: int, audio_too: bool
+) -> None:
+    bridge = Bridge()
+    if audio_too:
+        bridge.run(5)
+    start = bridge.timestamp
+    for n in range(12):
+        if n == begins:
+            bridge.play(ms=lasts)
+        bridge.clock.now += 0.01
+        end = 0x80 if n >= 9 else 0
+        payload = struct.pack("!BBH", 7, end | 10, 160 * min(n + 1, 10))
+        bridge.arrive(
+            struct.pack("!BBHII", 0x80, 101 | (0x80 if not n else 0), bridge.sequence, start, 5) + payload
+        )
+        bridge.sequence += 1
+        bridge.clock.now += 0.01
+        bridge.tick()
+    bridge.timestamp += 12 * 160
+    bridge.run(5)
+    stamps = [int.from_bytes(data[4:8], "big") for data in bridge.sent if data[1] & 0x7F == 101]
+    assert (len(stamps), len(set(stamps))) == (12, 1)
+    assert {step for step, _ in bridge.steps()} == {1}
+
+
 def test_music_on_hold_stands_alone_and_without_a_seam() -> None:
     bridge = Bridge()
     bridge.run(10)

@@ -218,7 +218,9 @@ class Outgoing:
                 payload = payload.translate(g711.translation(name, self.codec))
             return self._forward(data, payload, self.payload_type, samples)
         if name == EVENT and self.event_type is not None:
-            return self._forward(data, payload, self.event_type, 0)
+            packet = self._forward(data, payload, self.event_type, 0)
+            self.sender.go_on_with_event(rtp.timestamp(packet))
+            return packet
         self._interrupted = True
         return None
 

@@ -61,6 +61,8 @@ class Incoming:
         "_arrived",
         "_clock",
         "_clock_rate",
+        "_event",
+        "_event_apart",
         "_folded",
         "_hearings",
         "_kind",
@@ -113,6 +115,10 @@ class Incoming:
         self._paced: Paced | None = None
         self._transcoder: Transcoder | None = None
         self._order = Order()
+        self._event = _NEVER
+        """Timestamp of the key's event that was passed on last."""
+        self._event_apart = False
+        """It has a timestamp of its own at the sink, not the one that the relay would give it."""
         self._run = 0
         """Packets in succession that speak against the way the stream goes; below 0 = it has not begun."""
         self._clock_rate = 8000
@@ -342,7 +348,7 @@ class Incoming:
         if (sink.overlay is not None or not sink.takes(name)) and can_transcode(spoken, sink):
             transcoder = self._transcoder
             if transcoder is None or transcoder.codec is not spoken:
-                transcoder = self._transcoder = Transcoder(spoken, sink)
+                transcoder = self._transcoder = Transcoder(spoken, sink, event=self._event)
             transcoder.take(data, payload)
             return
         self._transcoder = None
@@ -396,11 +402,18 @@ class Incoming:
             return
         duration = duration_of(payload, self.keys.clock_rate)
         payload = rescale(payload, self.keys.clock_rate, sink.speech.event_clock)
+        goes_on, self._event = rtp.timestamp(data) == self._event, rtp.timestamp(data)
+        apart = goes_on and self._event_apart
+        self._event_apart = True
         if self._paced is not None:
             self._paced.hear_event(data, payload, duration)
         elif self._transcoder is not None:
             self._transcoder.pass_event(data, payload)
+        elif apart or sink.overlay is not None:
+            # Audio made here goes out between its packets, or did: they must stay one event.
+            sink.pass_event(payload, start=not goes_on, ahead=0.0)
         else:
+            self._event_apart = False
             sink.relay(EVENT, data, payload)
 
     def hear_tones(self, wanted: bool) -> None:

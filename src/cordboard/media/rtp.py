@@ -151,6 +151,10 @@ class RtpSender:
         self._sent(payload)
         return data
 
+    def go_on_with_event(self, timestamp: int) -> None:
+        """What `event` says next, unless it starts, belongs to the event that was forwarded with this."""
+        self._event_timestamp = timestamp
+
     def _sent(self, payload: bytes) -> None:
         self.sequence = (self.sequence + 1) & 0xFFFF
         self.packets += 1

@@ -66,7 +66,7 @@ class Transcoder:
 
     __slots__ = ("_decoder", "_event", "_last", "_next", "_sink", "_ssrc", "_timestamp", "codec")
 
-    def __init__(self, codec: Codec, sink: Outgoing) -> None:
+    def __init__(self, codec: Codec, sink: Outgoing, *, event: int = -1) -> None:
         assert codec.make_decoder is not None
         self.codec = codec
         self._sink = sink
@@ -76,7 +76,7 @@ class Transcoder:
         """Sequence number and timestamp of the packet that follows."""
         self._timestamp = 0
         self._last = b""
-        self._event = -1
+        self._event = event
         """Source's timestamp of the event that is being passed on."""
 
     def take(self, data: bytes, payload: bytes) -> None:
