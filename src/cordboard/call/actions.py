@@ -206,7 +206,7 @@ class TapTarget(msgspec.Struct, frozen=True, kw_only=True):
     direction: str = "speak"
     """speak, listen or both"""
     codec: str = "PCMU"
-    """PCMU or PCMA"""
+    """PCMU, PCMA or OPUS"""
     ptime_ms: int = 20
 
 

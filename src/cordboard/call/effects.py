@@ -137,7 +137,11 @@ class Unjoin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlayTo(msgspec.Struct, frozen=True, kw_only=True):
-    """Play to this call's far end; `PlayFinished` follows always, unless the call ends."""
+    """Play to this call's far end; `PlayFinished` follows always, unless the call ends.
+
+    It sounds over other plays and over what the far end is joined with, except for music on hold (an item
+    `hold`), which nobody is heard through.
+    """
 
     control_id: str
     items: tuple[PlayItem, ...]
