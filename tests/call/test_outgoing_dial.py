@@ -116,6 +116,7 @@ def test_a_dial_that_is_given_up_rings_nobody_any_more(fact: Any) -> None:
     client = Client({"b1": TALKS, "b2": TALKS}).dials(plan([b("b1"), b("b2")])).does((0.5, "dial", fact))
     assert client.told("dial") == ["dialing", "failed"]
     assert client.dial().ending == fact.ending
+    assert client.end("b1") == client.end("b2") == "client_cancelled"
     assert client.shell.legs.wire(client.call_id("b1")) == ["> INVITE", "< 180", "> CANCEL", "< 487", "> ACK"]
     nothing_is_left(client.shell)
 

@@ -191,14 +191,13 @@ class Scene:
     def _command(self) -> Command:
         choose = self.choose
         if choose.random() < 0.45:
-            return choose.choice(
-                (
-                    *[Connect(plan=self._plan()) for _ in range(5)],
-                    *[Disconnect() for _ in range(5)],
-                    Answer(),
-                    Hangup(reason=choose.choice((None, "busy", "noAnswer", "cancel", "what"))),
-                )
-            )
+            made: list[Command] = [
+                *[Connect(plan=self._plan()) for _ in range(5)],
+                *[Disconnect() for _ in range(5)],
+                Answer(),
+                Hangup(reason=choose.choice((None, "busy", "noAnswer", "cancel", "what"))),
+            ]
+            return choose.choice(made)
         return self._steering() if choose.random() < 0.4 else self._operation()
 
     def _operation(self) -> Command:

@@ -27,7 +27,7 @@ from cordboard.call.facts import (
 from cordboard.call.info import CallInfo
 from cordboard.call.peer import Peer
 from cordboard.call.plan import ConnectPlan, Destination
-from cordboard.call.reasons import Ending, ending
+from cordboard.call.reasons import Ending, EndReason, ending
 from cordboard.call.ringback import Listening
 from cordboard.call.running import earliest
 
@@ -128,12 +128,14 @@ class Dialling:
             effects += self._ring_timeout(branch, now)
         return effects
 
-    def abandon(self, own: Ending) -> list[Effect]:
-        """Nobody shall ring for nobody."""
+    def abandon(self, own: Ending, why: str = "caller_gone") -> list[Effect]:
+        """Nobody shall ring for nobody.  `why` is the cause for who rang; a failure of ours is theirs."""
         effects: list[Effect] = []
         for branch in self._branches:
             if branch.is_live:
-                gone = ending_for_peer(own, who=branch.destination.to, bridged=False)
+                who = branch.destination.to
+                is_failure = own.reason is EndReason.ERROR
+                gone = ending_for_peer(own, who=who, bridged=False) if is_failure else ending(why, who=who)
                 branch.ending = gone
                 effects += [*self._ringback.far_end_gone(branch.call_id), _hang_up(branch, gone)]
         return effects

@@ -122,7 +122,7 @@ class OutgoingDial:
         return [*won, *self._dialling.hang_up_losers(), _report(answered), CallOver()]
 
     def _give_up(self, why: Ending) -> list[Effect]:
-        return [*self._dialling.abandon(why), *self._fail(why)]
+        return [*self._dialling.abandon(why, "client_cancelled"), *self._fail(why)]
 
     def _control_lost(self, fact: ControlLost) -> list[Effect]:
         """Nobody is left who could take the winner, unless a script waits for it."""

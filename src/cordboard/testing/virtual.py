@@ -17,7 +17,6 @@ import msgspec
 
 from cordboard.call.actions import (
     Action,
-    CallInfo,
     DocumentFailed,
     DocumentFetched,
     Driver,
@@ -27,9 +26,7 @@ from cordboard.call.actions import (
     Finished,
     Request,
     RequestAnswered,
-    Result,
     SendRequest,
-    Turn,
 )
 from cordboard.call.call import Call
 from cordboard.call.commands import Command
@@ -76,6 +73,7 @@ from cordboard.call.facts import (
 from cordboard.call.outgoing_dial import OutgoingDial
 from cordboard.call.plan import ConnectPlan
 from cordboard.testing.recording_legs import Caller, FarEnd, RecordingLegs, Seen
+from cordboard.testing.virtual_info import ListDriver, caller_info, confirm_driver, dialled_info
 from cordboard.testing.virtual_media import VirtualMedia
 from cordboard.testing.virtual_time import VirtualTime
 
@@ -106,29 +104,10 @@ __all__ = [
     "Told",
     "VirtualShell",
     "VirtualTime",
+    "caller_info",
+    "dialled_info",
     "run_call",
 ]
-
-
-class ListDriver:
-    """A driver that asks for a list of things and keeps the results."""
-
-    def __init__(self, steps: Iterable[Action | Request | Finished]) -> None:
-        self._steps = iter(steps)
-        self.results: list[Result] = []
-
-    def start(self) -> Turn:
-        """The first step."""
-        return Turn(next(self._steps, Finished()))
-
-    def resume(self, result: Result) -> Turn:
-        """The next step."""
-        self.results.append(result)
-        return Turn(next(self._steps, Finished()))
-
-    def variables(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -329,7 +308,7 @@ class VirtualShell:
             info.parent_call_id = None
         self.calls[dial.call_id] = call = Call(
             info=info,
-            driver=_confirm_driver(dial),
+            driver=confirm_driver(dial),
             parent=dial.parent,
             call_state_url=dial.destination.call_state_url,
             call_state_events=dial.destination.call_state_events,
@@ -379,68 +358,6 @@ def run_call(
     shell.call_in(ListDriver(steps), caller)
     time.run(until)
     return shell
-
-
-def caller_info(call_id: str) -> CallInfo:
-    """What is known of a caller in virtual time."""
-    return CallInfo(
-        call_id=call_id,
-        node_id="node",
-        segment_id=call_id,
-        project_id="project",
-        space_id="space",
-        session_id="session",
-        call_state="created",
-        direction="inbound",
-        type="phone",
-        from_="+15550100001",
-        to="+15550100002",
-    )
-
-
-def dialled_info(dial: Dial) -> CallInfo:
-    """What is known of a call that was dialled in virtual time."""
-    return CallInfo(
-        call_id=dial.call_id,
-        node_id="node",
-        segment_id=dial.call_id,
-        project_id="project",
-        space_id="space",
-        session_id=dial.session_id,
-        call_state="created",
-        direction="outbound",
-        type=dial.destination.kind,
-        from_=dial.from_,
-        to=dial.destination.to,
-        from_name=dial.from_name,
-        parent_call_id=dial.parent,
-        transfers=dial.transfers,
-        tag=dial.destination.tag,
-        owner=dial.owner,
-        device=dial.destination.device,
-        sole=dial.sole,
-    )
-
-
-def _confirm_driver(dial: Dial) -> Driver | None:
-    confirm = dial.destination.confirm
-    if confirm is None:
-        return None
-    if confirm.url is None:
-        return ListDriver(confirm.document)
-    return _FetchDriver(confirm.url)
-
-
-class _FetchDriver(ListDriver):
-    """Fetches a document, and accepts if it is there."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__([FetchDocument(url=url, params={}, vars={})])
-
-    def resume(self, result: Result) -> Turn:
-        if isinstance(result, DocumentFailed):
-            return Turn(Finished(failed=result.sentence))
-        return super().resume(result)
 
 
 def _word(report: Report) -> str:
