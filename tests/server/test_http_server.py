@@ -160,6 +160,30 @@ async def test_a_port_that_is_taken_is_an_error_unless_another_will_do(bench: Be
     await other.stop()
 
 
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+async def test_a_connection_that_asks_for_nothing_is_closed(said: bytes) -> None:
+    server = HttpServer("127.0.0.1", 0, first_request=0.1)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(said)
+    assert await asyncio.wait_for(reader.read(), 5.0) == b""
+    writer.close()
+    await server.stop()
+
+
+async def test_a_connection_that_asks_in_time_stays() -> None:
+    server = HttpServer("127.0.0.1", 0, first_request=0.1)
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        for _ in range(3):
+            async with session.get(server.base_url + "/x") as response:
+                assert response.status == 404
+            await asyncio.sleep(0.1)
+        assert session.connector is not None
+        assert sum(len(kept) for kept in session.connector._conns.values()) == 1
+    await server.stop()
+
+
 # ---------------------------------------------------------------- links and files by themselves
 
 

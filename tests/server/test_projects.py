@@ -9,6 +9,7 @@ import pytest
 from cordboard.server.config import Config
 from cordboard.server.projects import (
     DEVELOPMENT_TOKEN,
+    MOST_OF_A_KNOWN_SOURCE,
     MOST_OF_A_PROJECT,
     MOST_OF_A_SOURCE,
     WINDOW,
@@ -67,6 +68,18 @@ def test_a_project_that_is_guessed_at_from_everywhere_hears_only_whom_it_knows()
     assert not made.check("one", "token-1", "192.0.2.99", 2.0)
     assert made.check("two", "token-3", "192.0.2.99", 2.0)
     assert made.check("one", "token-1", "192.0.2.99", 1.0 + WINDOW)
+
+
+def test_a_guesser_does_not_lock_out_the_clients_behind_the_same_proxy() -> None:
+    """RELAY 51."""
+    made = projects()
+    assert made.check("one", "token-1", A, 0.0)
+    for _ in range(MOST_OF_A_KNOWN_SOURCE - 1):
+        assert not made.check("one", "guess", A, 1.0)
+    assert made.check("one", "token-1", A, 2.0)
+    assert not made.check("two", "token-3", A, 2.0)
+    made.check("one", "guess", A, 2.0)
+    assert not made.check("one", "token-1", A, 3.0)
 
 
 def test_an_ipv6_guesser_has_one_network_and_not_its_addresses() -> None:

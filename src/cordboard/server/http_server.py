@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from cordboard.server.http_listener import FIRST_REQUEST, HttpListeners
 from cordboard.server.recording_files import RecordingFiles
 from cordboard.server.recording_links import Judgement, RecordingLinks, is_name
 from cordboard.server.tls import TlsContexts
@@ -26,6 +27,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "mp4": "audio/mp4"}
 _LAST_ANSWERS = 1.0
 """Seconds for downloads that are under way when the server stops."""
+_KEEP_ALIVE = 75.0
+"""Seconds for which a connection waits for its next request."""
 _MOST_OF_A_REQUEST = 1 << 20
 _NOT_FOUND = 404
 _HEADERS = {
@@ -39,16 +42,21 @@ _HEADERS = {
 class HttpServer:
     """`port` 0 takes a free one; `spare`: so does one that is taken."""
 
-    def __init__(self, address: str, port: int, *, spare: bool = False) -> None:
+    def __init__(
+        self, address: str, port: int, *, spare: bool = False, first_request: float = FIRST_REQUEST
+    ) -> None:
+        """`first_request`: seconds that a connection has for it."""
         self.port = port
         self.tls_port = 0
         """Known after `start_tls`."""
         self.upgrades: Handler | None = None
         self._address = address
         self._spare = spare
-        middlewares = [_answer_in_json, self._upgrade]
+        self._first_request = first_request
+        middlewares = [self._note, _answer_in_json, self._upgrade]
         self._app = web.Application(middlewares=middlewares, client_max_size=_MOST_OF_A_REQUEST)
         self._runner: web.AppRunner | None = None
+        self._listeners: HttpListeners
 
     def add(self, method: str, path: str, handler: Handler) -> None:
         """Before `start`."""
@@ -61,24 +69,30 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen.  Raises OSError."""
-        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=_LAST_ANSWERS)
+        runner = web.AppRunner(
+            self._app, access_log=None, shutdown_timeout=_LAST_ANSWERS, keepalive_timeout=_KEEP_ALIVE
+        )
         await runner.setup()
         self._runner = runner
+        assert runner.server is not None
+        self._listeners = HttpListeners(runner.server, patience=self._first_request)
         try:
-            await web.TCPSite(runner, self._address, self.port).start()
+            self.port = await self._listeners.open(self._address, self.port)
         except OSError:
             if not self._spare or not self.port:
                 await self.stop()
                 raise
             _log.info("HTTP: port %d is taken; another one is used", self.port)
-            await web.TCPSite(runner, self._address, 0).start()
-        self.port = runner.addresses[0][1]
+            self.port = await self._listeners.open(self._address, 0)
 
     async def start_tls(self, port: int, contexts: TlsContexts) -> None:
         """Listen for the same over TLS too, after `start`.  Raises OSError."""
-        assert self._runner is not None
-        await web.TCPSite(self._runner, self._address, port, ssl_context=_renewed(contexts)).start()
-        self.tls_port = self._runner.addresses[-1][1]
+        self.tls_port = await self._listeners.open(self._address, port, _renewed(contexts))
+
+    @web.middleware
+    async def _note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._listeners.heard(request)
+        return await handler(request)
 
     @web.middleware
     async def _upgrade(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -95,6 +109,7 @@ class HttpServer:
         """A second call does nothing."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._listeners.close()
             await runner.cleanup()
 
 

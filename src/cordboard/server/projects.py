@@ -22,6 +22,8 @@ DEVELOPMENT_TOKEN = "development-token"
 """Of the one project of a development server that configures none; only loopback and private addresses."""
 
 MOST_OF_A_SOURCE = 10
+MOST_OF_A_KNOWN_SOURCE = 1_000
+"""One that has shown a right token of this project: all clients may stand behind one proxy."""
 MOST_OF_A_PROJECT = 100
 """Wrong tokens within a window."""
 WINDOW = 60.0
@@ -32,13 +34,12 @@ _MOST_KEPT = 10_000
 class _Failures:
     """Wrong tries by key, in windows of fixed length."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def is_over(self, key: str, now: float) -> bool:
+    def is_over(self, key: str, now: float, most: int) -> bool:
         since, count = self._kept.get(key, (now, 0))
-        return count >= self._most and now - since < WINDOW
+        return count >= most and now - since < WINDOW
 
     def add(self, key: str, now: float) -> None:
         since, count = self._kept.get(key, (now, 0))
@@ -57,8 +58,8 @@ class Projects:
         """`near_only`: loopback and private sources alone are let in."""
         self._known = [(project, _digest(project, token)) for project in tokens for token in tokens[project]]
         self._near_only = near_only
-        self._by_source = _Failures(MOST_OF_A_SOURCE)
-        self._by_project = _Failures(MOST_OF_A_PROJECT)
+        self._by_source = _Failures()
+        self._by_project = _Failures()
         self._welcome: OrderedDict[tuple[str, str], None] = OrderedDict()
         """(source, project) that showed a right token."""
 
@@ -105,9 +106,10 @@ class Projects:
         return found if self.check(found, token, source, now) else None
 
     def _is_slowed_down(self, project: str, source: str, now: float) -> bool:
-        if self._by_source.is_over(source, now):
-            return True
-        return (source, project) not in self._welcome and self._by_project.is_over(project, now)
+        if (source, project) in self._welcome:
+            return self._by_source.is_over(source, now, MOST_OF_A_KNOWN_SOURCE)
+        by_source = self._by_source.is_over(source, now, MOST_OF_A_SOURCE)
+        return by_source or self._by_project.is_over(project, now, MOST_OF_A_PROJECT)
 
     def _failed(self, project: str, source: str, now: float) -> None:
         self._by_source.add(source, now)
