@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 import uvloop
 from aiohttp import web
 
+import cordboard.server.server as server_module
 from cordboard.server.config import Config
 from cordboard.server.server import Server
+from cordboard.sip.stack import SipStack
+from cordboard.sip.timers import Timers
 
 from .peers import Sipps, free_ports
 from .peers import program as program
@@ -69,6 +73,14 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
             return await stack.enter_async_context(server)
 
         yield start
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> Timers:
+    """Servers of this test run on a fifth of the usual T1: what takes 64*T1 takes 6.4 s."""
+    timers = Timers(t1=0.1, t2=0.8, t4=1.0)
+    monkeypatch.setattr(server_module, "SipStack", functools.partial(SipStack, timers=timers))
+    return timers
 
 
 class Receiver:

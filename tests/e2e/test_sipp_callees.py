@@ -180,7 +180,7 @@ async def test_a_silent_far_end_is_asked_again_and_never_cancelled(
         assert pauses == pytest.approx([0.5, 1.0, 2.0] if seconds == 4 else [0.5], abs=0.4)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("brisk")
 async def test_nothing_is_left_of_a_silent_far_end(start_server: StartServer, sipps: Sipps) -> None:
     with Silent() as silent:
         server = await start_server(connect("to", silent.uri, timeout=1))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from cordboard.server.server import Server
+from cordboard.sip.timers import Timers
 
 from .book import Book
 from .conftest import StartServer
@@ -146,8 +147,9 @@ async def test_a_late_ack_ends_the_repetitions_of_the_answer(start_server: Start
     assert book.connects() == TALKED
 
 
-@pytest.mark.slow
-async def test_a_caller_who_never_acknowledges_is_hung_up(start_server: StartServer, sipps: Sipps) -> None:
+async def test_a_caller_who_never_acknowledges_is_hung_up(
+    start_server: StartServer, sipps: Sipps, brisk: Timers
+) -> None:
     answering = await sipps.callee("answering", ANSWERS)
     server = await start_server(connect("to", answering.uri))
     book = Book(server)
@@ -157,7 +159,8 @@ async def test_a_caller_who_never_acknowledges_is_hung_up(start_server: StartSer
     await answering.finished()
     await book.rest()
     assert book.caller_ends() == ["no_ack"]
-    assert 30 < calling.times("BYE")[0] - calling.times("200 INVITE")[0] < 40
+    waited = calling.times("BYE")[0] - calling.times("200 INVITE")[0]
+    assert 0.9 * brisk.patience < waited < 1.25 * brisk.patience
 
 
 # ---------------------------------------------------------------- within the dialog
