@@ -17,6 +17,7 @@ import signal
 import socket
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -288,7 +289,7 @@ def _listens(port: int) -> bool:
     return re.search(rf":{port:04X} [0-9A-F]+:0000 0A ", Path("/proc/net/tcp").read_text()) is not None
 
 
-_BLOCK = 4_000
+_BLOCKS, _BLOCK = 10, 4_000
 _OWN = 16
 _taken = os.getpid() * 16 % _BLOCK
 """Ports of this process's block that were given out; the count starts again at the end of the block."""
@@ -299,12 +300,11 @@ def free_ports(count: int, *, busy: int = 0) -> int:
 
     UDP; where there are no more than a program has for itself, TCP too.
 
-    Each worker of a test run has a block of its own, and no run is given out twice in a row, because a server
-    takes the ports of its range only when it needs them.
+    Each process that runs tests has a block of its own, and no run is given out twice in a row, because a
+    server takes the ports of its range only when it needs them.
     """
     global _taken  # noqa: PLW0603 - one count a process is what is meant
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    block = 20_000 + worker % 10 * _BLOCK
+    block = 20_000 + _own_block() * _BLOCK
     for _ in range(2 * _BLOCK):
         if _taken + count > _BLOCK:
             _taken = 0
@@ -315,6 +315,30 @@ def free_ports(count: int, *, busy: int = 0) -> int:
             return start
         _taken = (taken[0] - block) // 2 * 2 + 2
     raise RuntimeError(f"no run of {count} free UDP ports")
+
+
+@lru_cache(maxsize=1)
+def _own_block() -> int:
+    """The number of the first block that no other process has; it is ours until this process ends.
+
+    With more processes than blocks some share one.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _BLOCKS
+    for step in range(_BLOCKS):
+        number = (worker + step) % _BLOCKS
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            # An abstract name: the kernel forgets it with the process.
+            claim.bind(f"\0cordboard-test-ports-{number}")
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return number
+    return worker
+
+
+_claims: list[socket.socket] = []
 
 
 def _is_free(port: int, *, with_tcp: bool) -> bool:
