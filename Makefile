@@ -59,7 +59,7 @@ fuzz: .venv/dev.stamp
 	$(BIN)/python -m fuzz
 
 soak: .venv/dev.stamp
-	$(BIN)/python -m pytest -m soak -s tests/e2e
+	$(BIN)/python -m pytest -m soak -s tests
 
 clean:
 	rm -rf .venv .sdks build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -284,7 +284,7 @@ def test_keys_reach_the_other_leg_in_its_own_way_and_once(worker: Worker) -> Non
     _press_all(worker, 15)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_two_hundred_keys_of_each_pairing(worker: Worker) -> None:
     _press_all(worker, 200)
