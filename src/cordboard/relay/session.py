@@ -48,7 +48,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     events: int = 10_000
     """Events that the client may not have yet, at most."""
-    bytes: int = 8 << 20
+    bytes: int = 6 << 20
+    """Of those events; a socket must bear all of them at once."""
     requests: int = 1_000
     """Waiting for their answer."""
     remembered: int = 256

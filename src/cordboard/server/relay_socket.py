@@ -12,8 +12,8 @@ import logging
 _log = logging.getLogger(__name__)
 
 _TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A
-MAX_UNSENT = 4 << 20
-"""Bytes that a client may leave unread before its socket is cut."""
+MAX_UNSENT = 8 << 20
+"""Bytes that a client may leave unread before its socket is cut; more than a session keeps for it."""
 _LAST_WORD = 2.0
 """Seconds that a far end has to close after our Close."""
 
