@@ -32,7 +32,7 @@ async def office(tmp_path: Path, routes: Any = None, **sections: Any) -> AsyncIt
             yield server, client
         finally:
             await client.forget()
-            assert server.exchange.switchboard.defects == 0
+            assert server.exchange.switchboard.defects == server.relay.hub.defects == 0
 
 
 async def connected(server: Server, session: aiohttp.ClientSession, **params: Any) -> Client:
@@ -88,6 +88,28 @@ async def test_a_client_that_never_decides_leaves_the_caller_to_the_document(tmp
         assert await call.answered()
         await client.event("calling.call.state", call_state="ended")
         assert "answered" not in states(client, about["call_id"])
+
+
+async def test_a_call_that_every_client_passes_is_turned_away(tmp_path: Path) -> None:
+    async with office(tmp_path) as (server, client), SimulatedPhone() as caller:
+        call = await caller.call(target(server, "office"))
+        about = await offered(client)
+        assert (await client.ask("calling.pass", about))["result"]["code"] == "200"
+        assert (await call.ended()).status == 480
+        assert states(client, about["call_id"]) == ["created", "ending", "ended"]
+
+
+async def test_a_call_is_handed_to_a_document(tmp_path: Path) -> None:
+    async with office(tmp_path) as (server, client), SimulatedPhone() as caller:
+        call = await caller.call(target(server, "office"))
+        about = await offered(client)
+        await client.ask("calling.answer", about)
+        assert await call.answered()
+        hang_up = "version: 1.0.0\nsections:\n  main:\n    - hangup: {}\n"
+        answer = await client.ask("calling.transfer", about | {"dest": hang_up})
+        assert answer["result"]["code"] == "200"
+        await call.ended()
+        await client.event("calling.call.state", call_state="ended")
 
 
 async def test_a_caller_who_gives_up_while_it_rings_is_told_to_the_client(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import trustme
 
-from cordboard.call.effects import CommandAnswered
+from cordboard.call.effects import CallStateChanged, CommandAnswered
 from cordboard.relay.connection import Patience
 from cordboard.relay.session import Limits
 from cordboard.server.tls import TlsContexts, TlsFiles
@@ -231,6 +231,17 @@ async def test_a_defect_is_answered_and_told_in_the_log(caplog: pytest.LogCaptur
         server.calls.answer = broken
         assert (await client.ask("calling.answer", ANSWER))["result"]["code"] == "500"
     assert "internal error in calling.answer" in caplog.text
+
+
+async def test_a_defect_in_what_a_client_is_told_is_counted_and_ends_no_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with bench() as server:
+        client = await server.connected()
+        info = server.calls.add("c1", owner=client.protocol)
+        server.hub.listen(info, CallStateChanged(state="ended"), {"no": "timestamp"})
+        assert server.hub.defects == 1
+    assert "internal error in what its client is told" in caplog.text
 
 
 # ---------------------------------------------------------------- TLS, raw bytes

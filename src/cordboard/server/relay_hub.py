@@ -103,6 +103,8 @@ class Hub:
         self.perform: Performer
         """Set before the first client comes; so is `watcher`."""
         self.watcher: Watcher
+        self.defects = 0
+        """Always 0 unless there is a bug."""
         self._projects = projects
         self._setting = setting
         self._signer = Signer(setting.signing_key)
@@ -297,9 +299,17 @@ class Hub:
         if info.owner is None:
             return
         client = self._clients.get(info.owner)
-        if client is None:
-            self._ownerless(info, happening)
-            return
+        try:
+            if client is None:
+                self._ownerless(info, happening)
+            else:
+                self._tell_of_call(client, info, happening, body)
+        except Exception:
+            # A defect here costs the client an event, and not the caller the call.
+            self.defects += 1
+            _log.exception("call %s: internal error in what its client is told", info.call_id)
+
+    def _tell_of_call(self, client: Client, info: CallInfo, happening: Happening, body: Body) -> None:
         _keep_count(client, info, happening)
         at = body["timestamp"]
         for event_type, params in client.projection.events(info, happening, body):
