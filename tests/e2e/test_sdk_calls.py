@@ -11,7 +11,7 @@ from cordboard.testing.behaviour import Behaviour
 
 from .cases import ANSWERS, CALLER_TONE, FAR_TONE, RINGS, refuses, until
 from .sdk.lab import RelayCase, RelayLab, relay_laboratory
-from .sdk.programs import ALL, Sdk
+from .sdk.programs import ALL, NODE_3_13, Sdk
 from .sounds import FILE_TONE, tone
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_peer]
@@ -95,7 +95,7 @@ async def test_a_dial_that_fails_says_why(case: RelayCase, sdk: Sdk, status: int
 async def test_a_call_comes_in_and_is_answered(case: RelayCase, sdk: Sdk) -> None:
     program = await case.program(sdk, "inbound")
     await program.says("ready")
-    caller = await case.calls(headers=[("X-Test", "yes")])
+    caller = await case.calls(headers=[("X-Test", "yes")], from_user="alice")
     offered = await program.says("offered")
     assert (offered["state"], offered["direction"], offered["context"]) == ("created", "inbound", "office")
     assert case.case.number in offered["to"]
@@ -213,6 +213,12 @@ async def test_a_connect_that_fails_says_why(case: RelayCase, sdk: Sdk, status: 
     program = await case.program(sdk, "connect", devices=[[case.phone("peer", refuses(status))]])
     await program.says("ready")
     caller = await case.calls()
+    if sdk is NODE_3_13:
+        # This version forgets the reason on its way to the promise, which is never settled.
+        await until(lambda: any("TypeError" in line for line in program.noise), within=30.0)
+        caller.hang_up()
+        await caller.ended()
+        return
     failed = await program.says("failed")
     assert reason in (failed.get("failedReason"), failed.get("reason"))
     await program.says("over")

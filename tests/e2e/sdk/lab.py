@@ -67,12 +67,19 @@ class RelayCase:
         return await self._programs.enter_async_context(started)
 
     async def calls(
-        self, *, behaviour: Behaviour | None = None, headers: Sequence[tuple[str, str]] = ()
+        self,
+        *,
+        behaviour: Behaviour | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        from_user: str | None = None,
     ) -> PhoneCall:
-        """Somebody calls the number of this case."""
+        """Somebody calls the number of this case; a `from_user` that is no number makes it a SIP call."""
         server = self.lab.lab.server
         return await self.lab.lab.caller.call(
-            f"sip:{self.case.number}@{server.socket.local.host_port}", behaviour=behaviour, headers=headers
+            f"sip:{self.case.number}@{server.socket.local.host_port}",
+            behaviour=behaviour,
+            headers=headers,
+            from_user=from_user,
         )
 
     async def close(self) -> None:

@@ -186,7 +186,7 @@ const programs = {
 
   async detect() {
     const call = await dialled()
-    const detecting = await operation(call.detectDigit({ digits: '12', timeout: 15 }))
+    const detecting = await operation(call.detectDigit({ digits: '12', timeout: 4 }))
     say('detecting')
     const heard = await detecting.ended()
     say('detected', { type: heard.type, result: heard.result })

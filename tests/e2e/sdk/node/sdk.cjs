@@ -32,6 +32,8 @@ async function connect({ contexts = [], onCall } = {}) {
   }
   const client = new realtime.Voice.Client({ host, project, token, contexts })
   if (onCall) client.on('call.received', onCall)
+  // The constructor connects in the background: this is answered when the calls come here.
+  if (contexts.length) await (client.addTopics ?? client.addContexts).call(client, contexts)
   return client
 }
 

@@ -214,7 +214,7 @@ async def collect(call: Call) -> None:
 
 
 async def detect(call: Call) -> None:
-    detecting = await call.detect_digit(digits="12", timeout=15)
+    detecting = await call.detect_digit(digits="12", timeout=4)
     say("detecting")
     heard = await detecting.ended()
     say("detected", type=heard.type, result=heard.first)

@@ -262,7 +262,7 @@ async def collect():
 
 async def detect():
     call = await dialled(client())
-    detecting = await call.detect_digit(digits="12", timeout=15)
+    detecting = await call.detect_digit(digits="12", timeout=4)
     say("detecting")
     told = (await detecting.wait()).params["detect"]
     say("detected", type=told["type"], result=told["params"]["event"])
