@@ -131,6 +131,5 @@ def _run(pipe: Connection, http_port: int, callee_port: int, core: int, priority
             told, calls.seen = calls.seen, Counter()
             pipe.send(dict(told))
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        with contextlib.suppress(EOFError):
-            runner.run(run())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(EOFError):
+        runner.run(run())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from fuzz import media_targets, server_targets, sip_targets, text_targets
+from fuzz import media_targets, relay_targets, server_targets, sip_targets, text_targets
 
 Target = Callable[[bytes], None]
 ROOT = Path(__file__).parents[1]
@@ -59,5 +59,8 @@ TARGETS: dict[str, Entry] = {
     "link": Entry(lambda: server_targets.link, server_targets.links),
     "refer": Entry(server_targets.refer, server_targets.referrals),
     "names": Entry(server_targets.name_server, server_targets.name_answers),
+    "relay-json": Entry(lambda: relay_targets.message, relay_targets.messages),
+    "relay-methods": Entry(lambda: relay_targets.requests, relay_targets.choices),
+    "relay-session": Entry(relay_targets.session, relay_targets.lives),
     "words": Entry(lambda: text_targets.words, text_targets.word_seeds),
 }
