@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -155,7 +155,7 @@ def _session_of(params: dict[str, Any], signer: Signer) -> str | None:
     return signer.protocol_of(state) if isinstance(state, str) else None
 
 
-def _is_short(value: Any) -> bool:
+def _is_short(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST
 
 
