@@ -1,11 +1,13 @@
 """What programs may do to calls: the one door for RELAY clients and the HTTP API.
 
 Everything is synchronous and answers in order: a command is a fact in the queue of its call, and its answer
-comes from there.  Who may do what is checked before this door.
+comes from there; a call that ends before it gets to a command answers that it is gone.  Who may do what is
+checked before this door.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from cordboard.call import facts
@@ -18,6 +20,8 @@ from cordboard.call.plan import ConnectPlan
 from cordboard.call.reasons import Ending
 from cordboard.server.new_calls import NewCalls
 from cordboard.server.switchboard import Switchboard
+
+_log = logging.getLogger(__name__)
 
 Answered = Callable[[CommandAnswered], None]
 """Called once for each command."""
@@ -33,10 +37,13 @@ class Control:
         self._switchboard = switchboard
         self._new_calls = new_calls
         self._new_id = new_id
-        self._waiting: dict[str, Answered] = {}
+        self._waiting: dict[str, dict[str, Answered]] = {}
+        """call id → ticket → who waits for the answer."""
+        switchboard.on_forgotten = self._forgotten
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        """Commands without an answer."""
+        return sum(map(len, self._waiting.values()))
 
     def call(self, call_id: str) -> Call | None:
         """One that is not over."""
@@ -52,7 +59,7 @@ class Control:
             answered(GONE)
             return
         ticket = self._new_id()
-        self._waiting[ticket] = answered
+        self._waiting.setdefault(call_id, {})[ticket] = answered
         self._switchboard.post(call_id, facts.Commanded(ticket=ticket, command=command))
 
     def dial(
@@ -96,6 +103,23 @@ class Control:
 
     def answered(self, call: Call | OutgoingDial, effect: CommandAnswered) -> None:
         """A call has answered a command."""
-        waiting = self._waiting.pop(effect.ticket, None)
-        if waiting is not None:
-            waiting(effect)
+        call_id = call.info.call_id
+        tickets = self._waiting.get(call_id, {})
+        answered = tickets.pop(effect.ticket, None)
+        if not tickets:
+            self._waiting.pop(call_id, None)
+        if answered is not None:
+            self._tell(call_id, answered, effect)
+
+    def _forgotten(self, call_id: str) -> None:
+        """It is over, and answers nothing more."""
+        for answered in self._waiting.pop(call_id, {}).values():
+            self._tell(call_id, answered, GONE)
+
+    def _tell(self, call_id: str, answered: Answered, effect: CommandAnswered) -> None:
+        try:
+            answered(effect)
+        except Exception:
+            # A defect of whoever asked costs an answer, and not the caller the call.
+            self._switchboard.defects += 1
+            _log.exception("call %s: internal error in who waits for an answer", call_id)

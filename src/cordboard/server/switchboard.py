@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from cordboard.call.call import Call
-from cordboard.call.effects import CallOver, CallStateChanged, Effect, EndLeg, Report
+from cordboard.call.effects import CallOver, CallStateChanged, DialStateChanged, Effect, EndLeg, Report
 from cordboard.call.facts import Fact, HangupRequested, PeerEnded
+from cordboard.call.info import CallInfo
 from cordboard.call.outgoing_dial import OutgoingDial
 from cordboard.call.reasons import Ending, ending
 from cordboard.server.runner import Runner
@@ -25,6 +26,9 @@ Actor = Call | OutgoingDial
 """What has a runner."""
 
 Perform = Callable[[Any, Effect], None]
+
+Forgotten = Callable[[str], None]
+"""Told of each call (or dial) that is over; must not raise."""
 
 
 class _TimerDue:
@@ -45,6 +49,7 @@ class Switchboard:
         self._loop = asyncio.get_running_loop()
         self.defects = 0
         """Exceptions that a call's own code raised: always 0 unless there is a bug."""
+        self.on_forgotten: Forgotten = _nobody
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -83,6 +88,7 @@ class Switchboard:
         runner = self._runners.pop(call_id, None)
         if runner is not None:
             runner.stop()
+            self.on_forgotten(call_id)
         if not self._runners:
             self._empty.set()
 
@@ -143,12 +149,24 @@ class Switchboard:
 
     def _tell_relatives(self, call: Actor, end: Ending) -> None:
         call_id = call.info.call_id
-        for relative in dict.fromkeys((call.info.parent_call_id, call.info.peer_call_id)):
+        for relative in dict.fromkeys((_dialled_by(call.info), call.info.peer_call_id)):
             if relative is not None:
                 self._queue.append((relative, PeerEnded(call_id=call_id, ending=end)))
         for other in self.calls():
-            if other.info.parent_call_id == call_id:
+            if _dialled_by(other.info) == call_id:
                 self._queue.append((other.info.call_id, HangupRequested(ending=end)))
+
+
+def _nobody(call_id: str) -> None:
+    """Until somebody wants to know."""
+
+
+def _dialled_by(info: CallInfo) -> str | None:
+    """The call or the dial that has made this one; a dial may be over."""
+    if info.parent_call_id is not None or info.direction == "inbound":
+        return info.parent_call_id
+    # A dial is no parent in the eyes of clients; the session of its calls bears its id.
+    return info.session_id
 
 
 def _step(runner: Runner, fact: Fact | _TimerDue | None) -> list[Effect]:
@@ -159,13 +177,16 @@ def _step(runner: Runner, fact: Fact | _TimerDue | None) -> list[Effect]:
 
 def _last_effects(call: Actor, end: Ending) -> list[Effect]:
     """What a call that failed would have done at its end, as far as that is not done."""
+    if isinstance(call, OutgoingDial):
+        failed = Report(happening=DialStateChanged(state="failed", ending=end))
+        return [*([] if call.is_over else [failed]), CallOver()]
     told = call.info.call_state == "ended"
     call.info.call_state = "ended"
     report = Report(happening=CallStateChanged(state="ended", ending=end), callback_url=_ended_url(call))
     return [EndLeg(ending=end, sip_code=500), *([] if told else [report]), CallOver()]
 
 
-def _ended_url(call: Actor) -> str | None:
+def _ended_url(call: Call) -> str | None:
     destination = call.destination
     if destination is None or "ended" not in destination.call_state_events:
         return None
