@@ -52,6 +52,9 @@ MakeCallMedia = Callable[
 ]
 """From the workers, the queue of facts, and what runs tasks for calls."""
 
+LegCommand = Callable[[str, Any, float], list[out.Output]]
+"""(call id, effect, now)."""
+
 MessageTap = Callable[[str, bytes, Endpoint], None]
 """(`received` or `sent`, message, far end): for the ladder."""
 
@@ -120,16 +123,16 @@ class Exchange:
             fx.Report: self._report,
             fx.TellCall: self._tell_call,
             fx.AskShell: self._ask,
-            fx.RingLeg: self._ring_leg,
-            fx.AnswerLeg: self._answer_leg,
-            fx.EndLeg: self._end_leg,
-            fx.PassDigit: self._pass_digit,
-            fx.SendDigitsTo: self._send_digits,
-            fx.ReportTransfer: self._report_transfer,
+            fx.RingLeg: self._by_leg(legs.ring),
+            fx.AnswerLeg: self._by_leg(legs.answer),
+            fx.EndLeg: self._by_leg(legs.end),
+            fx.PassDigit: self._by_leg(legs.pass_digit),
+            fx.SendDigitsTo: self._by_leg(legs.send_digits),
+            fx.ReportTransfer: self._by_leg(legs.report_transfer),
             fx.Dial: self._dial,
             fx.CommandAnswered: self.control.answered,
-            fx.ReferLeg: self._refer_leg,
-            fx.HoldLeg: self._hold_leg,
+            fx.ReferLeg: self._by_leg(legs.refer),
+            fx.HoldLeg: self._by_leg(legs.hold),
             fx.Join: self._join,
             fx.Unjoin: self._unjoin,
             fx.CallOver: self._call_over,
@@ -387,35 +390,19 @@ class Exchange:
     def _perform(self, call: Actor, effect: fx.Effect) -> None:
         self._performers[type(effect)](call, effect)
 
+    def _by_leg(self, command: LegCommand) -> Callable[[Call, Any], None]:
+        """What the leg of the call does."""
+
+        def perform(call: Call, effect: Any) -> None:
+            self._carry(command(call.info.call_id, effect, self._loop.time()))
+
+        return perform
+
     def _report(self, call: Actor, effect: fx.Report) -> None:
         self.recorder.report(call, effect)
 
     def _tell_call(self, call: Actor, effect: fx.TellCall) -> None:
         self.switchboard.post(effect.call_id, effect.fact)
-
-    def _ring_leg(self, call: Call, effect: fx.RingLeg) -> None:
-        self._carry(self.legs.ring(call.info.call_id, effect, self._loop.time()))
-
-    def _answer_leg(self, call: Call, effect: fx.AnswerLeg) -> None:
-        self._carry(self.legs.answer(call.info.call_id, effect, self._loop.time()))
-
-    def _end_leg(self, call: Call, effect: fx.EndLeg) -> None:
-        self._carry(self.legs.end(call.info.call_id, effect, self._loop.time()))
-
-    def _pass_digit(self, call: Call, effect: fx.PassDigit) -> None:
-        self._carry(self.legs.pass_digit(call.info.call_id, effect, self._loop.time()))
-
-    def _send_digits(self, call: Call, effect: fx.SendDigitsTo) -> None:
-        self._carry(self.legs.send_digits(call.info.call_id, effect, self._loop.time()))
-
-    def _report_transfer(self, call: Call, effect: fx.ReportTransfer) -> None:
-        self._carry(self.legs.report_transfer(call.info.call_id, effect, self._loop.time()))
-
-    def _refer_leg(self, call: Call, effect: fx.ReferLeg) -> None:
-        self._carry(self.legs.refer(call.info.call_id, effect, self._loop.time()))
-
-    def _hold_leg(self, call: Call, effect: fx.HoldLeg) -> None:
-        self._carry(self.legs.hold(call.info.call_id, effect, self._loop.time()))
 
     def _join(self, call: Call, effect: fx.Join) -> None:
         self.media.join(effect.a, effect.b)
