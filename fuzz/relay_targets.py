@@ -79,6 +79,7 @@ def session() -> Callable[[bytes], None]:
         world.finish()
         world.hub.farewell()
         world.hub.stop()
+        assert not world.wrong, world.wrong
 
     return run
 
