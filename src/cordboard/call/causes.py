@@ -136,7 +136,7 @@ _REFUSALS = (
         "{who} does not exist there ({code} {text}): check the number or the user part of `to`.",
         (404,),
         passed_on=True,
-        relay_word="not_found",
+        relay_word="notFound",
     ),
     Cause(
         "no_route_at_far_end",
@@ -308,7 +308,7 @@ _ORDINARY = (
         HANGUP,
         480,
         "The call of {who} reached its longest allowed duration: raise `max_duration` if that is too short.",
-        relay_word="max_duration",
+        relay_word="maxDuration",
     ),
     Cause("server_stopping", HANGUP, 503, "The call of {who} was ended because this server was shut down."),
 )
@@ -490,7 +490,7 @@ _FAILURES = (
         ERROR,
         404,
         "No document is configured for {who}: add the number or name to the routes of the configuration.",
-        relay_word="not_found",
+        relay_word="notFound",
     ),
     Cause(
         "source_refused",
