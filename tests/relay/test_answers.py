@@ -61,6 +61,13 @@ def test_a_tap_says_where_its_packets_come_from() -> None:
     assert "source_device" not in say("tap", HERE | TAP)
 
 
+def test_the_packets_of_a_tap_in_opus_have_its_clock() -> None:
+    answered = CommandAnswered(ticket="t", source_address="127.0.0.1", source_port=40000)
+    device = {"type": "rtp", "params": {"addr": "127.0.0.1", "port": 9, "codec": "OPUS"}}
+    said = say("tap", HERE | TAP | {"device": device}, answered)
+    assert said["source_device"]["params"]["rate"] == 48000
+
+
 def test_a_refusal_by_the_call_has_its_code_and_sentence_only() -> None:
     answered = CommandAnswered(ticket="t", code="404", message="Call not found", url="x", control_id="c")
     assert say("record", HERE, answered) == {"code": "404", "message": "Call not found"}

@@ -6,6 +6,7 @@ from typing import Any
 
 from cordboard.call.actions import Tap
 from cordboard.call.effects import CommandAnswered
+from cordboard.relay.methods.tap import RATES
 from cordboard.relay.requests import BeginRequest, CallCommand, Refusal, Request, TransferRequest
 
 ACCEPTED = "200"
@@ -28,7 +29,6 @@ MESSAGES = {
 """What is said of those that went well; of all others `OK`."""
 BARE = frozenset("calling." + name for name in ("answer", "connect", "disconnect", "end", "refer"))
 """Whose result names no call."""
-TAP_RATE = 8_000
 
 
 def result(
@@ -74,6 +74,6 @@ def _source(answered: CommandAnswered, tap: Tap) -> dict[str, Any]:
         "port": answered.source_port,
         "codec": tap.target.codec,
         "ptime": tap.target.ptime_ms,
-        "rate": TAP_RATE,
+        "rate": RATES[tap.target.codec][0],
     }
     return {"type": "rtp", "params": params}

@@ -444,11 +444,12 @@ def test_the_document_of_a_transfer_may_be_an_object() -> None:
     assert request.dest == '{"sections":{"main":["hangup"]}}'
 
 
-def test_a_tap_in_opus_is_not_built() -> None:
-    device = {"type": "ws", "params": {"uri": "wss://h/t", "codec": "OPUS"}}
-    request = read("calling.tap", HERE | {"control_id": "c", "tap": {}, "device": device})
-    assert isinstance(request, Refusal)
-    assert request.code == "501"
+@pytest.mark.parametrize("rate", [None, 8_000, "48000"])
+def test_a_tap_may_be_in_opus(rate: object) -> None:
+    device = {"type": "ws", "params": {"uri": "wss://h/t", "codec": "OPUS", "rate": rate}}
+    wanted = command("tap", control_id="c", tap={}, device=device)
+    assert isinstance(wanted, Tap)
+    assert wanted.target == TapTarget(uri="wss://h/t", codec="OPUS")
 
 
 @pytest.mark.parametrize("method", [*sorted(UNBUILT), "calling.stream.stop", "calling.pay.stop"])

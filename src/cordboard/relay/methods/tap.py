@@ -11,9 +11,9 @@ from cordboard.relay.methods.method import Reader, on_operation
 from cordboard.relay.methods.steering import stop
 from cordboard.relay.params import Params
 
-CODECS = ("PCMU", "PCMA", "OPUS")
+RATES = {"PCMU": (8_000,), "PCMA": (8_000,), "OPUS": (48_000, 8_000)}
+"""By codec: the clock rates that may be asked for; the first is the one of its RTP."""
 DIRECTIONS = ("listen", "speak", "both")
-RATE = 8_000
 _DEFAULT_PTIME = 20
 _HOST = re.compile(r"[0-9A-Fa-f:.]{2,45}|[A-Za-z0-9.\-]{1,253}")
 _WEBSOCKET = re.compile(r"wss?://[^\s\x00-\x1f\x7f]{1,2048}", re.IGNORECASE)
@@ -48,14 +48,9 @@ def _rtp(params: Params, direction: str) -> TapTarget:
 
 
 def _codec(params: Params) -> str:
-    codec = params.choice("codec", CODECS, "PCMU")
-    if codec == "OPUS":
-        message = (
-            f"`{params.place('codec')}` OPUS is not built into the taps of this server: PCMU and PCMA are."
-        )
-        raise params.error(message, code="501")
-    if params.number("rate") not in (None, RATE):
-        raise params.wrong("rate", f"{RATE}, the rate of {codec}")
+    codec = params.choice("codec", RATES, "PCMU")
+    if params.number("rate") not in (None, *RATES[codec]):
+        raise params.wrong("rate", f"{RATES[codec][0]}, the rate of {codec}")
     return codec
 
 
