@@ -14,10 +14,11 @@ import msgspec
 import pytest
 
 from cordboard.relay.connection import Patience
+from cordboard.relay.session import Limits
 from cordboard.server.server import Server
 from cordboard.testing.phone import SimulatedPhone
 
-from .relay_bench import OTHER, OTHER_TOKEN, PROJECT, TOKEN, Client
+from .relay_bench import OTHER, OTHER_TOKEN, PROJECT, TOKEN, Client, bench
 from .server_bench import make_server, target
 
 DOCUMENT = "version: 1.0.0\nsections:\n  main:\n    - answer: {}\n    - sleep: -1\n"
@@ -219,6 +220,24 @@ async def test_two_clients_of_one_context_share_the_calls_and_hear_of_their_own_
         for client, ids in zip((one, two), ours, strict=True):
             assert {p["call_id"] for p in told(client)} == ids
             assert len(told(client, call_state="ended")) == 2
+
+
+async def test_an_offer_that_is_too_much_for_a_client_goes_to_the_next_and_stays_there() -> None:
+    """RELAY 50: two clients of one context, of whom one answers nothing."""
+    async with bench(limits=Limits(events=3)) as server:
+        deaf = await server.connected()
+        deaf.acks = False
+        found = server.hub.client(deaf.protocol)
+        assert found is not None
+        for number in range(3):
+            server.hub.tell(found, "calling.x", {"n": number})
+        other = await server.connected()
+        server.offer("c1")
+        await other.event("calling.call.receive", call_id="c1")
+        assert server.calls.infos["c1"].owner == other.protocol
+        server.happen("c1", "answered")
+        await other.event("calling.call.state", call_state="answered")
+        assert await deaf.closed() == 1013
 
 
 @pytest.mark.parametrize("acks", [True, False])

@@ -124,7 +124,9 @@ class RelayInbound:
         client = self._hub.client(output.client)
         if client is not None:
             self._hub.tell(client, *client.projection.offer(info, output.context))
-            self._control.take(info.call_id, output.client)
+            # One event too many ends a session: then the call is offered to the next one already.
+            if self._hub.client(output.client) is client:
+                self._control.take(info.call_id, output.client)
 
     def _withdraw(self, output: offers.Withdraw, info: CallInfo) -> None:
         self.withdraw(info, output.client)
