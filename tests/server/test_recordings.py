@@ -22,6 +22,7 @@ from cordboard.media.protocol import (
     ResumeRecorder,
 )
 from cordboard.media.recording_file import header
+from cordboard.server.audio_process import AudioProcess, Outcome
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.recording_files import RecordingFiles
 from cordboard.server.recording_links import RecordingLinks
@@ -197,6 +198,25 @@ async def test_an_encoder_that_fails_is_told_of(bench: Bench) -> None:
     ended = await bench.close(bench.start(format="mp3"), audio=b"nonsense")
     assert ended.outcome == "error"
     assert ended.sentence.startswith("The recording is not an audio file")
+    assert (ended.url, bench.kept()) == ("", [])
+
+
+async def test_what_cannot_be_encoded_is_kept_as_it_was_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the encoder itself breaks down; nothing waits for the next start of the server."""
+
+    async def breaks_down(*arguments: object, **options: object) -> Outcome:
+        return Outcome(problem="could not be converted: the encoder crashed")
+
+    monkeypatch.setattr(AudioProcess, "run", breaks_down)
+    command = bench.start(format="mp3")
+    ended = await bench.close(command)
+    assert ended.outcome == "error"
+    assert ended.sentence.endswith("the encoder crashed. It is kept as WAV.")
+    assert bench.kept() == [command.recording_id.replace(".mp3", ".wav")]
+    assert f"/{bench.kept()[0]}?" in ended.url
+    assert ended.size == len(AUDIO)
 
 
 async def test_the_death_of_a_worker_keeps_what_it_had_written(bench: Bench) -> None:

@@ -51,6 +51,14 @@ class _Open(msgspec.Struct):
     closing: bool = False
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """A complete file, or why there is none; both where it is another than was wanted."""
+
+    name: str
+    size: int = 0
+    problem: str = ""
+
+
 class Recordings:
     """All recordings of this process.  `at_work` counts those that are not complete."""
 
@@ -150,8 +158,9 @@ class Recordings:
     async def finish(self, left_behind: list[str]) -> None:
         """What a server that died has left, and that was found before this one recorded anything."""
         for name in left_behind:
-            problem, size = await self._make(name, LONGEST_PATIENCE)
-            _log.info("recording %s: left behind by a server that died; %s", name, problem or f"{size} bytes")
+            made = await self._make(name, LONGEST_PATIENCE)
+            outcome = made.problem or f"{made.size} bytes"
+            _log.info("recording %s: left behind by a server that died; %s", name, outcome)
 
     async def prune(self, keep_days: int) -> None:
         """Delete what is older."""
@@ -162,34 +171,48 @@ class Recordings:
     async def _complete(self, entry: _Open, event: RecordingClosed) -> None:
         duration = event.duration_ms / 1000
         patience = _ENCODING_PATIENCE + duration / _SLOWEST_ENCODING
-        problem, size = await self._make(entry.name, patience, mend_first=event.outcome == "error")
-        sentence = event.sentence or problem
-        outcome = "error" if problem else event.outcome
+        made = await self._make(entry.name, patience, mend_first=event.outcome == "error")
         self._open.pop(entry.name, None)
-        self._ended(entry, outcome, duration=duration, size=size, sentence=sentence)
+        if made.name != entry.name:
+            entry.url = self._links.make(made.name, time.time())
+            entry.name = made.name
+        outcome = "error" if made.problem else event.outcome
+        sentence = event.sentence or made.problem
+        self._ended(entry, outcome, duration=duration, size=made.size, sentence=sentence)
 
-    async def _make(self, name: str, patience: float, *, mend_first: bool = False) -> tuple[str, int]:
-        """(problem, size) of the file under its final name.  Without audio there is no file."""
+    async def _make(self, name: str, patience: float, *, mend_first: bool = False) -> _Made:
+        """The file under its final name.  Without audio there is none."""
         if mend_first and not await asyncio.to_thread(self._files.mend, name):
-            return "Nothing of the recording could be kept.", 0
-        part = made = self._files.part(name)
-        if not name.endswith(".wav"):
-            made = self._files.making(name)
-            job = {
-                "do": "encode",
-                "source": str(part),
-                "target": str(made),
-                "format": name.rpartition(".")[2],
-            }
-            outcome = await self._encoder.run(job, patience=patience)
-            if outcome.problem:
-                return f"The recording {outcome.problem}.", 0
+            return _Made(name, problem="Nothing of the recording could be kept.")
+        if name.endswith(".wav"):
+            return await self._complete_file(name, name, self._files.part(name))
+        made = self._files.making(name)
+        job = {
+            "do": "encode",
+            "source": str(self._files.part(name)),
+            "target": str(made),
+            "format": name.rpartition(".")[2],
+        }
+        outcome = await self._encoder.run(job, patience=patience)
+        if not outcome.problem:
+            return await self._complete_file(name, name, made)
+        return await self._kept_as_wav(name, f"The recording {outcome.problem}.")
+
+    async def _kept_as_wav(self, name: str, problem: str) -> _Made:
+        """What could not be encoded is not lost: the link at its end names a WAV file."""
+        if not await asyncio.to_thread(self._files.mend, name):
+            return _Made(name, problem=problem)
+        kept = f"{name.rpartition('.')[0]}.wav"
+        made = await self._complete_file(name, kept, self._files.part(name))
+        return msgspec.structs.replace(made, problem=made.problem or f"{problem} It is kept as WAV.")
+
+    async def _complete_file(self, name: str, final: str, made: Path) -> _Made:
         try:
-            size = await asyncio.to_thread(self._files.complete, name, made)
+            size = await asyncio.to_thread(self._files.complete, final, made)
         except OSError as error:
-            return f"The recording could not be completed: {error.strerror}.", 0
+            return _Made(name, problem=f"The recording could not be completed: {error.strerror}.")
         await asyncio.to_thread(self._files.discard, name)
-        return "", size
+        return _Made(final, size)
 
     def _ended(
         self, entry: _Open, outcome: str, *, duration: float = 0.0, size: int = 0, sentence: str = ""
