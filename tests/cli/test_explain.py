@@ -10,8 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cordboard.cli import app
+from cordboard.cli.explanation import as_lines
 from cordboard.server.config import Config
 from cordboard.server.server import Server
+from cordboard.server.sip_log import SipNote
+from cordboard.server.store import CallRecord, NewCall
+from cordboard.server.story import Leg, Story, as_data
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import SimulatedPhone
 
@@ -99,3 +103,28 @@ def test_without_a_store_it_says_so(tmp_path: Path) -> None:
     code, said = run("last", "--config", str(settings))
     assert code == 1
     assert "there is no store" in said
+
+
+def test_a_leg_says_which_trunks_had_it_and_whether_its_keys_could_be_read() -> None:
+    start = NewCall(
+        "c", "s", "g", "n", "p", "x", "outbound", "phone", "+1555", "+4420", None, None, 1.0, None, ""
+    )
+    empty = dict.fromkeys(("answered_at", "end", "connect", "dialog", "statistics", "variables"))
+    record = CallRecord(number=1, start=start, **empty)  # type: ignore[arg-type] # all None
+    far_end, media = "UDP 192.0.2.1:5060", "audio 4000 RTP/AVP 0; a=crypto"
+    messages = [
+        SipNote(1.0, True, "", "by the trunk first"),
+        SipNote(1.1, True, far_end, "INVITE sip:+4420@192.0.2.1", media),
+        SipNote(1.2, True, "", "by the trunk second"),
+        SipNote(1.3, False, far_end, "200 OK [INVITE]", media),
+    ]
+    story = Story(legs=[Leg(record=record, events=[], messages=messages)], deliveries=[])
+    lines = as_lines(story)
+    assert "          trunk: first, then second" in lines
+    assert any("keys of its media were sent without TLS" in line for line in lines)
+    assert [line.split()[1:] for line in lines if "by the trunk" in line] == [
+        ["+4420", "by", "the", "trunk", "first"],
+        ["+4420", "by", "the", "trunk", "second"],
+    ]
+    (leg,) = as_data(story)["legs"]
+    assert (leg["trunks"], leg["keys_in_the_clear"]) == (["first", "second"], True)

@@ -11,6 +11,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from cordboard.server.sip_log import decode
+from cordboard.server.sip_log import trunks_of as trunks_in
 from cordboard.sip.headers import NameAddr
 from cordboard.sip.message import Request
 from cordboard.sip.uri import Uri
@@ -136,6 +138,16 @@ async def sentence_of(case: Case, number: str) -> str:
     return f"{end.cause}: {end.sentence}"
 
 
+async def recorded_trunks(case: Case, number: str) -> list[str]:
+    """That the record of the call names, which `explain` prints."""
+    server = case.lab.server
+    await until(lambda: not server.exchange.counts()["calls"])
+    server.exchange.sip_log.sweep(everything=True)
+    await server.store.flush()
+    (record,) = [r for r in await server.store.calls() if number in (r.start.to, r.start.from_)]
+    return trunks_in(decode(await server.store.ladder(record.start.call_id)))
+
+
 # ---------------------------------------------------------------- the next trunk
 
 
@@ -145,6 +157,7 @@ async def test_a_trunk_that_fails_is_followed_by_the_next(world: World, case: Ca
     world.carriers.behaviours["one", number] = refuses(status)
     assert await case.outcome({"to": number}) == ("connected", "")
     assert [trunk_of(world, packet) for packet in invites(case, number)] == ["one", "two"]
+    assert await recorded_trunks(case, number) == ["first", "second"]
 
 
 @pytest.mark.parametrize(

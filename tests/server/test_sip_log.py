@@ -12,6 +12,8 @@ from cordboard.server.sip_log import (
     SipNote,
     call_id_of,
     decode,
+    shows_keys,
+    trunks_of,
 )
 from cordboard.sip.endpoint import Endpoint
 
@@ -167,3 +169,37 @@ def test_a_ladder_can_be_read_until_the_store_has_it() -> None:
     kept.log.sweep(everything=True)
     assert kept.log.notes("c", 7) == []
     assert len(kept.saved[7]) == 2
+
+
+def test_the_trunks_of_a_call_stand_between_its_messages_and_cannot_be_claimed() -> None:
+    kept = Kept()
+    kept.log.begin("a", "abc", 1)
+    kept.log.goes_by("a", "one")
+    kept.log.note(True, invite("abc"), FAR)
+    kept.log.note(False, response("abc", "503 by the trunk false"), FAR)
+    for name in ("two", "one"):
+        kept.log.goes_by("a", name)
+    kept.log.goes_by("unknown", "three")
+    kept.finish("a")
+    assert trunks_of(kept.saved[1]) == ["one", "two"]
+    lines = [note.line for note in kept.saved[1]]
+    assert lines[:2] == ["by the trunk one", "INVITE sip:bob@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("transport", "answer", "shown"),
+    [
+        ("UDP", SDP, True),
+        ("TCP", SDP, True),
+        ("TLS", SDP, False),
+        ("UDP", b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n", False),
+    ],
+)
+def test_keys_that_could_be_read_on_their_way_are_noticed(transport: str, answer: bytes, shown: bool) -> None:
+    """An offer that was answered without keys has none that are in use."""
+    kept, there = Kept(), Endpoint(transport, "192.0.2.1", 5060)
+    kept.log.begin("a", "abc", 1)
+    kept.log.note(True, invite("abc", SDP), there)
+    kept.log.note(False, response("abc", "200 OK") + answer, there)
+    kept.finish("a")
+    assert shows_keys(kept.saved[1]) is shown

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cordboard.call.reasons import caller_code
 from cordboard.cli.printing import printable
-from cordboard.server.sip_log import SipNote
+from cordboard.server.sip_log import SipNote, shows_keys, trunks_of
 from cordboard.server.store import CallRecord, EventRecord
 from cordboard.server.story import Story, decoded, ending_of, params_of, verdict, words_on_relay
 from cordboard.webhooks.target import shown
@@ -16,6 +16,7 @@ _MAX_NAME = 22
 _MAX_LINE = 400
 _LONG_ENOUGH = 1.0
 """Seconds of talk in which something must have been heard."""
+_KEYS = "the keys of its media were sent without TLS: who can read its SIP messages can listen"
 
 
 # ---------------------------------------------------------------- lines
@@ -42,6 +43,10 @@ def _legs(story: Story) -> Iterator[str]:
         way = "caller" if record.start.direction == "inbound" else "called"
         yield f"leg {number}     {way} {leg.name}  {record.start.call_id}"
         yield f"          {_times(record)}"
+        if trunks := trunks_of(leg.messages):
+            yield f"          trunk: {', then '.join(trunks)}"
+        if shows_keys(leg.messages):
+            yield f"          {_KEYS}"
         if record.end is not None:
             yield from _end_lines(record)
         if record.statistics and record.answered_at is not None:
@@ -116,6 +121,8 @@ def _ladder(story: Story) -> Iterator[str]:
 
 
 def _rung(name: str, note: SipNote) -> str:
+    if not note.far_end:
+        return f"{printable(name, _MAX_NAME):>{_MAX_NAME}}               {note.line}"
     arrow = "◀──" if note.sent else "──▶"
     text = f"{note.line}  ({note.note})" if note.note else note.line
     return f"{printable(name, _MAX_NAME):>{_MAX_NAME}} {arrow} cordboard  {text}"

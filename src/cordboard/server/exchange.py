@@ -339,6 +339,8 @@ class Exchange:
         if isinstance(found, Ending):
             self._carry(self.legs.unresolved(call_id, found, now))
         else:
+            if found.terms is not None:
+                self.sip_log.goes_by(call_id, found.terms.trunk)
             self._carry(self.legs.resolved(call_id, found, now))
 
     def _offered(self, offer: out.CallOffered) -> None:
@@ -368,8 +370,10 @@ class Exchange:
         if routed.context is not None or routed.project is not None:
             offer.info.project_id = self.inbound.project_of(routed)
         call = self.new_calls.taken_in(offer, None if is_offered else routed)
-        self._targets.came_in(offer.call_id, offer.source.address)
+        trunk = self._targets.came_in(offer.call_id, offer.source.address)
         self.sip_log.begin(offer.call_id, offer.sip_call_id, self.recorder.begin(call))
+        if trunk is not None:
+            self.sip_log.goes_by(offer.call_id, trunk)
         self._carry(self.legs.accept_offer(offer.call_id))
         self.switchboard.start(call)
         if is_offered:

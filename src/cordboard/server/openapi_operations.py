@@ -286,6 +286,8 @@ OPERATIONS: tuple[Operation, ...] = (
                             "started_at": _STARTED,
                             "answered_at": None,
                             "end": {**_BUSY, "ended_at": _STARTED + 1.5},
+                            "trunks": [],
+                            "keys_in_the_clear": False,
                             "statistics": None,
                             "events": [],
                             "messages": [

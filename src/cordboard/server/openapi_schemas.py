@@ -173,6 +173,15 @@ SCHEMAS: dict[str, Schema] = {
             "to": _TEXT,
             "started_at": {"type": "number"},
             "answered_at": _maybe("number"),
+            "trunks": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "Where it came from or was given to, in the order of trying.",
+            },
+            "keys_in_the_clear": {
+                "type": "boolean",
+                "description": "Keys of its media went both ways without TLS.",
+            },
             "end": _maybe("object"),
             "statistics": _maybe("object"),
             "events": {"type": "array", "items": {"type": "object"}},

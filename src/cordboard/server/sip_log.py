@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import msgspec
@@ -26,6 +26,7 @@ LINGER = 1.0
 """Seconds after a call's end in which its last messages still arrive."""
 _MAX_LINE = 200
 _MAX_NOTE = 120
+_CRYPTO = "a=crypto"
 
 
 class SipNote(msgspec.Struct, frozen=True, array_like=True):
@@ -36,15 +37,16 @@ class SipNote(msgspec.Struct, frozen=True, array_like=True):
     sent: bool
     """By this server."""
     far_end: str
-    """`UDP 192.0.2.1:5060`"""
+    """`UDP 192.0.2.1:5060`; empty: a remark of this server."""
     line: str
     """`INVITE sip:bob@example.com`, or `180 Ringing [INVITE]`"""
     note: str = ""
     """The media lines of its SDP, its Reason, what a challenge wanted."""
 
 
-_Kept = tuple[float, bool, bytes, Endpoint]
-"""When, whether it was sent, the message, the far end."""
+_Kept = tuple[float, bool, bytes, Endpoint | None]
+"""When, whether it was sent, the message, the far end; without one: the text of a remark."""
+_BY_TRUNK = "by the trunk "
 
 
 class _Ladder:
@@ -107,6 +109,12 @@ class SipLog:
         self._by_dialog[dialog] = ladder
         self._dialogs[call_id] = (dialog, ladder)
 
+    def goes_by(self, call_id: str, trunk: str) -> None:
+        """The call comes from this trunk, or its next INVITE goes there."""
+        begun = self._dialogs.get(call_id)
+        if begun is not None:
+            begun[1].add((self._clock(), True, f"{_BY_TRUNK}{trunk}".encode(), None))
+
     def over(self, call_id: str) -> None:
         """The call is over; its ladder is stored with the next `sweep` that finds it rested."""
         ended = self._dialogs.pop(call_id, None)
@@ -146,6 +154,18 @@ class SipLog:
         taken = self._strays.pop(dialog, [])
         self._stray_bytes -= sum(len(data) for _, _, data, _ in taken)
         return taken
+
+
+def trunks_of(notes: Iterable[SipNote]) -> list[str]:
+    """The trunks that a call came from or was given to, in the order of trying."""
+    named = [note.line for note in notes if not note.far_end and note.line.startswith(_BY_TRUNK)]
+    return [line.removeprefix(_BY_TRUNK) for line in dict.fromkeys(named)]
+
+
+def shows_keys(notes: Iterable[SipNote]) -> bool:
+    """Keys of the media (SDES) went both ways, and not over TLS: who reads the messages can listen."""
+    readable = [note for note in notes if _CRYPTO in note.note and not note.far_end.startswith("TLS ")]
+    return len({note.sent for note in readable}) > 1
 
 
 def encode(notes: list[SipNote]) -> bytes:
@@ -190,6 +210,8 @@ _TOLD = re.compile(
 def _read(kept: _Kept) -> SipNote:
     """Every message of every call passes here: nothing is searched twice, and nothing is split."""
     at, sent, data, far_end = kept
+    if far_end is None:
+        return SipNote(at=at, sent=sent, far_end="", line=data.decode()[:_MAX_LINE])
     end = data.find(b"\r\n\r\n")
     head, body = (data[:end], data[end + 4 :]) if end >= 0 else (data, b"")
     return SipNote(
@@ -216,7 +238,7 @@ def _first_line(head: bytes) -> str:
 def _note(head: bytes, body: bytes) -> str:
     parts = [_media(line) for line in body.split(b"\r\n") if line.startswith(b"m=")] if body else []
     if b"\r\na=crypto:" in body:
-        parts.append("a=crypto")
+        parts.append(_CRYPTO)
     for name, value in _TOLD.findall(head):
         parts.append(f"{name.decode()}: {value.decode('utf-8', 'replace')}")
     return "; ".join(parts)

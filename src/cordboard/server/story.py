@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cordboard.call.reasons import Ending, EndReason, relay_word
-from cordboard.server.sip_log import SipNote, decode
+from cordboard.server.sip_log import SipNote, decode, shows_keys, trunks_of
 from cordboard.server.store import CallEnd, CallRecord, DeliveryRecord, EventRecord
 from cordboard.server.store_file import StoreFile
 from cordboard.webhooks.target import shown
@@ -79,6 +79,8 @@ def _leg_data(leg: Leg) -> dict[str, Any]:
         "to": record.start.to,
         "started_at": record.start.started_at,
         "answered_at": record.answered_at,
+        "trunks": trunks_of(leg.messages),
+        "keys_in_the_clear": shows_keys(leg.messages),
         "end": None if end is None else {**msgspec.structs.asdict(end), "relay_reason": words_on_relay(end)},
         "statistics": decoded(record.statistics) or None,
         "events": [{"event_type": kind, "params": params} for kind, params in _bodies(leg.events)],

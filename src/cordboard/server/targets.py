@@ -63,9 +63,9 @@ class Targets:
                 failure = failure or _refused(error, way.who)
         return _route(way, located) if located or failure is None else failure
 
-    def came_in(self, call_id: str, address: str) -> None:
-        """If the call comes from a trunk, it takes a place there."""
-        self._trunks.came_in(call_id, address)
+    def came_in(self, call_id: str, address: str) -> str | None:
+        """If the call comes from a trunk, it takes a place there; the trunk's name."""
+        return self._trunks.came_in(call_id, address)
 
     def release(self, call_id: str) -> None:
         """The call is over: its place on a trunk is free."""

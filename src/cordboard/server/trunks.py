@@ -83,12 +83,13 @@ class Trunks:
         self._take_place(call_id, name)
         return _chosen(name, self._trunks[name], destination.to, caller)
 
-    def came_in(self, call_id: str, address: str) -> None:
-        """A call from a trunk takes one of its places; it is never refused for that."""
+    def came_in(self, call_id: str, address: str) -> str | None:
+        """A call from a trunk takes one of its places; it is never refused for that.  The trunk's name."""
         name = self.of_source(address)
         if name is not None:
             self._places[call_id] = name
             _log.info("call %s comes from the trunk %s", call_id, name)
+        return name
 
     def release(self, call_id: str) -> None:
         """The call is over, or goes another way."""
