@@ -123,9 +123,16 @@ READ: list[tuple[str, dict[str, Any], Command]] = [
             "control_id": "c.prompt",
             "volume": 2,
             "play": TTS,
-            "collect": {"initial_timeout": 7, "digits": DIGITS},
+            "collect": {"initial_timeout": 7, "digits": DIGITS, "partial_results": True},
         },
-        Prompt(control_id="c.prompt", items=SAY_HI, volume=2.0, digits=FOUR, play_events=True),
+        Prompt(
+            control_id="c.prompt",
+            items=SAY_HI,
+            volume=2.0,
+            digits=FOUR,
+            play_events=True,
+            partial_results=True,
+        ),
     ),
     (
         "play_and_collect",

@@ -28,6 +28,7 @@ def _play_and_collect(given: Params, control_id: str) -> Command:
         volume=gain(given),
         digits=digits,
         speech=speech,
+        partial_results=collect.flag("partial_results", False),
         play_events=True,
         status_url=given.url("status_url"),
     )
