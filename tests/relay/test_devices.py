@@ -68,6 +68,7 @@ def test_a_phone_with_everything() -> None:
         "status_url": "https://x.example/s",
     }
     device = {"type": "phone", "params": params}
+    shown = {"type": "phone", "params": params | {"call_state_url": "http://127.0.0.1:1/s"}}
     assert only(connect([[device]], tag="t", max_price_per_minute=0.0075)) == Destination(
         kind="phone",
         to="+15552220002",
@@ -79,7 +80,7 @@ def test_a_phone_with_everything() -> None:
         status_url="https://x.example/s",
         max_price_per_minute=0.0075,
         tag="t",
-        device=device,
+        device=shown,
     )
 
 
@@ -140,6 +141,7 @@ def test_what_is_not_said_has_the_usual_value() -> None:
         ({"timeout": 5_000}, {"timeout": 600.0}),
         ({"timeout": "7"}, {"timeout": 7.0}),
         ({"call_state_events": []}, {"call_state_events": frozenset()}),
+        ({"status_events": ["ringing"]}, {"call_state_events": frozenset({"ringing"})}),
         ({"password": "p"}, {}),
         ({"username": "u"}, {"username": "u", "password": ""}),
         ({"encryption": "Optional"}, {"encryption": "optional"}),

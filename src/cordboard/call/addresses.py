@@ -17,6 +17,7 @@ _USER_AT_HOST = re.compile(r"[^\s<>\"@:/\x00-\x1f\x7f]+@[^\s<>\"@/\x00-\x1f\x7f]
 _TOKEN = re.compile(r"[A-Za-z0-9+\-_.,]{1,128}\Z")
 _MAX = 2_048
 _URL = re.compile(r"https?://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]*\Z", re.IGNORECASE)
+_AUTHORITY = re.compile(r"[^/?#]*")
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -58,6 +59,16 @@ def is_caller(value: str) -> bool:
 def is_number(value: str) -> bool:
     """Whether `from` can be shown to a phone network."""
     return _PHONE.match(value) is not None or _DIGITS.match(value) is not None
+
+
+def without_userinfo(url: str) -> str:
+    """As events and logs may show it: user and password are left out, all else is as it was."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    authority = _AUTHORITY.match(rest)
+    end = authority.end() if authority is not None else 0
+    return scheme + separator + rest[rest.rfind("@", 0, end) + 1 :]
 
 
 def is_url(value: str) -> bool:

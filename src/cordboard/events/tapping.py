@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cordboard.call.actions import TapTarget
+from cordboard.call.addresses import without_userinfo
 
 
 def tap_params(target: TapTarget) -> dict[str, Any]:
@@ -18,9 +19,8 @@ def tap_params(target: TapTarget) -> dict[str, Any]:
 
 def tap_device(target: TapTarget) -> dict[str, Any]:
     """Where the copy goes: an address and a port for RTP, the URI (without password) for a WebSocket."""
-    scheme, _, rest = target.uri.partition("://")
-    if scheme.lower() != "rtp":
-        return {"type": "ws", "params": {"uri": _without_userinfo(scheme, rest), "codec": target.codec}}
+    if not target.uri.lower().startswith("rtp://"):
+        return {"type": "ws", "params": {"uri": without_userinfo(target.uri), "codec": target.codec}}
     host, port = _host_port(target.uri)
     params = {"addr": host, "port": port, "codec": target.codec, "ptime": target.ptime_ms}
     return {"type": "rtp", "params": params}
@@ -32,8 +32,3 @@ def _host_port(uri: str) -> tuple[str, int]:
         return parts.hostname or "", parts.port or 0
     except ValueError:
         return uri.partition("://")[2], 0
-
-
-def _without_userinfo(scheme: str, rest: str) -> str:
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

@@ -1,13 +1,18 @@
-"""A device as its client wrote it, for the events about it: known members only, and never a password."""
+"""A device as its client wrote it, for the events about it: known members only, and never a password.
+
+URLs lose theirs too: whoever reads the log of a client shall not be able to post to its service.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from cordboard.call.addresses import without_userinfo
 from cordboard.call.limits import MAX_HEADERS
 from cordboard.relay.params import MAX_TEXT, Params
 
-_COMMON = ("timeout", "max_duration", "call_state_url", "call_state_events", "status_url")
+_URLS = ("call_state_url", "status_url")
+_COMMON = ("timeout", "max_duration", "call_state_events", "status_events", *_URLS)
 _NAMES = {
     "phone": ("from_number", "to_number", *_COMMON),
     "sip": (
@@ -31,6 +36,9 @@ _LARGEST = 2**53
 def echo(kind: str, params: Params) -> dict[str, Any]:
     """`{type, params}`; members of a kind that no device has are left out."""
     kept = {name: _plain(params.raw(name)) for name in _NAMES[kind]}
+    for name in _URLS:
+        if isinstance(url := kept[name], str):
+            kept[name] = without_userinfo(url)
     return {"type": kind, "params": {name: value for name, value in kept.items() if value is not None}}
 
 

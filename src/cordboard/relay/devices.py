@@ -118,7 +118,8 @@ def _kind(device: Params) -> str:
 def _common(params: Params, shared: Shared) -> dict[str, Any]:
     """What every kind of device has."""
     timeout = params.number("timeout", 1)
-    events = params.choices("call_state_events", STATES)
+    name = "call_state_events" if params.has("call_state_events") else "status_events"
+    events = params.choices(name, STATES)
     return {
         "timeout": min(timeout, MAX_TIMEOUT) if timeout is not None else DEFAULT_TIMEOUT,
         "max_duration": params.number("max_duration", 1) or shared.max_duration,

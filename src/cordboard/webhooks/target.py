@@ -9,6 +9,8 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 import msgspec
 
+from cordboard.call.addresses import without_userinfo
+
 MAX_URL = 8192
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]")
@@ -102,11 +104,7 @@ def _basic(userinfo: str) -> str:
 
 def shown(url: str) -> str:
     """The URL as logs and sentences may show it: without user and password, and not endless."""
-    head, separator, rest = url.partition("://")
-    if separator:
-        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-        rest = rest[authority.rfind("@") + 1 :]
-    text = head + separator + rest
+    text = without_userinfo(url)
     return text if len(text) <= 200 else text[:200] + "…"
 
 
