@@ -202,10 +202,7 @@ def test_a_recording_that_could_not_begin_has_no_url_and_no_figures() -> None:
         ("RTP://192.0.2.1:4000", {"addr": "192.0.2.1", "port": 4000, "codec": "PCMU", "ptime": 20}),
         ("rtp://192.0.2.1:99999", {"addr": "192.0.2.1:99999", "port": 0, "codec": "PCMU", "ptime": 20}),
         ("wss://u:secret@h/tap?x=1", {"uri": "wss://h/tap?x=1", "codec": "PCMU"}),
-        (
-            "wss://u:p@h.example?x=a@b",
-            {"type": "ws", "params": {"uri": "wss://h.example?x=a@b", "codec": "PCMU"}},
-        ),
+        ("wss://u:p@h?x=a@b", {"uri": "wss://h?x=a@b", "codec": "PCMU"}),
     ],
 )
 def test_a_tap_names_its_device_and_no_password(uri: str, device: dict[str, Any]) -> None:
