@@ -25,7 +25,9 @@ class Subject:
         self._directory = directory
         first = free_ports(ports + 2)
         self.port = first
+        self.http_port = first + 1
         self.rtp_ports = range(first + 2, first + 2 + ports)
+        self._program: tuple[str, ...] = ("-m", "cordboard")
         self._process: Process
         self._media_workers = workers
         self.workers: list[int] = []
@@ -40,7 +42,7 @@ class Subject:
     def _lines(self, numbers: Iterable[str]) -> Iterable[str]:
         first, last = self.rtp_ports[0], self.rtp_ports[-1]
         yield "[server]\ndata_directory = 'data'\nlog_level = 'warning'"
-        yield f"[sip]\nport = {self.port}"
+        yield f"[sip]\nport = {self.port}\n[http]\nport = {self.http_port}"
         yield f"[media]\nworkers = {self._media_workers}\nport_min = {first}\nport_max = {last}"
         yield "[phones]\nenabled = false\n[routes]"
         yield from (f"{json.dumps(number)} = {json.dumps(number + '.json')}" for number in numbers)
@@ -71,7 +73,7 @@ class Subject:
         """Returns when it takes calls."""
         with (self._directory / "server.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "cordboard", "serve", str(self._directory / "cordboard.toml")),
+                *(sys.executable, *self._program, "serve", str(self._directory / "cordboard.toml")),
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=log,
