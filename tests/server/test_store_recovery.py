@@ -103,6 +103,7 @@ async def test_what_went_on_beside_the_script_gets_its_last_events(tmp_path: Pat
         operation("record", "r1", "recording"),
         operation("tap", "t1", "tapping"),
         operation("play", "p2", "playing"),
+        operation("play", "p2", "paused"),
     ]
     for seq, body in enumerate(events, 1):
         event = NewEvent(a, seq, f"e{seq}", json.loads(body)["event_type"], 1.0, body)
@@ -115,12 +116,12 @@ async def test_what_went_on_beside_the_script_gets_its_last_events(tmp_path: Pat
     last = [
         (body["params"].get("control_id"), body["params"].get("state")) for body in await bodies(store, "a")
     ]
-    assert last[5:] == [("r1", "error"), ("t1", "finished"), ("p2", "finished"), (None, None)]
+    assert last[6:] == [("r1", "error"), ("t1", "finished"), ("p2", "finished"), (None, None)]
     assert [record.url for record in await store.deliveries()] == [STATUS, STATUS]
     await store.close()
     store, _, count = await recovered(tmp_path)
     assert count == 0
-    assert len(await bodies(store, "a")) == 9
+    assert len(await bodies(store, "a")) == 10
     await store.close()
 
 
@@ -143,6 +144,49 @@ async def test_a_client_is_told_the_last_of_its_calls_and_of_no_others(tmp_path:
     assert told[0][1] == {"control_id": "p1", "state": "finished"}
     assert told[1][1]["connect_state"] == "disconnected"
     assert (told[2][1]["call_id"], told[2][1]["end_reason"]) == ("mine", "error")
+    await store.close()
+
+
+async def last_events(store: SqliteStore) -> list[tuple[str, dict[str, Any]]]:
+    sender = WebhookSender(store, OutboundPolicy(allow_private=True), signing_key="k")
+    found = await recover(store, sender, lambda dialog: None)
+    return [(event.event_type.removeprefix("calling.call."), event.params) for event in found.last_events]
+
+
+async def test_a_client_waits_for_no_word_that_a_recording_never_says(tmp_path: Path) -> None:
+    """Its SDK ends a recording with `finished` or `no_input` alone."""
+    store = died(tmp_path)
+    mine = store.add_call(structs.replace(new_call("mine"), owner="client"))
+    body = operation("record", "r1", "recording")
+    store.add_event(NewEvent(mine, 1, "e1", "calling.call.record", 1.0, body))
+    await store.close()
+
+    store = died(tmp_path)
+    told = await last_events(store)
+    assert told[0] == ("record", {"control_id": "r1", "state": "no_input"})
+    assert (await bodies(store, "mine"))[1]["params"]["state"] == "error"
+    await store.close()
+
+
+async def test_a_dial_that_nobody_had_answered_fails_for_its_client_after_its_legs(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    leg = structs.replace(new_call("b"), owner="client", tag="t", direction="outbound")
+    store.add_call(leg)
+    store.add_call(structs.replace(leg, call_id="c"))
+    store.call_answered(store.add_call(structs.replace(leg, call_id="d", session_id="other")), 11.0)
+    store.add_call(structs.replace(leg, call_id="e", session_id="third", parent_call_id="d"))
+    await store.close()
+
+    store = died(tmp_path)
+    told = await last_events(store)
+    assert [kind for kind, _ in told] == ["state"] * 4 + ["dial"]
+    assert told[-1][1] == {
+        "node_id": "node",
+        "tag": "t",
+        "dial_state": "failed",
+        "reason": "error",
+        "source": "outbound",
+    }
     await store.close()
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from cordboard.call.actions import CallInfo
-from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening
+from cordboard.call.effects import CallStateChanged, ConnectStateChanged, DialStateChanged, Happening
 from cordboard.call.reasons import Ending, callback_word, ending
 from cordboard.events.bodies import Body, envelope
 from cordboard.events.encoding import encode
+from cordboard.events.operations import dial_params
 from cordboard.server.store import CallEnd, CallRecord, NewCall, NewEvent, OpenConnect, Store
 from cordboard.server.webhook_sender import WebhookSender
 
@@ -62,6 +63,7 @@ async def recover(
     for record in reversed(records):
         closing = _Closing(record, store, sender, new_id, last_events)
         closing.close(unfinished(operations.get(record.number, [])))
+    last_events += _failed_dials(records)
     await store.flush()
     for record in records:
         if record.end is None and record.dialog is not None:
@@ -129,9 +131,37 @@ class _Closing:
     def _keep_for_owner(self, body: Body) -> None:
         owner, kind, params = self._record.start.owner, body["event_type"], body["params"]
         if owner is not None:
-            # What goes on beside a call is told apart by its control id, never by the call's tag.
-            kept = {k: v for k, v in params.items() if k != "tag"} if kind in _LAST_STATES else params
+            kept = _as_told_to_clients(params) if kind in _LAST_STATES else params
             self._last_events.append(LastEvent(owner, kind, kept))
+
+
+def _as_told_to_clients(params: Body) -> Body:
+    """What goes on beside a call is told apart by its control id, never by the call's tag.
+
+    The SDKs know no `error` of a recording (as `event_params` has it).
+    """
+    kept = {name: value for name, value in params.items() if name != "tag"}
+    return kept | {"state": "no_input"} if kept.get("state") == "error" else kept
+
+
+def _failed_dials(records: list[CallRecord]) -> list[LastEvent]:
+    """Of dials that nobody had answered: clients wait for their end without a limit of their own."""
+    answered = {record.start.session_id for record in records if record.answered_at is not None}
+    legs = {
+        record.start.session_id: record.start
+        for record in records
+        if record.end is None and record.start.direction == "outbound" and not record.start.parent_call_id
+    }
+    return [
+        LastEvent(leg.owner, "calling.call.dial", _dial_failed(leg))
+        for session_id, leg in legs.items()
+        if session_id not in answered and leg.owner is not None and leg.tag is not None
+    ]
+
+
+def _dial_failed(leg: NewCall) -> Body:
+    happening = DialStateChanged(state="failed", ending=ending("server_restarted"))
+    return dial_params(happening, _info_of(leg))
 
 
 _LAST_STATES = {
@@ -152,7 +182,7 @@ def unfinished(operations: list[tuple[bytes, str | None]]) -> list[tuple[Body, s
         key = str(params.get("control_id"))
         if params.get("state") == state:
             open_[key] = (body | {"params": params | {"state": last}}, url)
-        elif key in open_:
+        elif key in open_ and params.get("state") != "paused":
             del open_[key]
     return list(open_.values())
 
