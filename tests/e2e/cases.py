@@ -415,8 +415,8 @@ async def silence() -> AsyncIterator[Silent]:
 
 
 @asynccontextmanager
-async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
-    """A lab; at its end nothing of any call may be left.
+async def laboratory(directory: Path, *, trunk: Json | None = None, **sections: Any) -> AsyncIterator[Lab]:
+    """A lab; at its end nothing of any call may be left.  `trunk`: what its trunk has beside its address.
 
     `sections`: of the configuration, in place of those of the lab; `routes` may be made from the site's URL.
     """
@@ -434,7 +434,13 @@ async def laboratory(directory: Path, **sections: Any) -> AsyncIterator[Lab]:
             "http": {"port": 0},
             "media": {"workers": 1, "port_min": ports, "port_max": ports + 1599, "directory": str(directory)},
             "phones": {"enabled": False},
-            "trunks": {"p": {"address": f"127.0.0.1:{phones.port}", "allowed_prefixes": ["+1555123"]}},
+            "trunks": {
+                "p": {
+                    "address": f"127.0.0.1:{phones.port}",
+                    "allowed_prefixes": ["+1555123"],
+                    **(trunk or {}),
+                }
+            },
             "routes": {"*": f"{url}/doc"},
             **sections,
         }

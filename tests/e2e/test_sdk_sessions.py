@@ -1,4 +1,4 @@
-"""Sockets that break, servers that restart, wrong credentials: what programs with the real SDKs go through."""
+"""Sockets that break, servers that restart, wrong credentials: what programs of the real SDKs see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from .cases import ANSWERS, FAR_TONE, until
-from .sdk.lab import RelayCase, RelayLab, relay_laboratory
+from .sdk.lab import PROJECT, RelayCase, RelayLab, relay_laboratory
 from .sdk.programs import ALL, Sdk, cable
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_peer]
@@ -66,25 +66,32 @@ async def test_wrong_credentials_are_refused_and_nothing_is_dialled(case: RelayC
     assert case.case.labels("a") == []
 
 
-async def test_a_program_lives_through_a_restart_of_the_server(tmp_path: Path, sdk: Sdk) -> None:
-    async with relay_laboratory(tmp_path) as before:
+async def test_a_program_lives_through_a_planned_restart(tmp_path: Path, sdk: Sdk) -> None:
+    """It is told that the server goes, and of the end of its call; it comes back by itself, and all works."""
+    async with relay_laboratory(tmp_path) as before, cable(before.port(sdk)) as wire:
         case = before.case()
-        async with cable(before.port(sdk)) as wire:
-            program = await case.program(sdk, "redial", port=wire.port, devices=[[case.phone("a", ANSWERS)]])
-            await program.says("ready")
-            caller = await case.calls()
+        program = await case.program(sdk, "redial", port=wire.port, devices=[[case.phone("a", ANSWERS)]])
+        await program.says("ready")
+        caller = await case.calls()
+        await program.says("answered")
+        assert await caller.answered()
+        await before.lab.server.stop()
+        await caller.ended()
+        await program.says("ended")
+        wire.cut()
+        async with relay_laboratory(tmp_path, issuer=before.issuer) as after:
+            wire.lead_to(after.port(sdk))
+            wire.mend()
+            relay = after.lab.server.relay
+            await until(lambda: bool(relay.hub.subscribers(PROJECT, "office")), within=30.0)
+            again = after.case()
+            second = await again.calls()
             await program.says("answered")
-            assert await caller.answered()
-            wire.cut()
-            await before.lab.server.stop()
-            await caller.ended()
-            async with relay_laboratory(tmp_path / "again") as after:
-                wire.lead_to(after.port(sdk))
-                wire.mend()
-                await until(lambda: wire.connections >= 1, within=60.0)
-                second = RelayCase(after, after.case().case)
-                called = await second.calls()
-                await program.says("answered", within=60.0)
-                called.hang_up()
-                await called.ended()
-                await case.close()
+            # Its devices are those of the first lab, whose phones are still there.
+            program.go()
+            await program.says("dialled")
+            await program.says("over")
+            second.hang_up()
+            await program.says("ended")
+            await case.close()
+            await again.close()

@@ -41,6 +41,8 @@ class Sdk(msgspec.Struct, frozen=True):
     """A file that is there when it is installed."""
     over_tls: bool = False
     """It speaks nothing else."""
+    remote: tuple[str, ...] = ()
+    """The program that does what a test says, step by step."""
 
     @property
     def is_node(self) -> bool:
@@ -67,20 +69,27 @@ def _node(version: str) -> Sdk:
         ("node", str(HERE / "node" / "programs.cjs")),
         {"NODE_PATH": str(ROOT / directory / "node_modules")},
         f"{directory}/stamp",
+        remote=("node", str(HERE / "node" / "remote.cjs")),
     )
 
 
 NODE_3_9 = _node("3.9.0")
 NODE_3_13 = _node("3.13.0")
 NODE_4 = _node("4.2.1")
+_PYTHON = str(ROOT / ".sdks/python-3.7.5/bin/python")
 PYTHON = Sdk(
     "python-3.7.5",
-    (str(ROOT / ".sdks/python-3.7.5/bin/python"), str(HERE / "python" / "relay_programs.py")),
+    (_PYTHON, str(HERE / "python" / "relay_programs.py")),
     {"SIGNALWIRE_LOG_MODE": "off"},
     ".sdks/python-3.7.5/stamp",
     over_tls=True,
+    remote=(_PYTHON, str(HERE / "python" / "relay_remote.py")),
 )
-OURS = Sdk("cordboard", (sys.executable, str(HERE / "python" / "own_programs.py")))
+OURS = Sdk(
+    "cordboard",
+    (sys.executable, str(HERE / "python" / "own_programs.py")),
+    remote=(sys.executable, str(HERE / "python" / "own_remote.py")),
+)
 
 ALL = (NODE_3_9, NODE_3_13, NODE_4, PYTHON, OURS)
 
@@ -117,8 +126,16 @@ class Program:
 
     def go(self) -> None:
         """Let it go on."""
+        self.tell("go")
+
+    def tell(self, line: str) -> None:
+        """Write a line to it."""
         assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
+        self._process.stdin.write(line.encode() + b"\n")
+
+    def kill(self) -> None:
+        """It ends at once, without a goodbye."""
+        self._process.kill()
 
     def story(self) -> str:
         """All that is known of it, for a failure."""
@@ -159,7 +176,9 @@ class Program:
 
 
 @asynccontextmanager
-async def running(sdk: Sdk, options: Json, *, authority: Path) -> AsyncIterator[Program]:
+async def running(
+    sdk: Sdk, options: Json, *, authority: Path, command: tuple[str, ...] = ()
+) -> AsyncIterator[Program]:
     """Run one program.  `authority`: PEM file of the certificates to trust."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -169,7 +188,7 @@ async def running(sdk: Sdk, options: Json, *, authority: Path) -> AsyncIterator[
         **sdk.environment,
     }
     process = await asyncio.create_subprocess_exec(
-        *sdk.command,
+        *(command or sdk.command),
         msgspec.json.encode(options).decode(),
         stdin=PIPE,
         stdout=PIPE,

@@ -186,10 +186,10 @@ const programs = {
 
   async detect() {
     const call = await dialled()
-    const detecting = await operation(call.detectDigit({ digits: '12', timeout: 4 }))
+    const detecting = await operation(call.detectDigit({ digits: '12', timeout: 1.5 }))
     say('detecting')
     const heard = await detecting.ended()
-    say('detected', { type: heard.type, result: heard.result })
+    say('detected', { type: heard.type, result: heard.result ?? heard.detect?.params?.event })
     await finish(call)
   },
 
@@ -217,6 +217,8 @@ const programs = {
     const client = await connect({ contexts: ['office'], onCall: async (call) => {
       await call.answer()
       say('answered', about(call))
+      await call.waitFor('ended')
+      say('ended')
     } })
     await ready(client)
     say('ready')

@@ -214,7 +214,7 @@ async def collect(call: Call) -> None:
 
 
 async def detect(call: Call) -> None:
-    detecting = await call.detect_digit(digits="12", timeout=4)
+    detecting = await call.detect_digit(digits="12", timeout=1.5)
     say("detecting")
     heard = await detecting.ended()
     say("detected", type=heard.type, result=heard.first)
@@ -239,6 +239,8 @@ async def redial() -> None:
     async def office(call: Call) -> None:
         await call.answer()
         say("answered", **about(call))
+        await call.ended()
+        say("ended")
 
     async with taking:
         say("ready")

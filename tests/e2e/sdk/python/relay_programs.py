@@ -97,9 +97,16 @@ async def handler(relay, take):
         except Exception as error:
             say("thrown", message=repr(error))
 
-    await relay.connect()
+    await run(relay)
+
+
+async def run(relay):
+    """What `relay.run()` does in a loop of its own: reconnects for as long as it is not refused."""
+    serving = asyncio.ensure_future(relay._run_forever())
+    while not relay.relay_protocol and not serving.done():  # noqa: ASYNC110 - it has no event for that
+        await asyncio.sleep(0.01)
     say("ready")
-    await asyncio.Event().wait()
+    await serving
 
 
 async def seed():
@@ -262,7 +269,7 @@ async def collect():
 
 async def detect():
     call = await dialled(client())
-    detecting = await call.detect_digit(digits="12", timeout=4)
+    detecting = await call.detect_digit(digits="12", timeout=1.5)
     say("detecting")
     told = (await detecting.wait()).params["detect"]
     say("detected", type=told["type"], result=told["params"]["event"])
@@ -296,11 +303,10 @@ async def redial():
     async def on_call(call):
         await call.answer()
         say("answered", **about(call))
+        await call.wait_for_ended()
+        say("ended")
 
-    serving = asyncio.ensure_future(
-        relay._run_forever() if hasattr(relay, "_run_forever") else relay.connect()
-    )
-    say("ready")
+    serving = asyncio.ensure_future(run(relay))
     while True:
         await go()
         try:
