@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, cast
 
+from cordboard.server.tls import is_for_domain
 from cordboard.sip.endpoint import Endpoint
 from cordboard.sip.framer import FramingError, KeepAlive, StreamFramer
 
@@ -43,6 +44,8 @@ class SipConnection(asyncio.Protocol):
         """Loop times: of the last whole message or keep-alive, of our last message, of our last ping."""
         self.answered = False
         """The far end has ever sent a whole message, or a keep-alive."""
+        self.domain = self.doubt = ""
+        """What the far end's certificate must be for as a SIP domain, and what is said if it is not."""
         self.closing = False
         self.reason = ""
         """Why this side closed it."""
@@ -104,6 +107,9 @@ class SipConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         if self.closing:  # given up while it was being opened
             self._transport.abort()
+            return
+        if self.domain and not is_for_domain(transport.get_extra_info("peercert"), self.domain):
+            self.abort(self.doubt)
             return
         unsent, self._unsent = self._unsent, []
         for data in unsent:

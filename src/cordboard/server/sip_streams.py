@@ -14,6 +14,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import msgspec
 
 from cordboard.server.sip_connection import SipConnection
-from cordboard.server.tls import TlsContexts
+from cordboard.server.tls import TlsContexts, is_about_the_name
 from cordboard.server.tls_reasons import CLOSED_UNANSWERED, connection_reason
 from cordboard.sip.endpoint import Endpoint
 
@@ -137,21 +138,37 @@ class SipStreams:
             self._by_endpoint[nameless] = connection
 
     async def _connect(self, connection: SipConnection) -> None:
-        to = connection.endpoint
-        is_tls = to.transport == "TLS"
         try:
             async with asyncio.timeout(self._limits.connect):
-                await self._loop.create_connection(
-                    lambda: connection,
-                    to.address,
-                    to.port,
-                    ssl=self._tls.calling() if is_tls else None,
-                    server_hostname=(to.server_name.rstrip(".") or to.address) if is_tls else None,
-                    ssl_handshake_timeout=self._limits.connect * _HANDSHAKE if is_tls else None,
-                    local_addr=self._from(to),
-                )
+                await self._reach(connection)
         except (OSError, ValueError, OverflowError) as error:
             connection.never_opened(error)
+
+    async def _reach(self, connection: SipConnection) -> None:
+        to = connection.endpoint
+        if to.transport != "TLS":
+            await self._create(connection, None)
+            return
+        try:
+            await self._create(connection, self._tls.calling())
+        except ssl.SSLCertVerificationError as error:
+            if not is_about_the_name(error) or not to.server_name:
+                raise
+            # A certificate may name the domain in another way, which is for us to check.
+            connection.domain, connection.doubt = to.server_name, connection_reason(error, to.server_name)
+            await self._create(connection, self._tls.calling_nameless())
+
+    async def _create(self, connection: SipConnection, context: ssl.SSLContext | None) -> None:
+        to = connection.endpoint
+        await self._loop.create_connection(
+            lambda: connection,
+            to.address,
+            to.port,
+            ssl=context,
+            server_hostname=(to.server_name.rstrip(".") or to.address) if context else None,
+            ssl_handshake_timeout=self._limits.connect * _HANDSHAKE if context else None,
+            local_addr=self._from(to),
+        )
 
     def _from(self, to: Endpoint) -> tuple[str, int] | None:
         address = self._local_addresses.get(6 if ":" in to.address else 4)

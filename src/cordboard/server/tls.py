@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
+
+from cordboard.server.tls_reasons import NAME_MISMATCH
+from cordboard.sip.uri import Uri, UriError
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ class TlsContexts:
         """`listens`: a listener will ask.  Raises `TlsError`."""
         self._server = _Renewed(files, _server_context) if listens else None
         self._client = _Renewed(files, _client_context)
+        self._nameless = _Renewed(files, _nameless_context)
 
     def listening(self) -> ssl.SSLContext:
         assert self._server is not None
@@ -49,6 +54,31 @@ class TlsContexts:
 
     def calling(self) -> ssl.SSLContext:
         return self._client.current()
+
+    def calling_nameless(self) -> ssl.SSLContext:
+        """As `calling`, but the name in the certificate is for `is_for_domain` to check."""
+        return self._nameless.current()
+
+
+def is_about_the_name(error: BaseException) -> bool:
+    """The certificate is to be trusted, and OpenSSL finds no DNS name or address in it that fits."""
+    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in NAME_MISMATCH
+
+
+def is_for_domain(certificate: Mapping[str, Any] | None, domain: str) -> bool:
+    """It names the SIP domain as a URI, `sip:example.com` (RFC 5922): OpenSSL looks at no URIs."""
+    wanted = domain.rstrip(".").lower()
+    names = (certificate or {}).get("subjectAltName", ())
+    return bool(wanted) and any(kind == "URI" and _domain(value) == wanted for kind, value in names)
+
+
+def _domain(uri: str) -> str | None:
+    """Of a SIP URI without a user; None: it identifies no domain."""
+    try:
+        parsed = Uri.parse(uri)
+    except UriError:
+        return None
+    return parsed.host.lower() if parsed.scheme == "sip" and parsed.user is None else None
 
 
 class _Renewed:
@@ -108,6 +138,12 @@ def _client_context(files: TlsFiles) -> ssl.SSLContext:
         _trust(context, files.server_ca)
     else:
         context.load_default_certs()
+    return context
+
+
+def _nameless_context(files: TlsFiles) -> ssl.SSLContext:
+    context = _client_context(files)
+    context.check_hostname = False
     return context
 
 

@@ -14,7 +14,8 @@ _VERIFICATION = {
     23: "its certificate has been revoked",
     26: "its certificate is not meant for servers",
 }
-_NAME_MISMATCH = frozenset({62, 63, 64})
+NAME_MISMATCH = frozenset({62, 63, 64})
+"""Codes of OpenSSL: of a host name, an e-mail address, an IP address."""
 
 _OURS = "set sip.certificate to one that it accepts"
 CLOSED_UNANSWERED = f"it closed the connection without a word; it may demand a client certificate: {_OURS}"
@@ -61,7 +62,7 @@ def connection_reason(error: BaseException | None, server_name: str = "") -> str
 
 
 def _verification(error: ssl.SSLCertVerificationError, server_name: str) -> str:
-    if error.verify_code in _NAME_MISMATCH:
+    if error.verify_code in NAME_MISMATCH:
         return f"its certificate is not for {server_name or 'that name'}: dial the name that it is for"
     known = _VERIFICATION.get(error.verify_code)
     return known or f"its certificate was not accepted ({error.verify_message})"

@@ -21,7 +21,7 @@ from cordboard.server.random_ids import new_token
 from cordboard.server.registrations import Place, TrunkWatch
 from cordboard.server.sip_setup import make_targets, make_watch
 from cordboard.server.sip_transports import SipTransports
-from cordboard.server.tls import TlsContexts, TlsFiles
+from cordboard.server.tls import TlsContexts, TlsFiles, is_about_the_name, is_for_domain
 from cordboard.server.tls_reasons import connection_reason
 from cordboard.server.trial_call import Outcome, TrialCall, agreed, media_socket, trial_offer
 from cordboard.server.trunk_requests import TrunkRequests
@@ -143,14 +143,26 @@ class TrunkCheck:
         return True
 
     async def _handshake(self, to: Endpoint) -> dict[str, Any] | None:
-        context = self._tls() if to.transport == "TLS" else None
+        if to.transport != "TLS":
+            return await self._certificate(to, None)
+        try:
+            return await self._certificate(to, self._tls().calling())
+        except ssl.SSLCertVerificationError as error:
+            if not is_about_the_name(error):
+                raise
+            found = await self._certificate(to, self._tls().calling_nameless())
+            if not is_for_domain(found, to.server_name):
+                raise
+            return found
+
+    async def _certificate(self, to: Endpoint, context: ssl.SSLContext | None) -> dict[str, Any] | None:
         name = (to.server_name or to.address) if context else None
         _, writer = await asyncio.open_connection(to.address, to.port, ssl=context, server_hostname=name)
         found = writer.get_extra_info("peercert")
         writer.transport.abort()
         return found if isinstance(found, dict) else None
 
-    def _tls(self) -> ssl.SSLContext:
+    def _tls(self) -> TlsContexts:
         sip, directory = self._config.sip, self._directory
         files = TlsFiles(
             certificate=directory / sip.certificate if sip.certificate else None,
@@ -158,7 +170,7 @@ class TrunkCheck:
             server_ca=directory / sip.server_ca if sip.server_ca else None,
             verify_servers=sip.verify_servers,
         )
-        return TlsContexts(files).calling()
+        return TlsContexts(files)
 
     async def _options(self, watch: TrunkWatch) -> Response | None:
         began = time.monotonic()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 
+from .tls_papers import Papers
 from .transport_bench import Bench, FarEnd, Make
 
 
@@ -35,3 +37,8 @@ async def far_end() -> AsyncIterator[FarEnd]:
     started = await FarEnd().start()
     yield started
     await started.stop()
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Papers:
+    return Papers(tmp_path)

@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import shutil
 import ssl
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
-import trustme
 
 from cordboard.server.sip_streams import StreamLimits
 from cordboard.server.tls import TlsContexts, TlsError, TlsFiles
 from cordboard.sip.endpoint import Endpoint
 
+from .tls_papers import Papers, caller, served
 from .transport_bench import WAIT, Bench, FarEnd, Make, ended, options
 
 OPENSSL = shutil.which("openssl") or ""
 needs_openssl = pytest.mark.skipif(not OPENSSL, reason="needs the openssl program")
 
 Launch = Callable[..., "asyncio.Future[Process]"]
-
-
-class Papers:
-    """Certificates in files."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.ca = trustme.CA()
-        self.other_ca = trustme.CA()
-        self.ca.cert_pem.write_to_path(directory / "ca.pem")
-        self.other_ca.cert_pem.write_to_path(directory / "other-ca.pem")
-
-    def issue(self, file: str, *names: str, ca: trustme.CA | None = None, expired: bool = False) -> str:
-        """A certificate with its key; returns the file's name."""
-        until = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1) if expired else None
-        made = (ca or self.ca).issue_cert(*(names or ("127.0.0.1",)), not_after=until)
-        made.private_key_and_cert_chain_pem.write_to_path(self.directory / file)
-        return file
-
-    def path(self, file: str) -> str:
-        return str(self.directory / file)
-
-    def context(self, file: str | None = None, *, protocol: int = ssl.PROTOCOL_TLS_CLIENT) -> ssl.SSLContext:
-        """Of a far end."""
-        context = ssl.SSLContext(protocol)
-        context.load_verify_locations(self.path("ca.pem"))
-        if file is not None:
-            context.load_cert_chain(self.path(file))
-        return context
-
-
-@pytest.fixture
-def papers(tmp_path: Path) -> Papers:
-    return Papers(tmp_path)
 
 
 @pytest.fixture
@@ -243,17 +207,6 @@ async def test_a_renegotiation_is_refused_and_others_are_unharmed(
 
 
 # ---------------------------------------------------------------- as the client
-
-
-async def served(papers: Papers, file: str, *, demand: bool = False) -> FarEnd:
-    context = papers.context(file, protocol=ssl.PROTOCOL_TLS_SERVER)
-    if demand:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return await FarEnd().start(context=context)
-
-
-def caller(make: Make, papers: Papers, **settings: object) -> Bench:
-    return make(**{"directory": papers.directory, "server_ca": "ca.pem", **settings})
 
 
 async def test_a_server_with_the_right_name_gets_the_message_and_is_asked_for_by_name(
