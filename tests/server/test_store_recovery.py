@@ -190,6 +190,31 @@ async def test_a_dial_that_nobody_had_answered_fails_for_its_client_after_its_le
     await store.close()
 
 
+async def test_what_has_the_same_control_id_and_is_of_another_kind_stays_apart(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    a = store.add_call(new_call("a"))
+    told = (("record", "recording"), ("play", "playing"), ("play", "finished"))
+    for seq, (kind, state) in enumerate(told, 1):
+        store.add_event(NewEvent(a, seq, f"e{seq}", f"calling.call.{kind}", 1.0, operation(kind, "x", state)))
+    await store.close()
+    store, _, _ = await recovered(tmp_path)
+    last = [body["params"].get("state") for body in await bodies(store, "a")]
+    assert last[3:] == ["error", None]
+    await store.close()
+
+
+async def test_a_client_sees_the_far_end_as_it_knows_it(tmp_path: Path) -> None:
+    store = died(tmp_path)
+    made = structs.replace(new_call("a"), owner="client", type="sip", from_="sip:a@h;x=1", to="sip:b@h")
+    store.add_call(made)
+    await store.close()
+    store = died(tmp_path)
+    [(kind, ended)] = await last_events(store)
+    assert kind == "state"
+    assert ended["device"] == {"type": "sip", "params": {"from": "sip:a@h;x=1", "to": "sip:b@h"}}
+    await store.close()
+
+
 async def test_a_call_whose_end_was_stored_does_not_end_twice(tmp_path: Path) -> None:
     store = died(tmp_path)
     a = store.add_call(new_call("a"))

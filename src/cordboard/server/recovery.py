@@ -19,6 +19,7 @@ from cordboard.call.reasons import Ending, callback_word, ending
 from cordboard.events.bodies import Body, envelope
 from cordboard.events.encoding import encode
 from cordboard.events.operations import dial_params
+from cordboard.relay.event_params import device
 from cordboard.server.store import CallEnd, CallRecord, NewCall, NewEvent, OpenConnect, Store
 from cordboard.server.webhook_sender import WebhookSender
 
@@ -131,8 +132,11 @@ class _Closing:
     def _keep_for_owner(self, body: Body) -> None:
         owner, kind, params = self._record.start.owner, body["event_type"], body["params"]
         if owner is not None:
-            kept = _as_told_to_clients(params) if kind in _LAST_STATES else params
-            self._last_events.append(LastEvent(owner, kind, kept))
+            if kind in _LAST_STATES:
+                params = _as_told_to_clients(params)
+            elif kind == "calling.call.state":
+                params = params | {"device": device(self._info)}
+            self._last_events.append(LastEvent(owner, kind, params))
 
 
 def _as_told_to_clients(params: Body) -> Body:
@@ -174,12 +178,12 @@ _LAST_STATES = {
 
 def unfinished(operations: list[tuple[bytes, str | None]]) -> list[tuple[Body, str | None]]:
     """The last events that plays, recordings and taps have not had, with where they go."""
-    open_: dict[str, tuple[Body, str | None]] = {}
+    open_: dict[tuple[str, str], tuple[Body, str | None]] = {}
     for data, url in operations:
         body = _decoded(data)
-        params = body.get("params", {})
-        state, last = _LAST_STATES.get(body.get("event_type", ""), ("", ""))
-        key = str(params.get("control_id"))
+        kind, params = body.get("event_type", ""), body.get("params", {})
+        state, last = _LAST_STATES.get(kind, ("", ""))
+        key = (kind, str(params.get("control_id")))
         if params.get("state") == state:
             open_[key] = (body | {"params": params | {"state": last}}, url)
         elif key in open_ and params.get("state") != "paused":
