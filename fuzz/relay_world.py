@@ -18,7 +18,7 @@ import msgspec
 
 from cordboard import jsonrpc
 from cordboard.call.actions import CallInfo
-from cordboard.call.effects import CommandAnswered, DialStateChanged, Happening
+from cordboard.call.effects import CallStateChanged, CommandAnswered, DialStateChanged, Happening
 from cordboard.call.reasons import Ending
 from cordboard.events.bodies import envelope
 from cordboard.relay.connection import Patience
@@ -137,7 +137,10 @@ class Calls:
         return info.call_id
 
     def end(self, call_id: str, ending: Ending) -> None:
-        self.infos.pop(call_id, None)
+        info = self.infos.pop(call_id, None)
+        if info is not None:
+            info.call_state = "ended"
+            self._happen(info, CallStateChanged(state="ended", ending=ending))
 
     def take(self, call_id: str, owner: str) -> None:
         self.infos[call_id].owner = owner
@@ -406,6 +409,18 @@ class World:
         for client, told in list(self.told.items()):
             if self.hub.client(client.session.protocol) is client:
                 self._come_back(client, told)
+
+    def forget(self) -> None:
+        """Nobody comes back: nothing is kept for ever."""
+        for line in self.lines:
+            line.cut()
+        self.loop.advance(2 * LIMITS.without_socket)
+        assert not self.wrong, self.wrong
+        assert self.hub.defects == 0
+        assert self.hub.counts() == {"clients": 0, "sockets": 0}, self.hub.counts()
+        assert len(self.inbound) == 0
+        assert not self.inbound._fallbacks, self.inbound._fallbacks
+        assert all(info.owner is None for info in self.calls.infos.values())
 
     def _come_back(self, client: Client, told: Told) -> None:
         for line in self.lines:
