@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiohttp import web
 
@@ -160,6 +162,25 @@ async def test_a_document_takes_the_call_over(dest: str) -> None:
     async with bench() as server:
         client = await server.connected()
         assert (await transferred(server, client, dest))["code"] == "200"
+        assert server.calls.did("give_driver") == [("c1",)]
+
+
+async def test_a_long_document_holds_up_no_other_request() -> None:
+    async with bench() as server:
+        client = await server.connected()
+        server.calls.add("c1", owner=client.protocol)
+        steps = [{"play": {"url": f"say:{n}"}} for n in range(4_000)]
+        document = {"version": "1.0.0", "sections": {"main": steps}}
+        answers: list[str] = []
+
+        async def ask(method: str, params: dict[str, object]) -> None:
+            assert "result" in await client.ask(method, params)
+            answers.append(method)
+
+        await asyncio.gather(
+            ask("calling.transfer", {**of("c1"), "dest": document}), ask("signalwire.ping", {})
+        )
+        assert answers == ["signalwire.ping", "calling.transfer"]
         assert server.calls.did("give_driver") == [("c1",)]
 
 

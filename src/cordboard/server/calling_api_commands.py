@@ -22,6 +22,7 @@ from cordboard.server.calling_api_params import DIAL, UPDATE, checked, only_know
 from cordboard.server.calling_api_reading import NOT_FOUND, Reading
 from cordboard.server.control import Control
 from cordboard.server.late_script import LateScript
+from cordboard.server.long_documents import beside_calls
 from cordboard.server.new_calls import NewCalls
 from cordboard.server.routes import Routed
 from cordboard.server.switchboard import Actor
@@ -144,9 +145,11 @@ class Commands:
         wanted = read(method, params)
         if isinstance(wanted, Refusal):
             raise _refused(wanted.code, wanted.message)
-        call = await self._call(call_id, project)
+        await self._call(call_id, project)
         if isinstance(wanted, TransferRequest):
-            self._give(call, routed_to(wanted.dest))
+            dest = wanted.dest
+            routed = await beside_calls(len(dest), lambda: routed_to(dest))
+            self._give(await self._call(call_id, project), routed)
             return await self._answer(wanted, None, call_id, project)
         if not isinstance(wanted, CallCommand):
             raise ApiError(400, f"`{method}` has no meaning without a connected client")

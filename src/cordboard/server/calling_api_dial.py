@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from cordboard.call.wording import shown
 from cordboard.events.encoding import encode
 from cordboard.server.calling_api_errors import ApiError
 from cordboard.server.calling_api_params import invalid
+from cordboard.server.long_documents import beside_calls
 from cordboard.server.routes import Routed
 from cordboard.swml import connect_plan
 from cordboard.swml.checking import is_inline
@@ -25,8 +25,6 @@ _SOURCE = "swml"
 MAX_WARNINGS = 20
 MAX_REMARKED = 64 * 1024
 """Characters of a document of which more is said than whether it can be run."""
-MAX_AT_ONCE = 16 * 1024
-"""Characters of a document that is read where calls wait for it: some milliseconds."""
 
 _NAMES = {
     "to": "to",
@@ -130,8 +128,7 @@ async def documented(params: Mapping[str, Any]) -> tuple[Routed, list[str]]:
     def read() -> tuple[Routed, list[str]]:
         return routed_of(params), remarks_on(params)
 
-    is_short = "swml" not in params or len(text_of(params["swml"])) <= MAX_AT_ONCE
-    return read() if is_short else await asyncio.to_thread(read)
+    return await beside_calls(len(text_of(params.get("swml", ""))), read)
 
 
 def remarks_on(params: Mapping[str, Any]) -> list[str]:

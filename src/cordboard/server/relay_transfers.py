@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from cordboard.call.actions import CallInfo, DocumentFailed, FetchDocument
-from cordboard.server.control import Control
+from cordboard.server.control import GONE, Control
 from cordboard.server.fetcher import DocumentFetcher
+from cordboard.server.long_documents import beside_calls
 from cordboard.server.new_calls import NewCalls
 from cordboard.server.relay_inbound import RelayInbound
 from cordboard.server.routes import Routed
-from cordboard.swml.document import Document, DocumentError, load
+from cordboard.swml.document import DocumentError, load
 
 Done = Callable[[str, str], None]
 """(code, sentence): once for each transfer."""
@@ -45,7 +46,7 @@ class RelayTransfers:
         if dest.lower().startswith(("http://", "https://")):
             self._spawn(self._fetch(info, dest, done), info.call_id)
         elif _is_document(dest):
-            self._take_over(info, dest.encode("utf-8", "replace"), "dest", done)
+            self._spawn(self._read(info, dest.encode("utf-8", "replace"), "dest", done), info.call_id)
         else:
             self._offer(info, dest, done)
 
@@ -59,16 +60,17 @@ class RelayTransfers:
             return
         if isinstance(fetched, DocumentFailed):
             done("400", fetched.sentence)
-        elif self._control.call(info.call_id) is None:
-            done("404", "Call not found")
         else:
-            self._take_over(info, fetched.body, url, done)
+            await self._read(info, fetched.body, url, done)
 
-    def _take_over(self, info: CallInfo, body: bytes, source: str, done: Done) -> None:
+    async def _read(self, info: CallInfo, body: bytes, source: str, done: Done) -> None:
         try:
-            document: Document = load(body, source=source)
+            document = await beside_calls(len(body), lambda: load(body, source=source))
         except DocumentError as error:
             done("400", str(error))
+            return
+        if self._control.call(info.call_id) is None:
+            done("404", GONE.message)
             return
         done("200", "")
         self._control.give_driver(info.call_id, self._new_calls.script(Routed(document=document), info))
