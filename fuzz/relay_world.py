@@ -51,7 +51,7 @@ class Loop:
         return self.now
 
     def call_at(self, due: float, work: Callable[..., None], *arguments: Any) -> _Timer:
-        timer = _Timer(work, arguments)
+        timer = _Timer(due, work, arguments)
         heapq.heappush(self._timers, (due, next(self._numbers), timer))
         return timer
 
@@ -70,13 +70,17 @@ class Loop:
 
 
 class _Timer:
-    def __init__(self, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    def __init__(self, due: float, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self._due = due
         self.work = work
         self.arguments = arguments
         self.is_set = True
 
     def cancel(self) -> None:
         self.is_set = False
+
+    def when(self) -> float:
+        return self._due
 
 
 class Calls:
@@ -384,6 +388,7 @@ class World:
         assert not self.wrong, self.wrong
         assert self.hub.defects == 0
         assert self.hub.counts()["sockets"] == sum(line.is_open for line in self.lines)
+        self._check_subscribers()
         for line in self.lines:
             if (client := self.client(line)) is not None:
                 outbox = client.session._outbox
@@ -393,6 +398,19 @@ class World:
                 assert len(client.session._pending) <= LIMITS.requests
                 if line.is_open and not line.is_closing:
                     assert client.session.socket == line.number
+
+    def _check_subscribers(self) -> None:
+        for project in TOKENS:
+            for context in ("office", "a", "sales"):
+                sessions = [client.session for client in self.hub._clients.values()]
+                wanting = [
+                    session.protocol
+                    for session in sessions
+                    if session.project == project
+                    and session.socket is not None
+                    and context in session.contexts
+                ]
+                assert list(self.hub.subscribers(project, context)) == wanting, (project, context)
 
     def finish(self) -> None:
         """Everything is answered, and every client that comes back has everything that happened."""

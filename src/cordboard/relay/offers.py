@@ -6,6 +6,7 @@ of the offer is over.  Whoever had a call is not asked again about it.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -96,6 +97,8 @@ class Offers:
     def __init__(self, subscribers: Subscribers) -> None:
         self._subscribers = subscribers
         self._open: dict[str, _Open] = {}
+        self._dues: list[tuple[float, str]] = []
+        """A heap; what is no longer so is passed over when it comes up."""
         self._turns: dict[tuple[str, str], str] = {}
         """Who was asked last."""
 
@@ -128,12 +131,18 @@ class Offers:
         return []
 
     def next_timeout(self) -> float | None:
-        return min((offer.due for offer in self._open.values()), default=None)
+        while self._dues:
+            due, call_id = self._dues[0]
+            offer = self._open.get(call_id)
+            if offer is not None and offer.due == due:
+                return due
+            heapq.heappop(self._dues)
+        return None
 
     def handle_timeout(self, now: float) -> list[Output]:
         outputs: list[Output] = []
-        for offer in [offer for offer in self._open.values() if offer.due <= now]:
-            outputs += self._pass_on(offer, now)
+        while (due := self.next_timeout()) is not None and due <= now:
+            outputs += self._pass_on(self._open[self._dues[0][1]], now)
         return outputs
 
     # -------------------------------------------------- inside
@@ -157,6 +166,7 @@ class Offers:
             return [Nobody(call_id=call.call_id)]
         offer.asked.add(client)
         offer.holder, offer.due = client, now + call.timeout
+        heapq.heappush(self._dues, (offer.due, call.call_id))
         self._remember_turn((call.project, call.context), client)
         return [OfferTo(call_id=call.call_id, client=client, context=call.context)]
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -18,7 +18,9 @@ import msgspec
 from cordboard.call.actions import CallInfo
 from cordboard.call.effects import CallStateChanged, DialStateChanged, Happening
 from cordboard.call.reasons import ending
+from cordboard.call.secrecy import printed
 from cordboard.events.bodies import Body
+from cordboard.jsonrpc import Request
 from cordboard.relay import frames
 from cordboard.relay.connection import Connection, Patience
 from cordboard.relay.handshake import AUTHENTICATION_FAILED, REFUSED, Ids, Signer
@@ -33,6 +35,8 @@ MAX_SESSIONS = 20_000
 _MOST_HELD = 1_000
 """Events for one client that has not come back."""
 _MOST_OWNERS = 10_000
+_MOST_CONTEXTS = 1_000
+"""Whose clients are listed."""
 _HELD_FOR = 600.0
 _NO_ROOM = -32000
 
@@ -92,6 +96,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     patience: Patience = Patience()
 
+    def __repr__(self) -> str:
+        return printed(self, "signing_key")
+
 
 class Hub:
     """All clients of this server."""
@@ -112,6 +119,8 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._clients: dict[str, Client] = {}
         self._plugs: dict[int, _Plug] = {}
+        self._subscribers: dict[tuple[str, str], list[str]] = {}
+        """By context, until a client comes, goes or says otherwise."""
         self._last_socket = 0
         self._held: OrderedDict[str, tuple[float, list[frames.Happened]]] = OrderedDict()
 
@@ -124,15 +133,15 @@ class Hub:
     def client(self, protocol: str) -> Client | None:
         return self._clients.get(protocol)
 
-    def subscribers(self, project: str, context: str) -> list[str]:
+    def subscribers(self, project: str, context: str) -> Sequence[str]:
         """The clients with a socket that want the calls of a context, in the order in which they came."""
-        return [
-            protocol
-            for protocol, client in self._clients.items()
-            if client.session.socket is not None
-            and client.session.project == project
-            and context in client.session.contexts
-        ]
+        found = self._subscribers.get((project, context))
+        if found is None:
+            if len(self._subscribers) >= _MOST_CONTEXTS:
+                self._subscribers.clear()
+            found = [name for name, client in self._clients.items() if _wants(client, project, context)]
+            self._subscribers[project, context] = found
+        return found
 
     # ------------------------------------------------------------ sockets
 
@@ -161,6 +170,7 @@ class Hub:
         if (client := plug.client) is not None:
             was_owner = client.session.socket == number
             self._feed(client, frames.Detached(socket=number))
+            self._subscribers.clear()
             if was_owner:
                 self.watcher.client_gone(client.session.protocol, for_ever=False)
 
@@ -194,6 +204,7 @@ class Hub:
         self._arm_plug(wanted.socket, plug)
         attached = frames.Attached(socket=wanted.socket, id=wanted.id, connect=connect, timestamp=time.time())
         self._feed(client, attached)
+        self._subscribers.clear()
         self._give_held(client)
 
     def _turn_away(self, wanted: frames.ConnectWanted, code: int, sentence: str) -> None:
@@ -256,6 +267,7 @@ class Hub:
         name = client.session.protocol
         _log.info("RELAY client %s: %s", name, over.sentence)
         self._clients.pop(name, None)
+        self._subscribers.clear()
         if client.timer is not None:
             client.timer.cancel()
         self.watcher.client_gone(name, for_ever=True)
@@ -287,6 +299,8 @@ class Hub:
     def _deliver(self, output: frames.Deliver, client: Client | None) -> None:
         if client is not None:
             self._feed(client, output.input)
+            if _may_subscribe(output.input):
+                self._subscribers.clear()
 
     def _performs(self, output: frames.Perform, client: Client | None) -> None:
         assert client is not None
@@ -363,6 +377,16 @@ class Hub:
 
 def _event(event_type: str, params: dict[str, Any], timestamp: float) -> frames.Happened:
     return frames.Happened(event_type=event_type, params=params, timestamp=timestamp)
+
+
+def _wants(client: Client, project: str, context: str) -> bool:
+    session = client.session
+    return session.socket is not None and session.project == project and context in session.contexts
+
+
+def _may_subscribe(input_: frames.Received | frames.Proven) -> bool:
+    message = input_.message if isinstance(input_, frames.Received) else None
+    return isinstance(message, Request) and message.method.endswith("receive")
 
 
 def _keep_count(client: Client, info: CallInfo, happening: Happening) -> None:

@@ -115,10 +115,13 @@ class RelayInbound:
         self._arm()
 
     def _arm(self) -> None:
+        """An earlier wake-up than needed is harmless; a timer for each call would not be."""
+        due = self._offers.next_timeout()
+        if due is None or (self._timer is not None and self._timer.when() <= due):
+            return
         if self._timer is not None:
             self._timer.cancel()
-        due = self._offers.next_timeout()
-        self._timer = self._loop.call_at(due, self._due) if due is not None else None
+        self._timer = self._loop.call_at(due, self._due)
 
     def _offer_to(self, output: offers.OfferTo, info: CallInfo) -> None:
         client = self._hub.client(output.client)
