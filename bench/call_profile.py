@@ -133,7 +133,9 @@ class FarEnds:
 
     def _answer(self, request: bytes, status: str, body: str = "") -> None:
         echoed = [line.decode() for line in _ECHOED.findall(request)]
-        lines = [f"{line};tag=b" if line.startswith("To:") and "tag=" not in line else line for line in echoed]
+        lines = [
+            f"{line};tag=b" if line.startswith("To:") and "tag=" not in line else line for line in echoed
+        ]
         head = f"SIP/2.0 {status}\r\n" + "\r\n".join(lines) + "\r\n"
         head += f"Contact: <sip:callee@{_CALLEE.host_port}>\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\n"
         self._to_server(_with_body(head, body, 1), _CALLEE)
@@ -265,9 +267,10 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="C functions too")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    with tempfile.TemporaryDirectory(prefix="cordboard-bench-") as name, asyncio.Runner(
-        loop_factory=uvloop.new_event_loop
-    ) as runner:
+    with (
+        tempfile.TemporaryDirectory(prefix="cordboard-bench-") as name,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(measure(options, Path(name)))
 
 
