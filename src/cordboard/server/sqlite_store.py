@@ -40,9 +40,9 @@ _T = TypeVar("_T")
 
 MAX_BACKLOG = 200_000
 """Writes in memory that the disk has not taken; beyond it writes are counted and dropped."""
-SETTLE_DELAY = 0.1
-"""Seconds that the result of an attempt may wait for a commit to share.  What a crash loses of it is sent
-once more, with the same event id."""
+SHARE = 0.05
+"""Seconds that a row may wait for others to share its commit.  A callback goes at once, with all rows
+before it.  What a crash loses of an attempt's result is sent once more, with the same event id."""
 READ_TIMEOUT = 15.0
 READ_AGAIN = 1.0
 MAX_LISTED = 1000
@@ -123,57 +123,56 @@ class SqliteStore:
         self._last_delivery = number = self._last_delivery + 1
         at = event.created_at
         row = (number, event.call_number, event.seq, event.event_id, session_id, origin, url, method, at, at)
-        if self._write(Write.ADD_DELIVERY, row):
-            self._open_batch().stored.append(
+        batch = self._write(Write.ADD_DELIVERY, row)
+        if batch is not None:
+            batch.stored.append(
                 Delivery(number, event.event_id, session_id, origin, url, method, event.body, at, 0, at)
             )
+            self._hurry()
 
     def settle(self, settlement: Settlement) -> None:
         s = settlement
         row = (s.state, s.attempts, s.next_try_at, s.status, s.error, s.at, s.number)
-        self._write(Write.SETTLED, row, delay=SETTLE_DELAY)
+        self._write(Write.SETTLED, row)
         if s.error:
             slot = s.attempts % schema.KEPT_ATTEMPTS
             attempt = (s.number, slot, s.attempts, s.at, s.took_ms, s.status, s.error)
-            self._write(Write.ATTEMPT, attempt, delay=SETTLE_DELAY)
+            self._write(Write.ATTEMPT, attempt)
 
-    def _write(self, kind: Write, row: Row, *, delay: float = 0.0) -> bool:
-        batch = self._room(delay)
-        if batch is None:
-            return False
-        batch.rows[kind].append(row)
-        return True
+    def _write(self, kind: Write, row: Row) -> Batch | None:
+        batch = self._room()
+        if batch is not None:
+            batch.rows[kind].append(row)
+        return batch
 
     def _change(self, call_number: int, values: dict[str, Any]) -> None:
-        batch = self._room(0.0)
+        batch = self._room()
         if batch is not None:
             batch.change(call_number, values)
 
-    def _room(self, delay: float) -> Batch | None:
+    def _room(self) -> Batch | None:
         """Where one more write goes; None when there is no room for it, and it is lost."""
         if self._backlog >= MAX_BACKLOG or self._is_closed:
             self._dropped += 1
             return None
-        batch = self._open_batch(delay)
+        batch = self._batch or self._open_batch()
         batch.size += 1
         self._backlog += 1
         return batch
 
-    def _open_batch(self, delay: float = 0.0) -> Batch:
-        """All that one turn of the loop writes goes into one batch, and so into one transaction."""
-        batch = self._batch
-        if batch is None:
-            batch = self._batch = Batch()
-            self._is_urgent = False
-        if self._is_urgent:
-            return batch
-        if not delay:
+    def _open_batch(self) -> Batch:
+        """All that is written until it is handed over goes into one batch, and so into one transaction."""
+        batch = self._batch = Batch()
+        self._is_urgent = False
+        self._hand_over_later = self._loop.call_later(SHARE, self._hand_over)
+        return batch
+
+    def _hurry(self) -> None:
+        """Somebody waits for what this turn of the loop writes."""
+        if not self._is_urgent:
             self._is_urgent = True
             self._cancel_hand_over()
             self._loop.call_soon(self._hand_over)
-        elif self._hand_over_later is None:
-            self._hand_over_later = self._loop.call_later(delay, self._hand_over)
-        return batch
 
     def _cancel_hand_over(self) -> None:
         if self._hand_over_later is not None:
@@ -310,7 +309,9 @@ class SqliteStore:
         if self._is_closed:
             self._loop.call_soon(done, StoreError("the store is closed"))
             return
-        self._open_batch().jobs.append((work, done))
+        batch = self._batch or self._open_batch()
+        batch.jobs.append((work, done))
+        self._hurry()
 
     # ------------------------------------------------------------ life
 
