@@ -1,4 +1,4 @@
-"""From a name to the host that answers (RFC 3263), through a whole server: NAPTR, SRV, who fails on the way."""
+"""From a name to the host that answers (RFC 3263), through a whole server: NAPTR, SRV, hosts that fail."""
 
 from __future__ import annotations
 
