@@ -33,6 +33,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     params: Any = None
     is_notification: bool = False
 
+    def __repr__(self) -> str:
+        """Params hold tokens and passwords."""
+        return f"Request(id={self.id!r}, method={self.method!r}, ...)"
+
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to one of our requests."""

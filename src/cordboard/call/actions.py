@@ -15,6 +15,7 @@ from cordboard.call.codec_wish import CodecWish
 from cordboard.call.info import CallInfo as CallInfo
 from cordboard.call.plan import ConnectPlan
 from cordboard.call.plan import PlayItem as PlayItem
+from cordboard.call.secrecy import printed
 
 # ---------------------------------------------------------------- actions
 
@@ -244,6 +245,9 @@ class Refer(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     """For a challenge to the REFER."""
     status_url: str | None = None
+
+    def __repr__(self) -> str:
+        return printed(self, "password")
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

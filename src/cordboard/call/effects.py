@@ -21,6 +21,7 @@ from cordboard.call.facts import Fact
 from cordboard.call.peer import Peer
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import Ending
+from cordboard.call.secrecy import printed
 
 # -------------------------------------------------- this call's own leg
 
@@ -79,6 +80,9 @@ class ReferLeg(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     username: str | None = None
     password: str | None = None
+
+    def __repr__(self) -> str:
+        return printed(self, "password")
 
 
 class HoldLeg(msgspec.Struct, frozen=True, kw_only=True):

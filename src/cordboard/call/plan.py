@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cordboard.call.codec_wish import CodecWish
+from cordboard.call.secrecy import printed
 
 Header = tuple[str, str]
 """A SIP header field as (name, value)."""
@@ -100,6 +101,9 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """As a client wrote it (`{type, params}`), for the events about it; never with a password."""
     problem: str | None = None
     """Set when this destination alone is invalid: it fails with `error` and this sentence, undialled."""
+
+    def __repr__(self) -> str:
+        return printed(self, "password")
 
 
 class ConnectPlan(msgspec.Struct, frozen=True, kw_only=True):

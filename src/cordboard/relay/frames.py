@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from cordboard.call.secrecy import printed
 from cordboard.jsonrpc import Id, Request, Response
 from cordboard.relay.handshake import Connect
 
@@ -19,6 +20,10 @@ class Text(msgspec.Struct, frozen=True):
     """A text message has come over the socket."""
 
     data: str | bytes
+
+    def __repr__(self) -> str:
+        """It may hold a token."""
+        return f"Text({len(self.data)} characters)"
 
 
 class Pong(msgspec.Struct, frozen=True):
@@ -135,6 +140,9 @@ class Perform(msgspec.Struct, frozen=True):
     ticket: int
     method: str
     params: Any
+
+    def __repr__(self) -> str:
+        return printed(self, "params")
 
 
 class Over(msgspec.Struct, frozen=True):

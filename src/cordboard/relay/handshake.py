@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 
+from cordboard.call.secrecy import printed
 from cordboard.jsonrpc import INVALID_PARAMS
 
 AUTHENTICATION_FAILED = -32002
@@ -41,7 +42,7 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
     agent: str = ""
 
     def __repr__(self) -> str:
-        return f"Connect(project={self.project!r}, contexts={self.contexts!r}, agent={self.agent!r})"
+        return printed(self, "token")
 
 
 class ConnectRefusal(msgspec.Struct, frozen=True, kw_only=True):
