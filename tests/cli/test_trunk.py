@@ -109,6 +109,24 @@ def test_a_wrong_password_and_a_missing_prefix_are_named_with_their_fixes(
     assert carrier.methods == ["OPTIONS", "REGISTER", "REGISTER"], "an answer to the challenge, and no more"
 
 
+@pytest.mark.parametrize(("profile", "told"), [("AVP", "FAILED  encryption"), ("SAVP", "ok      encryption")])
+def test_srtp_that_is_demanded_is_looked_for_and_so_are_keys_that_can_be_read(
+    tmp_path: Path, carriers: Callable[[Reply], Carrier], profile: str, told: str
+) -> None:
+    body = SDP.replace(b"RTP/AVP", b"RTP/" + profile.encode())
+    carrier = carriers(lambda request: request.response(200, to_tag="c", body=body))
+    config = write(
+        tmp_path,
+        f'[trunks.c]\naddress = "127.0.0.1:{carrier.port}"\n'
+        'allowed_prefixes = ["+1"]\nencryption = "mandatory"\n',
+    )
+    _, output = run("test", "c", "--config", str(config))
+    assert told in output
+    assert ('set trunks.c.encryption to "optional" or "forbidden"' in output) == (profile == "AVP")
+    assert "keys            the keys of SRTP go over UDP, where they can be read" in output
+    assert 'set trunks.c.transport = "tls"' in output
+
+
 @pytest.mark.parametrize(
     ("trunk", "step", "fix"),
     [

@@ -92,6 +92,7 @@ class TrunkCheck:
         destination = await self._dns(watch)
         if destination is None or not await self._connect(destination):
             return
+        self._keys(destination)
         transports.listen()
         answer = await self._options(watch)
         await self._authentication(watch, answer)
@@ -141,6 +142,14 @@ class TrunkCheck:
             return False
         self._note(to.transport.lower(), *_judged(certificate, to))
         return True
+
+    def _keys(self, to: Endpoint) -> None:
+        """SDES: the keys of the media stand in the SIP messages."""
+        if self._trunk.encryption == "mandatory" and to.transport != "TLS":
+            text = f"the keys of SRTP go over {to.transport}, where they can be read"
+            self._note(
+                "keys", None, text, f'set trunks.{self._name}.transport = "tls", if the carrier has it'
+            )
 
     async def _handshake(self, to: Endpoint) -> dict[str, Any] | None:
         if to.transport != "TLS":
