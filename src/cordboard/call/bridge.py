@@ -112,7 +112,7 @@ class Bridge:
 
     def next_timeout(self) -> float | None:
         """The longest duration, or the end of the parting."""
-        return earliest((self.until, self._deadline))
+        return self.until if self._deadline is None else earliest((self.until, self._deadline))
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """Tell the peer to go, or wait no longer for it."""

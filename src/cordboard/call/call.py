@@ -141,10 +141,9 @@ class Call:
         """When `handle_timeout` is due, in the seconds of `now`."""
         if self._over:
             return None
-        running = self._driving.next_timeout()
-        due = self._deadline
-        if running is not None and (due is None or running < due):
-            due = running
+        due, running = self._deadline, self._driving.running
+        if running is not None:
+            due = earliest((due, running.next_timeout()))
         if self._commands is not None:
             due = earliest((due, self._commands.operations.next_timeout()))
         if self._background.deadline is None and self._side.deadline is None:
@@ -326,7 +325,7 @@ class Call:
         effects: list[Effect] = []
         if self.info.peer_call_id != self._side.peer:
             effects += self._side.follow()
-        if (done := self._driving.finished()) is not None:
+        if self._driving.running is not None and (done := self._driving.finished()) is not None:
             effects += self._take_result(done, now)
         if self._driving.wish is not None:
             effects += self._fulfil(now)
@@ -334,7 +333,7 @@ class Call:
             effects += self._end(self._orphaned, now)
         if self._held is not None and self._has_last_word:
             effects += self._report_end(self._held)
-        if self._leg.is_ended and self._driving.running is None and self._has_last_word:
+        if self._driving.running is None and self._leg.is_ended and self._has_last_word:
             self._over = True
             effects.append(CallOver())
         return effects

@@ -119,7 +119,7 @@ class Dialling:
         """The first ring timer."""
         if self.is_over:
             return None
-        return earliest(branch.deadline for branch in self._branches if branch.is_live)
+        return earliest([branch.deadline for branch in self._branches if branch.is_live])
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """End the branches that have rung long enough."""

@@ -76,10 +76,6 @@ class Driving:
         """Hand a fact to the running action."""
         return [] if self.running is None else self.running.handle(fact, now)
 
-    def next_timeout(self) -> float | None:
-        """That of the running action."""
-        return None if self.running is None else self.running.next_timeout()
-
     def handle_timeout(self, now: float) -> list[Effect]:
         """That of the running action."""
         return [] if self.running is None else self.running.handle_timeout(now)

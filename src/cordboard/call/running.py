@@ -100,4 +100,8 @@ class Operation(Running, Protocol):
 
 def earliest(times: Iterable[float | None]) -> float | None:
     """The first of some deadlines, where None means none."""
-    return min((time for time in times if time is not None), default=None)
+    first: float | None = None
+    for time in times:
+        if time is not None and (first is None or time < first):
+            first = time
+    return first
