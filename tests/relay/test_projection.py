@@ -77,6 +77,7 @@ class Client:
     def offered(self) -> Client:
         self.told.append(self.projection.offer(A, "office"))
         self.states(A, "answered")
+        self.projection.asked("a")
         self.told.clear()
         return self
 
@@ -304,8 +305,29 @@ def test_a_connect_that_fails_says_why() -> None:
 def test_the_connect_events_of_a_dialled_call_carry_its_own_tag() -> None:
     client, b = Client(), call("b", tag="mine")
     client.states(b, "created", "answered")
+    client.projection.asked("b")
     client.hear(b, connect("connecting"))
     assert client.last()["tag"] == "mine"
+
+
+def test_the_connect_events_of_a_peer_do_not_carry_the_tag_of_the_connect_that_made_it() -> None:
+    """v3 would take them for events of that connect."""
+    client, b = Client().offered(), leg("b")
+    client.states(b, "created", "answered")
+    client.projection.asked("b")
+    client.hear(b, connect("connecting"))
+    assert "tag" not in client.last()
+
+
+def test_connect_events_that_nobody_has_asked_for_are_not_told() -> None:
+    """A script connects, or a far end transfers its other side."""
+    client, b = Client().offered(), leg("b")
+    client.states(b, "created", "answered")
+    client.hear(A, connect("connected", "b"), connect("disconnected", "b"))
+    before = len(client.told)
+    client.hear(A, connect("connecting"), connect("connected", "c"), connect("disconnected", "c"))
+    client.hear(b, connect("connecting"), connect("failed", why=NO_ANSWER))
+    assert len(client.told) == before
 
 
 def test_the_peer_that_has_hung_up_is_still_named_in_full() -> None:
@@ -332,6 +354,7 @@ def test_a_peer_that_asked_to_be_disconnected_hears_of_it() -> None:
     client, b = Client().offered(), leg("b")
     client.states(b, "created", "answered")
     client.hear(A, connect("connected", "b"))
+    client.projection.asked("b")
     client.hear(b, connect("disconnected", "a"))
     assert client.last()["peer"]["device"] == {
         "type": "phone",

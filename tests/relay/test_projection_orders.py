@@ -170,6 +170,7 @@ def test_a_connect_is_safe_for_every_sdk(lives: list[tuple[str, ...]], data: st.
     run = Run(lives, data, parent="a")
     a = info("a", parent=None, sole=True)
     run.projection.offer(a, "office")
+    run.projection.asked("a")
     won_alive = False
     while run.is_going_on:
         run.step()
@@ -224,6 +225,7 @@ def test_nothing_is_told_of_a_call_that_the_client_has_forgotten(steps: list[tup
     projection.offer(CALLS["a"], "office")
     known = {"a"}
     for name, happening in steps:
+        projection.asked(name)
         for kind, params in projection.events(CALLS[name], happening, {}):
             if kind == DIAL:
                 assert "call_id" not in params

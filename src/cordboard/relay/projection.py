@@ -7,7 +7,8 @@ The SDKs break in ways that only the server can avoid (relay-protocol.md 10.2 to
 * `dial answered` comes before the `answered` of a sole leg, and after that of a winner among several; a
   `dial failed` comes after the last `ended` of its legs.
 * `ending` is sent right before `ended`; after that the client has forgotten the call, so nothing follows.
-* A leg that a connect has made names its `peer` from the start, and connect events are about the other leg.
+* A leg that a connect has made names its `peer` from the start, and connect events are about the other leg:
+  the one for which the client has asked `connect`, or `disconnect`, and none without its asking.
 
 A call is this client's from its offer, or from the `created` of a leg that it dialled, until its `ended`.
 """
@@ -28,6 +29,8 @@ Event = tuple[str, dict[str, Any]]
 """`event_type` and inner `params` of a `signalwire.event`."""
 
 STATE, CONNECT, DIAL = "calling.call.state", "calling.call.connect", "calling.call.dial"
+ASKS_FOR_EVENTS = frozenset({"calling.connect", "calling.disconnect"})
+"""Methods whose outcome is told by a connect event of the call."""
 
 
 class _Leg(msgspec.Struct, kw_only=True, eq=False):
@@ -43,6 +46,8 @@ class _Leg(msgspec.Struct, kw_only=True, eq=False):
     """Its `answered` waits until it is known who has won."""
     peer: dict[str, Any] | None = None
     """Of a connecting call: as in its last `connected`."""
+    is_asked: bool = False
+    """Connect events of it are waited for, until `failed` or `disconnected`."""
 
 
 class _Dial(msgspec.Struct, kw_only=True, eq=False):
@@ -80,6 +85,11 @@ class Projection:
     def begun(self, tag: str) -> None:
         """Say before `Control.dial` that this tag is of a `calling.begin`: no dial events for it."""
         self._begun.add(tag)
+
+    def asked(self, call_id: str) -> None:
+        """One of `ASKS_FOR_EVENTS` was accepted for this call: its connect events are the client's."""
+        if (leg := self._legs.get(call_id)) is not None:
+            leg.is_asked = True
 
     def forget(self, call_id: str) -> None:
         """The call is no longer this client's (`calling.pass`, another owner): nothing more about it."""
@@ -209,11 +219,14 @@ class Projection:
         params: dict[str, Any] = {"connect_state": happening.state}
         if happening.state == "connected":
             before = self._won(happening)
+        if not leg.is_asked:
+            return before
+        leg.is_asked = happening.state not in ("failed", "disconnected")
         if happening.state == "failed" and happening.ending is not None:
             params["failed_reason"] = relay_word(happening.ending)
         if happening.state in ("connected", "disconnected") and happening.peer_call_id is not None:
             params["peer"] = self._peer(leg, happening)
-        return [*before, (CONNECT, self._tagged(leg) | params)]
+        return [*before, (CONNECT, self._asking(leg) | params)]
 
     def _won(self, happening: ConnectStateChanged) -> list[Event]:
         """The peer's `answered`, where it waited for this: v4 knows the peer by a tagged state event only."""
@@ -237,6 +250,11 @@ class Projection:
         return leg.peer
 
     # ------------------------------------------------------------ what is said
+
+    def _asking(self, leg: _Leg) -> dict[str, Any]:
+        """The tag of the connect that has made a leg names that connect alone: v3 goes by it."""
+        is_made_by_connect = leg.info.parent_call_id is not None
+        return names(leg.info, self._node_id) if is_made_by_connect else self._tagged(leg)
 
     def _tagged(self, leg: _Leg) -> dict[str, Any]:
         params = names(leg.info, self._node_id)

@@ -335,6 +335,13 @@ class Hub:
         if born and info.owner is not None and info.owner.startswith("signalwire_"):
             self.control.lose(info.call_id, ending("client_gone", who=info.to))
 
+    def asked(self, call_id: str) -> None:
+        """A connect, or its end, was asked for this call: who owns it hears how that goes."""
+        call = self.control.call(call_id)
+        client = self._clients.get(call.info.owner or "") if call is not None else None
+        if client is not None:
+            client.projection.asked(call_id)
+
     def hold(self, owner: str, event_type: str, params: dict[str, Any]) -> None:
         """Keep an event for a client that may come back: its session died with the last server."""
         now = self._loop.time()

@@ -8,6 +8,7 @@ from typing import Any
 
 from cordboard.call.effects import CommandAnswered
 from cordboard.relay import answers, methods
+from cordboard.relay.projection import ASKS_FOR_EVENTS
 from cordboard.relay.requests import (
     BeginRequest,
     CallCommand,
@@ -68,6 +69,8 @@ class RelayRequests:
         self._inbound.claimed(request.call_id, client.session.protocol)
 
         def answered(answer: CommandAnswered) -> None:
+            if request.method in ASKS_FOR_EVENTS and answer.code.startswith("2"):
+                self._hub.asked(request.call_id)
             self._answer(client, ticket, request, answer)
 
         self._control.command(request.call_id, request.command, answered)
