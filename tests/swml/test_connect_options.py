@@ -439,6 +439,17 @@ def lint(argument: Any) -> list[str]:
         ({"to": "sip:b@h", "encryption": "mandatory"}, "can be read unless the far end takes TLS"),
         ({"to": "sip:b@h;transport=udp", "encryption": "mandatory"}, "can be read on the way to"),
         ({"serial": [{"to": B1, "password": "p"}]}, "`serial[0].password` has no effect without `username`"),
+        ({"to": B1, "password": "p"}, "`password` has no effect without `username`"),
+        ({"to": B1, "confirm_timeout": 5}, "`confirm_timeout` has no effect without `confirm`"),
+        ({"confirm_timeout": 5, "serial": [B1]}, "`confirm_timeout` has no effect without `confirm`"),
+        (
+            {"to": B1, "call_state_events": ["answered"]},
+            "`call_state_events` has no effect without `call_state_url`",
+        ),
+        (
+            {"parallel": [{"to": B1, "status_events": ["answered"]}]},
+            "`parallel[0].status_events` has no effect without `call_state_url`",
+        ),
     ],
 )
 def test_options_without_an_effect_are_found_by_lint_and_ignored_at_run_time(
@@ -452,3 +463,5 @@ def test_options_without_an_effect_are_found_by_lint_and_ignored_at_run_time(
 def test_options_that_matter_for_one_destination_are_not_warned_of() -> None:
     assert lint({"codecs": "PCMA", "serial": [PHONE, B1]}) == []
     assert lint({"to": "${who}", "codecs": "PCMA", "username": "u", "password": "p"}) == []
+    assert lint({"password": "p", "serial": [{"to": B1, "username": "u"}, B1]}) == []
+    assert lint({"confirm": "http://h/c", "serial": [{"to": B1, "confirm_timeout": 5}]}) == []

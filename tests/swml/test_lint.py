@@ -199,6 +199,13 @@ def test_speech_without_an_engine_is_warned_of() -> None:
     assert "no engine" in message
 
 
+def test_noise_suppression_that_is_not_built_in_is_warned_of() -> None:
+    ((_, severity, message),) = found("- denoise: {}")
+    assert severity == "warning"
+    assert "no noise suppression built in" in message
+    assert found("- stop_denoise: {}") == []
+
+
 def test_the_only_step_that_cannot_be_read_is_the_only_finding() -> None:
     assert found("- plya: x") == [(3, "error", "unknown method")]
 

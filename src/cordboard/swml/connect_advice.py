@@ -18,6 +18,12 @@ _KINDS = {
     "stream": "a stream",
 }
 _LIMITED = {item.name: item.applies_to for item in SHARED if item.applies_to is not None}
+_NEEDS = {
+    "password": "username",
+    "confirm_timeout": "confirm",
+    "call_state_events": "call_state_url",
+    "status_events": "call_state_url",
+}
 
 Listed = tuple[dict[str, Any], tuple[str | int, ...]]
 
@@ -25,7 +31,7 @@ Listed = tuple[dict[str, Any], tuple[str | int, ...]]
 def advise(values: dict[str, Any]) -> list[Note]:
     """What is worth saying of the values of a step as they are written."""
     if "to" in values:
-        return _about(values, (), _kind(values["to"]))
+        return [*_about(values, (), _kind(values["to"])), *_alone(values, [])]
     notes: list[Note] = []
     members = list(_members(values))
     for member, path in members:
@@ -33,7 +39,7 @@ def advise(values: dict[str, Any]) -> list[Note]:
     kinds = {_kind(member.get("to")) for member, _ in members}
     if len(kinds) == 1:
         notes += _about(values, (), kinds.pop())
-    return [*notes, *_without_user(values, members)]
+    return [*notes, *_alone(values, members)]
 
 
 def _kind(to: Any) -> str | None:
@@ -71,9 +77,17 @@ def _below(value: Any, path: tuple[str | int, ...]) -> Iterator[Listed]:
             yield from _below(item, (*path, index))
 
 
-def _without_user(values: dict[str, Any], members: list[Listed]) -> Iterator[Note]:
-    """A password without a user is never sent."""
-    for given, path in ((values, ()), *members):
-        if given.get("password") is not None and not (given.get("username") or values.get("username")):
-            message = f"connect: `{dotted((*path, 'password'))}` has no effect without `username`"
-            yield Note(codes.PARAMETER_INVALID, message, (*path, "password"), lint_only=True)
+def _alone(values: dict[str, Any], members: list[Listed]) -> Iterator[Note]:
+    """Properties that do nothing without another one, which may stand at the other level (swml.md 7.4)."""
+    for name, other in _NEEDS.items():
+        around = bool(values.get(other))
+        if values.get(name) is not None and not (around or any(given.get(other) for given, _ in members)):
+            yield _lonely((name,), other)
+        for given, path in members:
+            if given.get(name) is not None and not given.get(other, around):
+                yield _lonely((*path, name), other)
+
+
+def _lonely(path: tuple[str | int, ...], other: str) -> Note:
+    message = f"connect: `{dotted(path)}` has no effect without `{other}`"
+    return Note(codes.PARAMETER_INVALID, message, path, lint_only=True)

@@ -17,4 +17,5 @@ DESTINATIONS = {
 
 def refusal(method: str, what: str) -> MethodError:
     """The error for something in this list; `what` as it shall read in the message."""
-    return MethodError(codes.EXECUTE_FAILED, f"{method}: {what} is not supported by this server yet")
+    verb = "are" if what in DESTINATIONS.values() else "is"
+    return MethodError(codes.EXECUTE_FAILED, f"{method}: {what} {verb} not supported by this server yet")

@@ -26,7 +26,12 @@ def _method(shape: Shape, action: Denoise) -> Method:
         check(values, shape)
         return action
 
-    return Method(shape=shape, prepare=prepare, run=_run)
+    return Method(shape=shape, prepare=prepare, run=_run, advise=_advise if action.on else None)
+
+
+def _advise(_: dict[str, Any]) -> list[Note]:
+    message = "denoise: this server has no noise suppression built in, so the step will fail"
+    return [Note(codes.EXECUTE_FAILED, message, (), lint_only=True)]
 
 
 def _run(step: Step, interpreter: Interpreter) -> Steps:
