@@ -14,6 +14,9 @@ from .sdk.lab import RelayCase, RelayLab, relay_laboratory
 from .sdk.programs import ALL, NODE_3_13, Sdk
 from .sounds import FILE_TONE, tone
 
+OVER = [(sdk, False) for sdk in ALL if not sdk.over_tls] + [(sdk, True) for sdk in ALL]
+"""How the documented program is connected: plain, over TLS."""
+
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_peer]
 
 
@@ -127,9 +130,11 @@ async def test_the_caller_hangs_up(case: RelayCase, sdk: Sdk) -> None:
 # ------------------------------------------------------------ connect
 
 
-async def test_the_documented_program_runs_to_its_end(case: RelayCase, sdk: Sdk) -> None:
+@pytest.mark.parametrize(("sdk", "tls"), OVER, ids=lambda value: getattr(value, "name", "tls" * bool(value)))
+async def test_the_documented_program_runs_to_its_end(case: RelayCase, sdk: Sdk, tls: bool) -> None:
+    sdk.check()
     device = case.phone("peer", ANSWERS)
-    program = await case.program(sdk, "seed", **{"from": device["from"], "to": device["to"]})
+    program = await case.program(sdk, "seed", tls=tls, **{"from": device["from"], "to": device["to"]})
     await program.says("ready")
     caller = await case.calls()
     await program.says("answered")

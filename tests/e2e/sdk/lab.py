@@ -62,6 +62,7 @@ class RelayLab:
         self, sdk: Sdk, until: AsyncExitStack, *, contexts: Sequence[str] | None = None
     ) -> Remote:
         """One more client; it ends with `until`."""
+        sdk.check()
         settings = {
             "host": self.host(sdk),
             "project": PROJECT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -57,7 +58,8 @@ def _device(params: Options) -> Device:
 
 
 def client() -> Client:
-    return Client(OPTIONS["project"], OPTIONS["token"], OPTIONS["host"])
+    authority = os.environ["SIGNALWIRE_RELAY_CA_FILE"] if OPTIONS["host"].startswith("wss") else None
+    return Client(OPTIONS["project"], OPTIONS["token"], OPTIONS["host"], ca_file=authority)
 
 
 async def serve(handler: Callable[[Call], Coroutine[Any, Any, None]]) -> None:

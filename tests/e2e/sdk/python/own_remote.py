@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cordboard.client import Call, Client, Device, Playlist, RequestError, phone, sip
+from cordboard.client.call import STATES
 from cordboard.client.operations import Operation
 
 Json = dict[str, Any]
@@ -74,7 +75,7 @@ def ringing(params: Json) -> Json:
 
 async def watching(call: Call) -> None:
     """Say each state that the call enters."""
-    for state in ("ringing", "answered", "ending", "ended"):
+    for state in STATES[STATES.index(call.state) + 1 :]:
         await call.wait_for(state, "ended")
         say("state", call=call.id, state=call.state, reason=call.end_reason or None)
         if call.has_ended:
