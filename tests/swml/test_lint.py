@@ -51,7 +51,8 @@ def test_mistakes_in_one_destination_have_their_own_lines() -> None:
         "        timeout: 0\n"
         "      - timeout: 5\n"
         "      - to: sip:c@h\n"
-        "        call_state_events: [ended, dead]"
+        "        call_state_events: [ended, dead]\n"
+        "    call_state_url: http://h/s"
     ) == [
         (6, "error", "connect: `serial[0].timeout` must be an integer of at least 1, not the number 0"),
         (7, "error", "connect: `serial[1].to` is required"),
