@@ -65,12 +65,7 @@ def seen_by_scripts(uri: Uri) -> str:
     name = name_in(uri)
     if E164.fullmatch(name):
         return name
-    return f"sip:{bare(uri)}" if uri.is_sip else str(uri)
-
-
-def bare(uri: Uri) -> str:
-    """`user@host`, without scheme, port and parameters; escaped, so that it can stand in a URI again."""
-    return str(Uri(user=uri.user, host=uri.host)).removeprefix("sip:")
+    return f"sip:{uri.bare}" if uri.is_sip else str(uri)
 
 
 def is_phone_call(dialled: Uri, caller: Uri) -> bool:
@@ -80,8 +75,8 @@ def is_phone_call(dialled: Uri, caller: Uri) -> bool:
 
 def custom_headers(request: Request) -> tuple[tuple[str, str], ...]:
     """The X- header fields of an INVITE."""
-    found = ((name, value) for name, value in request.headers.items() if _X_HEADER.fullmatch(name))
-    return tuple(found)[:MAX_CUSTOM_HEADERS]
+    ours = [item for item in request.headers.items() if item[0][:2] in ("X-", "x-")]
+    return tuple([item for item in ours if _X_HEADER.fullmatch(item[0])])[:MAX_CUSTOM_HEADERS]
 
 
 def sip_data(request: Request) -> dict[str, Any]:
@@ -98,7 +93,7 @@ def sip_data(request: Request) -> dict[str, Any]:
 
 def _describe(data: dict[str, Any], name: str, uri: Uri) -> None:
     data[f"sip_{name}_host"] = uri.host
-    data[f"sip_{name}_uri"] = bare(uri)
+    data[f"sip_{name}_uri"] = uri.bare
     data[f"sip_{name}_user"] = uri.user or ""
 
 
@@ -106,6 +101,6 @@ def _describe_contact(data: dict[str, Any], uri: Uri) -> None:
     port = uri.port or 5060
     data["sip_contact_user"] = uri.user or ""
     data["sip_contact_port"] = str(port)
-    data["sip_contact_uri"] = f"{bare(uri)}:{port}"
+    data["sip_contact_uri"] = f"{uri.bare}:{port}"
     data["sip_contact_host"] = uri.host
     data["sip_contact_params"] = {key: value or "" for key, value in uri.params.items()}

@@ -152,11 +152,19 @@ def parse_address(host: str) -> IPAddress | None:
 
     Brackets and an IPv6 zone are cut off.
     """
+    return _remembered(host) if len(host) <= 64 else _parse(host)
+
+
+def _parse(host: str) -> IPAddress | None:
     text = host.strip("[]").partition("%")[0]
     try:
         return ipaddress.ip_address(text)
     except ValueError:
         return _old_spelling(text)
+
+
+# Calls come from, and go to, few hosts.
+_remembered = lru_cache(maxsize=1024)(_parse)
 
 
 def _old_spelling(text: str) -> IPv4Address | None:

@@ -14,6 +14,8 @@ _log = logging.getLogger(__name__)
 
 def log_failure(info: CallInfo, happening: Happening, body: Body) -> None:
     """A listener: warnings of scripts, connects that failed, calls that came in and ended with an error."""
+    if type(happening) is CallStateChanged and happening.ending is None:
+        return  # as nearly always
     failure = _failure(info, happening)
     if failure is not None:
         _log.info("call %s from %s to %s: %s", info.call_id, info.from_, info.to, failure)

@@ -46,6 +46,8 @@ def _stamped_vias(request: Request, source: Endpoint) -> str:
         before, asked, after = f"{top};".partition(";rport;")
         if asked:
             return f"Via: {before};rport={source.port};received={source.address};{after}"[:-1] + "\r\n"
+        if vias[0].host == source.address and not vias[0].wants_rport:
+            return f"Via: {top}\r\n"
     request.stamp_source(source.address, source.port)
     return "".join([f"Via: {via}\r\n" for via in request.headers.get_all("Via")])
 

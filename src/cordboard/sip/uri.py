@@ -82,6 +82,12 @@ class Uri(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
+    @property
+    def bare(self) -> str:
+        """`user@host`, escaped; without scheme, password, port and parameters."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.user is None else f"{_escaped(self.user, _USER_SAFE)}@{host}"
+
     def __str__(self) -> str:
         if not self.is_sip:
             return f"{self.scheme}:{self.user or ''}{self._params()}"
