@@ -171,6 +171,20 @@ async def test_a_call_of_another_project_and_one_that_is_not_there_look_the_same
         assert server.calls.diary == []
 
 
+@pytest.mark.parametrize("method", ["answer", "end", "pass"])
+async def test_a_call_whose_end_was_told_is_not_found_though_its_recording_is_still_written(
+    method: str,
+) -> None:
+    """Otherwise a client would wait for an `ended` that has been."""
+    async with bench() as server:
+        client = await server.connected()
+        server.calls.add("c1", owner=client.protocol)
+        server.happen("c1", "ended")
+        answer = await client.ask("calling." + method, ANSWER)
+        assert answer["result"] == {"code": "404", "message": "Call not found"}
+        assert server.calls.did("command") == []
+
+
 async def test_a_session_of_another_project_cannot_be_taken_over() -> None:
     """RELAY 51."""
     async with bench() as server:

@@ -181,12 +181,12 @@ class Commands:
     async def _call(self, call_id: str, project: str) -> Call:
         """One that goes on.  Raises `ApiError`: 404, or 409 for one that is over."""
         call = self._control.call(call_id)
-        if call is not None and call.info.project_id == project:
+        if call is not None and call.info.project_id != project:
+            raise ApiError(404, NOT_FOUND)
+        if call is not None and call.info.call_state != "ended":
             return call
-        if call is None:
-            await self._reading.record(call_id, project)
-            raise ApiError(409, "The call has ended", code="call_ended")
-        raise ApiError(404, NOT_FOUND)
+        await self._reading.record(call_id, project)
+        raise ApiError(409, "The call has ended", code="call_ended")
 
 
 def _check_command(command: str) -> None:

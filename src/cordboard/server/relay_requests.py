@@ -125,8 +125,11 @@ class RelayRequests:
     # ------------------------------------------------------------ inside
 
     def _is_theirs(self, client: Client, call_id: str) -> bool:
+        """Its project's, and not over: one whose `ended` is out may still write a recording."""
         call = self._control.call(call_id)
-        return call is not None and call.info.project_id == client.session.project
+        if call is None or call.info.call_state == "ended":
+            return False
+        return call.info.project_id == client.session.project
 
     def _is_closed(self, client: Client, ticket: int) -> bool:
         sentence = self._closed_because()
