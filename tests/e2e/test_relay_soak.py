@@ -122,7 +122,7 @@ async def test_every_client_is_told_all_of_its_calls_once_and_nothing_is_left(
 
 async def at_rest(subject: RelaySubject, within: float, *, expire: bool) -> list[str]:
     """Wait for it; what is left, as sentences."""
-    ignored = ("all tasks", *(_LINGERING if expire else ()))
+    ignored = ("all tasks", "workers", *(_LINGERING if expire else ()))
     deadline = asyncio.get_running_loop().time() + within
     while True:
         held = (await subject.counts())["held"]

@@ -46,6 +46,7 @@ class Inspected(Server):
             "dials": sum(len(client.dials) for client in hub._clients.values()),
             "last events": len(hub._held),
             "sources": len(self.relay.sockets._sources),
+            "workers": len(self.media.worker_pids()),
             "all tasks": len(asyncio.all_tasks()),
         }
 

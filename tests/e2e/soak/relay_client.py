@@ -81,17 +81,23 @@ class RelayClient:
         self._contexts = list(contexts)
         self._credentials = credentials
         self.protocol = ""
+        self.names: list[str] = []
+        """All protocol strings that it has had."""
         self.diary: list[Told] = []
         self.repeated = 0
         """Events that came again over another socket."""
         self.farewells: list[Json] = []
         """Params of `signalwire.disconnect`."""
+        self.told_before_farewell: list[int] = []
+        """Events before each of them."""
         self.asked: dict[str, Asked] = {}
         self.results: dict[str, list[Json]] = {}
         self.calls: dict[str, CallView] = {}
         self.dials: dict[str, asyncio.Future[Json]] = {}
         """Tag → the event that decided the dial."""
         self.on_offer: Callable[[CallView], None] = lambda call: None
+        self.on_peer: Callable[[CallView], None] = lambda call: None
+        """Told of each call that a connect makes."""
         self.connected = 0
         self.forgotten = 0
         """Times that the server did not know the session any more."""
@@ -182,6 +188,9 @@ class RelayClient:
                 await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": {}}))
         elif frame["method"] == "signalwire.disconnect":
             self.farewells.append(frame["params"])
+            self.told_before_farewell.append(len(self.diary))
+            if frame["params"].get("restart"):
+                self.protocol = ""
             await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": {}}))
         self._pulse()
 
@@ -191,6 +200,8 @@ class RelayClient:
             result = frame["result"]
             known, self.protocol = self.protocol, result["protocol"]
             self.forgotten += bool(known) and not (result["session_restored"] and known == self.protocol)
+            if self.protocol not in self.names:
+                self.names.append(self.protocol)
             self.connected += 1
             self._socket = socket
             for waiting in list(self._waiting):  # nobody knows whether the server had them
@@ -223,6 +234,8 @@ class RelayClient:
         call.changed.set()
         if kind == "calling.call.receive":
             self.on_offer(call)
+        elif params["call_state"] == "created" and "peer" in params:
+            self.on_peer(call)
 
     # ------------------------------------------------------------ what it asks
 

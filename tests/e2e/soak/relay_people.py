@@ -53,6 +53,7 @@ class Programs:
             self._subject.url, self._http, acks=self._random.random() < 0.5, contexts=contexts
         )
         client.on_offer = lambda call: self._spawn(self._offered(client, call))
+        client.on_peer = lambda call: self._spawn(self._peer(client, call))
         client.away = lambda: self._random.uniform(0.0, 0.6)
         self.living.append(client)
         await client.start()
@@ -90,6 +91,10 @@ class Programs:
         async with asyncio.timeout(within):
             while self._tasks:
                 await asyncio.wait(list(self._tasks))
+            # Peers that were disconnected live on until somebody ends them.
+            left = [(it, call) for it in self.living for call in it.calls.values() if not call.is_over]
+            self.deeds["left to the end"] = len(left)
+            await asyncio.gather(*(self._end(client, call) for client, call in left))
             for client in self.living:
                 await client.until(lambda it=client: all(c.is_over for c in it.calls.values()), within)  # type: ignore[misc]
 
@@ -172,6 +177,15 @@ class Programs:
                 "params": {"to_number": to, "from_number": "+15550009", "timeout": timeout},
             }
         return {"type": "sip", "params": {"to": to, "from": "sip:soak@127.0.0.1", "timeout": timeout}}
+
+    async def _peer(self, client: RelayClient, call: CallView) -> None:
+        """Some are commanded too, whether they are bridged or not."""
+        if self._random.random() < 0.25:
+            self.deeds["at a peer"] += 1
+            await call.until(
+                lambda: call.is_over or "answered" in call.states, self._random.uniform(0.0, 3.0)
+            )
+            await self._work(client, call)
 
     # ------------------------------------------------------------ on a call
 
