@@ -109,6 +109,16 @@ class PhoneDialog:
         else:
             self.ask("UPDATE", self._media.offer(direction), "application/sdp")
 
+    def prefer(self, *codecs: str, by: str = "INVITE") -> None:
+        """A new offer with these codecs, in this order."""
+        self._media.prefer(codecs)
+        self.change(by=by)
+
+    def move(self, *, by: str = "INVITE") -> None:
+        """A new offer with another port, from which it speaks and where it listens."""
+        self._media.move()
+        self.change(by=by)
+
     # ------------------------------------------------------------ what the far end asks
 
     def _requested(self, event: events.ReinviteReceived | events.RequestReceived) -> None:

@@ -158,6 +158,16 @@ class PhoneMedia:
         """The next offer has new ones."""
         self._fresh = True
 
+    def prefer(self, codecs: tuple[str, ...]) -> None:
+        """The next offer has these, in this order."""
+        self._codecs = offered(codecs)
+
+    def move(self) -> None:
+        """Other ports; the next description names them."""
+        if self._sockets is not None:
+            self._sockets.close()
+            self._sockets = None
+
     @property
     def is_secure(self) -> bool:
         """SRTP was agreed on."""
