@@ -56,7 +56,7 @@ A = call("a", direction="inbound", type="phone", from_="+1555", to="+1666", tag=
 
 def leg(call_id: str, **changes: Any) -> CallInfo:
     """One that a connect of `a` has made."""
-    return call(call_id, parent_call_id="a", **changes)
+    return call(call_id, parent_call_id="a", parent_device_type="phone", **changes)
 
 
 class Client:
@@ -287,6 +287,7 @@ def test_a_dialled_leg_names_its_peer_from_the_start() -> None:
     client.states(b, "created", "ended", why=BUSY)
     for _, params in client.told:
         assert params["peer"] == {"call_id": "a", "node_id": "n"}
+        assert params["parent"] == {"device_type": "phone", "call_id": "a", "node_id": "n"}
     assert client.last()["end_reason"] == "busy"
 
 
@@ -418,7 +419,18 @@ def test_the_states_of_an_offered_call_name_its_context_and_no_tag() -> None:
         "device": {"type": "phone", "params": {"from_number": "+1555", "to_number": "+1666"}},
         "context": "office",
         "end_reason": "hangup",
+        "end_source": "inbound",
     }
+
+
+@pytest.mark.parametrize(
+    ("why", "source"),
+    [(GONE, "outbound"), (BUSY, "outbound"), (NO_ANSWER, "none"), (ending("client_hung_up"), "none")],
+)
+def test_an_end_says_whether_it_came_from_the_far_end(why: Ending, source: str) -> None:
+    client = Client()
+    client.states(call("b"), "created", "ended", why=why)
+    assert client.last()["end_source"] == source
 
 
 def test_nothing_is_told_of_a_call_before_its_offer_nor_after_it_was_passed_on() -> None:

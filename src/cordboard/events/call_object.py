@@ -41,9 +41,14 @@ def _add_kind(call: dict[str, Any], info: CallInfo) -> None:
 
 def _add_relations(call: dict[str, Any], info: CallInfo) -> None:
     if info.parent_call_id is not None:
-        parent = {"call_id": info.parent_call_id, "node_id": info.node_id}
-        if info.parent_device_type is not None:
-            parent = {"device_type": info.parent_device_type, **parent}
-        call["parent"] = parent
+        call["parent"] = parent(info)
     if info.peer_call_id is not None:
         call["peer"] = {"call_id": info.peer_call_id, "node_id": info.node_id}
+
+
+def parent(info: CallInfo) -> dict[str, Any]:
+    """The call that has dialled this one, which must have been dialled by one."""
+    named = {"call_id": info.parent_call_id, "node_id": info.node_id}
+    if info.parent_device_type is None:
+        return named
+    return {"device_type": info.parent_device_type, **named}

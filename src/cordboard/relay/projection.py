@@ -23,6 +23,7 @@ import msgspec
 from cordboard.call.effects import CallStateChanged, ConnectStateChanged, DialStateChanged, Happening
 from cordboard.call.info import CallInfo
 from cordboard.call.reasons import Ending, relay_word
+from cordboard.events.call_object import parent
 from cordboard.relay.event_params import bare_device, device, names, operation
 
 Event = tuple[str, dict[str, Any]]
@@ -147,7 +148,7 @@ class Projection:
     def _ended(self, leg: _Leg, why: Ending | None) -> list[Event]:
         held = [self._say_answered(leg)] if leg.is_held else []
         del self._legs[leg.info.call_id]
-        reason = {"end_reason": relay_word(why)} if why is not None else {}
+        reason = _end(leg.info, why) if why is not None else {}
         over = [(STATE, self._call(leg, state) | reason) for state in ("ending", "ended")]
         return [*held, *over, *self._leg_out(leg, reason.get("end_reason", "error"))]
 
@@ -270,12 +271,22 @@ class Projection:
         if leg.context is not None:
             params["context"] = leg.context
         if info.parent_call_id is not None:
+            params["parent"] = parent(info)
             peer = info.peer_call_id or info.parent_call_id
             params["peer"] = {"call_id": peer, "node_id": self._node_id}
         return params
 
     def _state_event(self, leg: _Leg, state: str) -> Event:
         return STATE, self._call(leg, state)
+
+
+_BY_FAR_END = ("hangup_far_end", "caller_cancelled", "confirm_hung_up")
+
+
+def _end(info: CallInfo, why: Ending) -> dict[str, Any]:
+    """Why it ended, and on which side: the far end's is named by the direction of the call."""
+    is_theirs = why.cause in _BY_FAR_END or why.sip_code is not None
+    return {"end_reason": relay_word(why), "end_source": info.direction if is_theirs else "none"}
 
 
 _TAKE: dict[type, Callable[[Projection, CallInfo, Any], list[Event]]] = {
