@@ -43,8 +43,18 @@ def new_key(length: int) -> bytes:
     return bytes.fromhex(_source.take(2 * length))
 
 
+_ids: list[str] = []
+"""Made and not handed out yet."""
+
+
 def new_id() -> str:
     """A version 4 UUID (RFC 9562)."""
-    digits = _source.take(32)
+    if not _ids:
+        digits = os.urandom(_BLOCK).hex()
+        _ids.extend([_uuid(digits[at : at + 32]) for at in range(0, len(digits), 32)])
+    return _ids.pop()
+
+
+def _uuid(digits: str) -> str:
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

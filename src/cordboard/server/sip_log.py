@@ -202,6 +202,8 @@ def _spelt_otherwise(data: bytes) -> bytes | None:
 
 # ---------------------------------------------------------------- what a ladder shows of a message
 
+_METHOD = re.compile(rb"\r\nCSeq:[^\r\n]*[ \t]([^ \t\r\n]+)")
+_MEDIA = re.compile(rb"^m=([^\r\n]*)", re.MULTILINE)
 _TOLD = re.compile(
     rb"\r\n(Reason|Warning|Retry-After|Min-SE|Unsupported|Refer-To):[ \t]*([^\r\n]*)", re.IGNORECASE
 )
@@ -212,15 +214,8 @@ def _read(kept: _Kept) -> SipNote:
     at, sent, data, far_end = kept
     if far_end is None:
         return SipNote(at=at, sent=sent, far_end="", line=data.decode()[:_MAX_LINE])
-    end = data.find(b"\r\n\r\n")
-    head, body = (data[:end], data[end + 4 :]) if end >= 0 else (data, b"")
-    return SipNote(
-        at=at,
-        sent=sent,
-        far_end=_named(far_end),
-        line=_first_line(head)[:_MAX_LINE],
-        note=_note(head, body)[:_MAX_NOTE],
-    )
+    head, _, body = data.partition(b"\r\n\r\n")
+    return SipNote(at, sent, _named(far_end), _first_line(head)[:_MAX_LINE], _note(head, body)[:_MAX_NOTE])
 
 
 @lru_cache(maxsize=1024)
@@ -232,27 +227,14 @@ def _first_line(head: bytes) -> str:
     first = head.partition(b"\r\n")[0].decode("utf-8", "replace")
     if not first.startswith("SIP/2.0 "):
         return first.rpartition(" SIP/")[0] or first
-    return f"{first[8:]} [{_value(head, b'CSeq').rpartition(' ')[2]}]"
+    found = _METHOD.search(head)
+    return f"{first[8:]} [{found[1].decode('utf-8', 'replace') if found is not None else ''}]"
 
 
 def _note(head: bytes, body: bytes) -> str:
-    parts = [_media(line) for line in body.split(b"\r\n") if line.startswith(b"m=")] if body else []
+    parts = [line.decode("utf-8", "replace") for line in _MEDIA.findall(body)] if body else []
     if b"\r\na=crypto:" in body:
         parts.append(_CRYPTO)
     for name, value in _TOLD.findall(head):
         parts.append(f"{name.decode()}: {value.decode('utf-8', 'replace')}")
     return "; ".join(parts)
-
-
-def _media(line: bytes) -> str:
-    return line[2:].decode("utf-8", "replace")
-
-
-def _value(head: bytes, name: bytes) -> str:
-    """Of a header in its usual spelling; "" where it is not there."""
-    start = head.find(b"\r\n" + name + b":")
-    if start < 0:
-        return ""
-    start += len(name) + 3
-    end = head.find(b"\r\n", start)
-    return head[start : end if end >= 0 else None].strip().decode("utf-8", "replace")
