@@ -30,12 +30,14 @@ client.on('call.received', async (call) => {
     await call.playTTS({ text: 'You are peer 1' })
     await peer.playTTS({ text: 'You are peer 2' })
     await call.disconnected()
-    console.log('the peer has left')
+    console.log('apart')
+    // A peer is a call of its own: it stays when the caller hangs up.  If it has left itself, this is refused.
+    await peer.hangup().catch(() => {})
     const playback = await call.playTTS({ text: 'The peer disconnected' })
     await playback.ended()
   } catch (error) {
-    console.error('not connected:', error)
+    console.error(error)
   }
-  await call.hangup()
+  await call.hangup().catch(() => {})
   console.log('over')
 })

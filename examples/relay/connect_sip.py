@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from cordboard.client import Call, Client, ConnectError
+from cordboard.client import Call, CallEndedError, Client, ConnectError
 
 client = Client(
     os.environ.get("CORDBOARD_PROJECT", "demo"),
@@ -31,12 +31,15 @@ async def office(call: Call) -> None:
             print("not connected:", error.reason, flush=True)
             return
         print("connected with", peer.to, flush=True)
-        await call.play_tts("You are peer 1")
-        await peer.play_tts("You are peer 2")
-        await call.disconnected()
-        print("the peer has left", flush=True)
-        playing = await call.play_tts("The peer disconnected")
-        await playing.ended()
+        async with peer:  # a call of its own: it would stay when the caller hangs up
+            await call.play_tts("You are peer 1")
+            await peer.play_tts("You are peer 2")
+            await call.disconnected()
+        print("apart", flush=True)
+        try:
+            await (await call.play_tts("The peer disconnected")).ended()
+        except CallEndedError:
+            print("the caller has left", flush=True)
     print("over", flush=True)
 
 

@@ -10,10 +10,11 @@ It speaks TLS only, so the server needs `http.tls_port`.  The peer is no object 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import uuid
 
-from signalwire.relay.client import RelayClient
+from signalwire.relay.client import RelayClient, RelayError
 
 CONNECT = "calling.call.connect"
 
@@ -35,6 +36,12 @@ async def say(peer, text):
     """Speak to a call of which only the ids are known."""
     params = {"call_id": peer["call_id"], "node_id": peer["node_id"], "control_id": str(uuid.uuid4())}
     await client.execute("calling.play", {**params, "play": [{"type": "tts", "params": {"text": text}}]})
+
+
+async def hang_up(peer):
+    """A peer is a call of its own: it stays when the caller hangs up.  If it has left itself, this is refused."""
+    with contextlib.suppress(RelayError):
+        await client.execute("calling.end", {"call_id": peer["call_id"], "node_id": peer["node_id"]})
 
 
 @client.on_call
@@ -60,7 +67,8 @@ async def office(call):
         await call.play_tts("You are peer 1")
         await say(peer, "You are peer 2")
         await disconnected
-        print("the peer has left", flush=True)
+        print("apart", flush=True)
+        await hang_up(peer)
         playing = await call.play_tts("The peer disconnected")
         await playing.wait()
     else:

@@ -13,9 +13,7 @@ from typing import Any
 import aiohttp
 
 URL = os.environ.get("CORDBOARD_URL", "http://127.0.0.1:8080")
-CREDENTIALS = aiohttp.BasicAuth(
-    os.environ.get("CORDBOARD_PROJECT", "demo"), os.environ.get("CORDBOARD_TOKEN", "demo-token")
-)
+TOKEN = os.environ.get("CORDBOARD_TOKEN", "demo-token")
 DOCUMENT = {
     "version": "1.0.0",
     "sections": {"main": [{"play": "say:Your order has been sent."}, {"hangup": {}}]},
@@ -39,9 +37,9 @@ async def call(session: aiohttp.ClientSession, to: str) -> dict[str, Any]:
 
 
 async def main(to: str) -> None:
-    async with aiohttp.ClientSession(URL, auth=CREDENTIALS) as session:
+    async with aiohttp.ClientSession(URL, headers={"Authorization": f"Bearer {TOKEN}"}) as session:
         ended = await call(session, to)
-        print(f"{ended['to']}: {ended['sentence']}")
+        print(f"{ended['to']}: {ended['end']['sentence']}")
         async with session.get(f"/api/calling/calls/{ended['id']}/events") as answer:
             for event in (await answer.json())["data"]:
                 params = event["params"]

@@ -36,19 +36,29 @@ async function main() {
 }
 
 async function serve(call) {
-  await call.answer()
-  const chosen = await choose(call)
-  if (chosen) {
-    try {
-      const peer = await call.connect(chosen.devices())
-      console.log(`${chosen.name}: ${peer.to}`)
-      await call.disconnected()
-    } catch (error) {
-      console.log(`${chosen.name}: ${error.failedReason ?? error.message}`)
-      await call.playTTS({ text: 'Nobody is there. Please call again later.' })
-    }
+  try {
+    await call.answer()
+    const chosen = await choose(call)
+    if (chosen) await connect(call, chosen)
+  } catch (error) {
+    console.log(`${call.from}:`, error.message ?? error)
   }
-  await call.hangup()
+  await call.hangup().catch(() => {})
+}
+
+async function connect(call, { name, devices }) {
+  let peer
+  try {
+    peer = await call.connect(devices())
+  } catch (error) {
+    console.log(`${name}: ${error.failedReason ?? error.message}`)
+    await call.playTTS({ text: 'Nobody is there. Please call again later.' })
+    return
+  }
+  console.log(`${name}: ${peer.to}`)
+  await call.disconnected()
+  // A peer is a call of its own: it stays when the caller hangs up.  If it has left itself, this is refused.
+  await peer.hangup().catch(() => {})
 }
 
 // The department of the key that is pressed; undefined: none was.

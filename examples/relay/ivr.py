@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from cordboard.client import Call, Client, ConnectError, phone, sip, tts
+from cordboard.client import Call, CallEndedError, Client, ConnectError, phone, sip, tts
 
 DEPARTMENTS = {
     "1": ("sales", [sip(to="sip:bob@phones.test", timeout=20), phone(to="+15550100", timeout=20)]),
@@ -42,23 +42,32 @@ async def leave_message(call: Call) -> None:
     print(f"message of {recording.duration:.1f} s: {recording.url}", flush=True)
 
 
+async def serve(call: Call) -> None:
+    """Until one of the two hangs up."""
+    await call.answer()
+    key = await choice(call)
+    if not key:
+        await leave_message(call)
+        return
+    name, devices = DEPARTMENTS[key]
+    try:
+        peer = await call.connect(devices)
+    except ConnectError as error:
+        print(f"{name}: {error.reason}", flush=True)
+        await leave_message(call)
+        return
+    print(f"{name}: {peer.to}", flush=True)
+    async with peer:  # a call of its own: it would stay when the caller hangs up
+        await call.disconnected()
+
+
 @client.on_call("office")
 async def reception(call: Call) -> None:
     async with call:
-        await call.answer()
-        key = await choice(call)
-        if not key:
-            await leave_message(call)
-            return
-        name, devices = DEPARTMENTS[key]
         try:
-            peer = await call.connect(devices)
-        except ConnectError as error:
-            print(f"{name}: {error.reason}", flush=True)
-            await leave_message(call)
-            return
-        print(f"{name}: {peer.to}", flush=True)
-        await call.disconnected()
+            await serve(call)
+        except CallEndedError:
+            print(f"{call.from_} has left", flush=True)
 
 
 if __name__ == "__main__":
