@@ -115,6 +115,29 @@ async def test_a_restart_without_memory_begins_a_new_session(server: ScriptedSer
     assert "protocol" not in await server.asked("signalwire.connect", 2)
 
 
+async def test_a_session_that_the_server_has_forgotten_leaves_nobody_waiting(
+    server: ScriptedServer, client: Client
+) -> None:
+    """What it has left to say of the calls comes right behind its answer; the others are lost."""
+    told, lost = await dialled(server, client), "c2"
+    dialling = asyncio.create_task(client.dial(sip(to="sip:c@x.example")))
+    tag = (await server.asked("calling.dial", 2))["tag"]
+    await server.event("calling.call.state", state("created", lost, tag=tag), "e-created-2")
+    await server.until(lambda: "e-created-2" in server.acknowledged)
+    forgotten = client.call(lost)
+    assert forgotten is not None
+    anew = {"result": {"protocol": PROTOCOL, "session_restored": False}}
+    server.answers["signalwire.connect"] = lambda frame: anew
+    await server.sockets[-1].close()
+    await server.asked("signalwire.connect", 2)
+    await server.event("calling.call.state", state("ended", end_reason="error"), "e-ended")
+    assert await told.ended(timeout=5.0) == "error"
+    assert await forgotten.ended(timeout=5.0) == "notFound"
+    with pytest.raises(ConnectionLostError):
+        await asyncio.wait_for(dialling, 5.0)
+    assert client.call(lost) is None
+
+
 async def test_a_request_in_the_air_when_the_socket_breaks_fails(
     server: ScriptedServer, client: Client
 ) -> None:

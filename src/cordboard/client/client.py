@@ -39,6 +39,8 @@ OnCall = Callable[[Call], Coroutine[Any, Any, None]]
 _log = logging.getLogger("cordboard.client")
 
 DEFAULT_HOST = "ws://127.0.0.1:8080"
+_LAST_WORDS = 1.0
+"""Seconds that a server which has forgotten the session has to tell how its calls ended."""
 _MOST_CALLS = 100_000
 
 
@@ -80,6 +82,7 @@ class Client:
             token=token,
             contexts=lambda: list(self._on_call),
             on_event=self._event,
+            on_forgotten=self._forgotten,
             tls=tls,
         )
         self._is_open = False
@@ -247,6 +250,19 @@ class Client:
             take(body)
         elif (call := self._calls.get(str(body.get("call_id", "")))) is not None:
             call.take(event_type, body)
+
+    def _forgotten(self) -> None:
+        self._tasks.start(self._give_up(list(self._calls.values()), list(self._dials.values())), "give up")
+
+    async def _give_up(self, calls: list[Call], dials: list[asyncio.Future[Call]]) -> None:
+        """What the server has left to say of them comes at once; nobody shall wait for more."""
+        await asyncio.sleep(_LAST_WORDS)
+        for call in calls:
+            call.lost()
+            self._calls.pop(call.id, None)
+        for dial in dials:
+            if not dial.done():
+                dial.set_exception(ConnectionLostError("the server has forgotten the dial"))
 
     def _offered(self, body: Json) -> None:
         context = str(body.get("context", ""))

@@ -39,7 +39,10 @@ _AUTHENTICATION_FAILED = -32002
 
 
 class Connection:
-    """Use `open`, `request`, `close`.  `on_event` gets (event type, body)."""
+    """Use `open`, `request`, `close`.  `on_event` gets (event type, body).
+
+    `on_forgotten`: the server has come back, and knows nothing of the session any more.
+    """
 
     def __init__(
         self,
@@ -49,12 +52,14 @@ class Connection:
         token: str,
         contexts: Callable[[], list[str]],
         on_event: Callable[[str, Json], None],
+        on_forgotten: Callable[[], None],
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._url = url
         self._authentication = {"project": project, "token": token}
         self._contexts = contexts
         self._on_event = on_event
+        self._on_forgotten = on_forgotten
         self._tls = tls
         self._protocol: str | None = None
         self._authorization_state: str | None = None
@@ -224,6 +229,8 @@ class Connection:
         self.connected += 1
         self._socket = socket
         self._open.set()
+        if self.connected > 1 and result.get("session_restored") is False:
+            self._on_forgotten()
 
     # ------------------------------------------------------------ frames
 
