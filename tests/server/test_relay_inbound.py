@@ -209,9 +209,11 @@ async def test_a_document_is_fetched_and_its_mistakes_are_told_too() -> None:
         client = await server.connected()
         assert (await transferred(server, client, documents.base_url + "/good"))["code"] == "200"
         assert server.calls.did("give_driver") == [("c1",)]
-        refused = await transferred(server, client, documents.base_url + "/bad")
+        with_password = documents.base_url.replace("//", "//user:secret@")
+        refused = await transferred(server, client, with_password + "/bad")
         assert refused["code"] == "400"
         assert "/bad:4" in refused["message"]
+        assert "secret" not in refused["message"]
         missing = await transferred(server, client, documents.base_url + "/missing")
         assert "404" in missing["message"]
         assert server.calls.did("give_driver") == [("c1",)]

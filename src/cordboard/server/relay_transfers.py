@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from cordboard.call.actions import CallInfo, DocumentFailed, FetchDocument
+from cordboard.call.addresses import without_userinfo
 from cordboard.server.control import GONE, Control
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.long_documents import beside_calls
@@ -61,7 +62,7 @@ class RelayTransfers:
         if isinstance(fetched, DocumentFailed):
             done("400", fetched.sentence)
         else:
-            await self._read(info, fetched.body, url, done)
+            await self._read(info, fetched.body, without_userinfo(url), done)
 
     async def _read(self, info: CallInfo, body: bytes, source: str, done: Done) -> None:
         try:
