@@ -25,12 +25,17 @@ PLAY = [{"type": "silence", "params": {"duration": 0.1}}]
 
 
 class Program:
-    """The measuring side; a context manager.  `callee_port`: where its calls are connected to."""
+    """The measuring side; a context manager.
 
-    def __init__(self, http_port: int, callee_port: int, *, core: int, priority: int = 0) -> None:
+    `callee_port`: where its calls are connected to; `acks`: it answers events, as most SDKs do.
+    """
+
+    def __init__(
+        self, http_port: int, callee_port: int, *, acks: bool = True, core: int, priority: int = 0
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        arguments = (theirs, http_port, callee_port, core, priority)
+        arguments = (theirs, http_port, callee_port, acks, core, priority)
         self._process = context.Process(target=_run, args=arguments, daemon=True)
 
     def __enter__(self) -> Program:
@@ -116,14 +121,14 @@ _TAKE = {
 }
 
 
-def _run(pipe: Connection, http_port: int, callee_port: int, core: int, priority: int) -> None:
+def _run(pipe: Connection, http_port: int, callee_port: int, acks: bool, core: int, priority: int) -> None:
     os.setsid()
     settle_on(core, priority)
     gc.disable()
 
     async def run() -> None:
         calls = _Calls(callee_port)
-        link = Link(calls.take, contexts=(CONTEXT,))
+        link = Link(calls.take, acks=acks, contexts=(CONTEXT,))
         await link.connect(http_port)
         pipe.send("ready")
         while True:

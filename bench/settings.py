@@ -14,7 +14,7 @@ class Settings(NamedTuple):
     priority: int = 0
     cost_rate: int = 100
     """Calls a second at which the cost of a call is taken."""
-    busy_rate: int = 250
+    busy_rate: int = 200
     """The same, of a server whose caches are warm."""
     cost_seconds: float = 15.0
     rates: tuple[int, ...] = (50, 100, 150, 200, 300, 400, 500, 600, 700)
@@ -31,7 +31,7 @@ class Settings(NamedTuple):
     idle_seconds: float = 30.0
     """Long enough for two of the pings that show that a client is there."""
     event_rates: tuple[int, ...] = (1_000, 5_000, 10_000)
-    event_seconds: float = 10.0
+    event_seconds: float = 6.0
 
 
 def quick(cores: Cores, priority: int) -> Settings:
