@@ -100,6 +100,7 @@ class Exchange:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
+        self._carrying = False
         self._send: Callable[[bytes, Endpoint], None] = _nowhere
         self.media: MediaEngine
         self._make_call_media = call_media
@@ -293,9 +294,14 @@ class Exchange:
     # ------------------------------------------------------------ what legs want
 
     def _carry(self, outputs: list[out.Output]) -> None:
-        for output in outputs:
-            self._carriers[type(output)](output)
-        self._arm()
+        outermost, self._carrying = not self._carrying, True
+        try:
+            for output in outputs:
+                self._carriers[type(output)](output)
+        finally:
+            if outermost:
+                self._carrying = False
+                self._arm()
 
     def _transmit(self, order: SendMessage) -> None:
         self._send(order.data, order.destination)
