@@ -90,6 +90,33 @@ async def test_an_offer_that_nobody_takes_and_no_document_ends_the_call() -> Non
         assert server.calls.did("end") == [("c1", "no_client")]
 
 
+async def test_a_call_that_somebody_else_has_answered_is_offered_no_further() -> None:
+    """The HTTP API, or another client of the project."""
+    async with bench() as server:
+        one, two = await server.connected(), await server.connected()
+        server.offer("c1")
+        await receives(one, "c1")
+        assert (await two.ask("calling.answer", of("c1")))["result"]["code"] == "200"
+        assert len(server.inbound) == 1
+        server.happen("c1", "answered")
+        assert len(server.inbound) == 0
+        answer = await one.ask("calling.pass", of("c1"))
+        assert answer["result"]["code"] == "409"
+        assert server.calls.did("end") == []
+
+
+async def test_a_call_that_a_document_was_given_for_is_offered_no_further() -> None:
+    async with bench() as server:
+        one = await server.connected()
+        server.offer("c1")
+        await receives(one, "c1")
+        two = await server.connected()
+        assert (await two.ask("calling.transfer", of("c1") | {"dest": HANGUP}))["result"]["code"] == "200"
+        assert server.calls.did("give_driver") == [("c1",)]
+        assert len(server.inbound) == 0
+        assert server.calls.infos["c1"].owner == one.protocol
+
+
 async def test_a_client_that_dies_before_it_decides_leaves_the_call_to_the_next() -> None:
     async with bench() as server:
         one, two = await server.connected(), await server.connected()

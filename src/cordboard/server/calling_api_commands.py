@@ -36,7 +36,10 @@ OF_CLIENTS = frozenset({"calling.dial", "calling.begin", "calling.pass"})
 
 
 class Commands:
-    """`problem`: the cause (`causes`) for which no call can be made now, or nothing."""
+    """`decided` is told of a call that gets a document: no client is asked about it any more.
+
+    `problem`: the cause (`causes`) for which no call can be made now, or nothing.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Commands:
         control: Control,
         new_calls: NewCalls,
         actor: Callable[[str], Actor | None],
+        decided: Callable[[str], None],
         problem: Callable[[], str],
         node_id: str,
         new_id: Callable[[], str],
@@ -53,6 +57,7 @@ class Commands:
         self._control = control
         self._new_calls = new_calls
         self._actor = actor
+        self._decided = decided
         self._problem = problem
         self._node_id = node_id
         self._new_id = new_id
@@ -125,6 +130,7 @@ class Commands:
         """An outbound call that has not been answered takes its document from its dial."""
         info = call.info
         if info.direction == "inbound" or info.call_state == "answered":
+            self._decided(info.call_id)
             self._control.give_driver(info.call_id, self._new_calls.script(routed, info))
         elif isinstance(self._actor(info.session_id), OutgoingDial):
             late = LateScript(lambda: self._script(info.call_id, routed))

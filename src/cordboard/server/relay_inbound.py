@@ -65,6 +65,12 @@ class RelayInbound:
             self._fallbacks.pop(call_id, None)
             self._handle(offers.Claimed(call_id=call_id, client=client))
 
+    def decided(self, call_id: str) -> None:
+        """Somebody else says what becomes of the call: it is offered no further."""
+        holder = self._offers.holder(call_id)
+        if holder is not None:
+            self.claimed(call_id, holder)
+
     def holder(self, call_id: str) -> str | None:
         """The client that a call is offered to now."""
         return self._offers.holder(call_id)
@@ -77,10 +83,14 @@ class RelayInbound:
         self._handle(offers.ClientGone(client=client, for_ever=for_ever))
 
     def listen(self, info: CallInfo, happening: Happening, body: Body) -> None:
-        """A listener of the recorder: callers give up."""
-        if isinstance(happening, CallStateChanged) and happening.state == "ended":
+        """A listener of the recorder: callers give up, and are answered by whoever may."""
+        if not isinstance(happening, CallStateChanged) or info.direction != "inbound":
+            return
+        if happening.state == "ended":
             self._fallbacks.pop(info.call_id, None)
             self._handle(offers.CallGone(call_id=info.call_id))
+        elif happening.state == "answered":
+            self.decided(info.call_id)
 
     def withdraw(self, info: CallInfo, client: str) -> None:
         """For this client the call is over: it is somebody else's."""

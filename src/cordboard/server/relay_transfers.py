@@ -74,6 +74,7 @@ class RelayTransfers:
             done("404", GONE.message)
             return
         done("200", "")
+        self._inbound.decided(info.call_id)
         self._control.give_driver(info.call_id, self._new_calls.script(Routed(document=document), info))
 
     def _offer(self, info: CallInfo, context: str, done: Done) -> None:
