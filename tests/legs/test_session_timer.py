@@ -103,8 +103,8 @@ def test_a_call_of_four_hours_stays_up_on_refreshes_of_ours() -> None:
     bench.comes_to_rest()
 
 
-def test_a_call_of_four_hours_stays_up_on_refreshes_of_the_caller() -> None:
-    bench = LegBench(rules=RULES)
+def called_with_a_timer(bench: LegBench) -> tuple[str, str]:
+    """A caller who refreshes himself, answered: his session, and the id of his call here."""
     session, outputs = bench.far.invite(
         uri="sip:+15559999@127.0.0.1",
         to="<sip:+15559999@127.0.0.1>",
@@ -121,11 +121,36 @@ def test_a_call_of_four_hours_stays_up_on_refreshes_of_the_caller() -> None:
     bench.open_media(call_id)
     bench.answer(call_id)
     bench.run()
+    return session, call_id
+
+
+def test_a_call_of_four_hours_stays_up_on_refreshes_of_the_caller() -> None:
+    bench = LegBench(rules=RULES)
+    session, call_id = called_with_a_timer(bench)
     far = FarEnd(bench)
     far.run(FOUR_HOURS)
     assert bench.fact_names(call_id) == ["LegAnswered"]
     assert len(bench.media_orders(call_id)) == 1
     bench.put(bench.far.bye(session, now=bench.now))
+    bench.run()
+    bench.comes_to_rest()
+
+
+def test_both_legs_of_a_call_of_four_hours_stay_up_each_on_its_own_timer() -> None:
+    """The caller refreshes his leg, we the other one."""
+    bench = LegBench(rules=RULES)
+    caller, call_id = called_with_a_timer(bench)
+    called = bench.answered_call_out()
+    far = FarEnd(bench)
+    begun = len(bench.sent())
+    far.run(FOUR_HOURS)
+    assert bench.fact_names(call_id) == bench.fact_names(CALLED) == ["LegAnswered"]
+    assert far.methods == ["UPDATE"] * len(far.methods)
+    assert len(far.methods) >= FOUR_HOURS // 300 - 1
+    answered = bench.sent()[begun:].count("200")
+    assert answered >= FOUR_HOURS // 300 - 1
+    for session in (caller, called):
+        bench.put(bench.far.bye(session, now=bench.now))
     bench.run()
     bench.comes_to_rest()
 
