@@ -14,9 +14,10 @@ const client = new Voice.Client({
 })
 
 client.on('call.received', async (call) => {
+  let peer
   try {
     await call.answer()
-    const peer = await call.connectSip({
+    peer = await call.connectSip({
       from: 'sip:office@example.com',
       to: 'sip:alice@phones.test',
       timeout: 30,
@@ -31,13 +32,12 @@ client.on('call.received', async (call) => {
     await peer.playTTS({ text: 'You are peer 2' })
     await call.disconnected()
     console.log('apart')
-    // A peer is a call of its own: it stays when the caller hangs up.  If it has left itself, this is refused.
-    await peer.hangup().catch(() => {})
     const playback = await call.playTTS({ text: 'The peer disconnected' })
     await playback.ended()
   } catch (error) {
     console.error(error)
   }
-  await call.hangup().catch(() => {})
+  // A peer is a call of its own: it stays when the caller hangs up.  One that has left is not found any more.
+  for (const one of [call, peer]) await one?.hangup().catch(() => {})
   console.log('over')
 })

@@ -17,9 +17,10 @@ async function main() {
 }
 
 async function serve(call) {
+  let peer
   try {
     await call.answer()
-    const peer = await call.connectSip({
+    peer = await call.connectSip({
       from: 'sip:office@example.com',
       to: 'sip:alice@phones.test',
       timeout: 30,
@@ -34,13 +35,12 @@ async function serve(call) {
     await peer.playTTS({ text: 'You are peer 2' }).onStarted()
     await call.disconnected()
     console.log('apart')
-    // A peer is a call of its own: it stays when the caller hangs up.  If it has left itself, this is refused.
-    await peer.hangup().catch(() => {})
     await call.playTTS({ text: 'The peer disconnected' })
   } catch (error) {
     console.error(error)
   }
-  await call.hangup().catch(() => {})
+  // A peer is a call of its own: it stays when the caller hangs up.  One that has left is not found any more.
+  for (const one of [call, peer]) await one?.hangup().catch(() => {})
   console.log('over')
 }
 

@@ -39,7 +39,7 @@ async def say(peer, text):
 
 
 async def hang_up(peer):
-    """A peer is a call of its own: it stays when the caller hangs up.  If it has left itself, this is refused."""
+    """A peer is a call of its own: it stays when the caller hangs up.  One that left is not found."""
     with contextlib.suppress(RelayError):
         await client.execute("calling.end", {"call_id": peer["call_id"], "node_id": peer["node_id"]})
 

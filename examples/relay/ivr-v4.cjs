@@ -57,7 +57,7 @@ async function connect(call, { name, devices }) {
   }
   console.log(`${name}: ${peer.to}`)
   await call.disconnected()
-  // A peer is a call of its own: it stays when the caller hangs up.  If it has left itself, this is refused.
+  // A peer is a call of its own: it stays when the caller hangs up.  One that has left is not found any more.
   await peer.hangup().catch(() => {})
 }
 

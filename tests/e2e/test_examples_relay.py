@@ -30,6 +30,7 @@ from cordboard.testing.phone import SimulatedPhone
 from cordboard.testing.phone_call import PhoneCall
 from cordboard.testing.phones import ALICE_TONE, BOB_TONE
 
+from ..media.test_machine_ear import speech
 from .cases import until
 from .conftest import StartServer
 from .sdk.programs import NODE_3_9, NODE_3_13, NODE_4, OURS, PYTHON, Program, Sdk
@@ -48,17 +49,14 @@ MENUS = [(NODE_4, "ivr-v4.cjs"), (OURS, "ivr.py")]
 REMINDERS = [(NODE_4, "amd-v4.cjs"), (OURS, "amd.py")]
 OVER_HTTP = ["http_api.py", "http-api.sh"]
 
-GREETINGS = {
-    "human": "Hello, this is Alice.",
-    "machine": "You have reached the answering machine of Alice and Bob. We are out, and cannot take your call. "
-    "Please leave your name and your number after the tone, and we will call you back.",
-}
+GREETINGS = {"human": ((0.3, 0.05), (0.3, 0.0)), "machine": ((0.3, 0.08),) * 15}
+"""(Seconds of a syllable, seconds of the pause behind it)"""
 GREETS = """
 version: 1.0.0
 sections:
   main:
     - answer: {{}}
-    - play: {{ urls: ["silence:2", "say:{greeting}", "silence:60"] }}
+    - play: {{ urls: ["silence:1.5", "file:{name}.wav", "silence:60"] }}
 """
 
 pytestmark = pytest.mark.real_peer
@@ -162,6 +160,17 @@ async def prints(program: Program, text: str, *, within: float = 30.0) -> None:
         raise AssertionError(f"{within:g} s without {text!r}: {program.story()}") from None
 
 
+def voice(syllables: tuple[tuple[float, float], ...]) -> bytes:
+    """A wav file with made-up speech."""
+    written = io.BytesIO()
+    with wave.open(written, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes((speech(syllables) * 4000).clip(-32000, 32000).astype("<i2").tobytes())
+    return written.getvalue()
+
+
 @pytest.fixture
 async def office(start_server: StartServer, tmp_path: Path) -> AsyncIterator[Office]:
     authority = trustme.CA()
@@ -172,9 +181,11 @@ async def office(start_server: StartServer, tmp_path: Path) -> AsyncIterator[Off
     route = sections["routes"]["*"]
     route["document"] = str(EXAMPLES / route["document"])
     http = {"tls_port": 0, "certificate": str(chain)}
-    for name, greeting in GREETINGS.items():
-        (tmp_path / f"{name}.yaml").write_text(GREETS.format(greeting=greeting))
+    for name, syllables in GREETINGS.items():
+        (tmp_path / f"{name}.wav").write_bytes(voice(syllables))
+        (tmp_path / f"{name}.yaml").write_text(GREETS.format(name=name))
         sections["routes"][name] = f"{name}.yaml"
+    sections["media"] = {"directory": str(tmp_path)}
     # What a program leaves behind when it is ended here is not kept for five minutes.
     relay = {"session_timeout": 5}
     server = await start_server(EXAMPLES / "closed.yaml", http=http, relay=relay, **sections)
