@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 
-from cordboard.client import Call, Client, DialError, Device, phone, sip
+from cordboard.client import Call, Client, Device, DialError, phone, sip
 
 TEXT = "This is a reminder of your appointment tomorrow at ten."
 

@@ -3,7 +3,7 @@
 pip install signalwire-sdk==3.7.5
 SIGNALWIRE_RELAY_CA_FILE=ca.pem python connect_sip_signalwire.py
 
-It speaks TLS only, so the server needs `http.tls_port`.  The peer is no object here: it is commanded by its id.
+It speaks TLS only, so the server needs `http.tls_port`.  The peer is no object here: ids name it.
 """
 
 # mypy: ignore-errors
