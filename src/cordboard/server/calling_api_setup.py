@@ -29,7 +29,7 @@ def attach(
         control=exchange.control,
         new_calls=exchange.new_calls,
         actor=exchange.switchboard.actor,
-        decided=lambda call_id: exchange.inbound.decided(call_id),
+        decided=exchange.inbound.decided,
         problem=lambda: _problem(exchange),
         node_id=node_id,
         new_id=new_id,
