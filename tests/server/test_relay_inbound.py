@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from cordboard.call.effects import CallStateChanged
@@ -267,3 +268,19 @@ async def test_a_context_without_a_client_takes_no_call() -> None:
         assert result["code"] == "404"
         assert "sales" in result["message"]
         assert server.calls.infos["c1"].owner == client.protocol
+
+
+def test_an_offer_that_is_over_at_once_disturbs_no_other_on_the_loop_of_the_product() -> None:
+    """What is due already is no timer there, and cannot be asked for its time."""
+
+    async def two_offers() -> list[tuple[object, ...]]:
+        async with bench() as the:
+            client = await the.connected()
+            the.offer("late", offer_timeout=0.0)
+            the.offer("other")
+            await client.event("calling.call.receive", call_id="other")
+            await the.until(lambda: bool(the.calls.did("end")))
+            return the.calls.did("end")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(two_offers()) == [("late", "no_client")]

@@ -32,6 +32,7 @@ class RelayInbound:
         self._fallbacks: dict[str, Routed] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
 
     def __len__(self) -> int:
         return len(self._offers)
@@ -127,11 +128,12 @@ class RelayInbound:
     def _arm(self) -> None:
         """An earlier wake-up than needed is harmless; a timer for each call would not be."""
         due = self._offers.next_timeout()
-        if due is None or (self._timer is not None and self._timer.when() <= due):
+        if due is None or (self._timer is not None and self._timer_due <= due):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._due)
+        # The handle does not always know: uvloop's has no time where that has come already.
+        self._timer_due, self._timer = due, self._loop.call_at(due, self._due)
 
     def _offer_to(self, output: offers.OfferTo, info: CallInfo) -> None:
         client = self._hub.client(output.client)
