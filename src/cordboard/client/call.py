@@ -164,6 +164,8 @@ class Call(OperableCall):
         """Connect with the first device that answers; that is the peer.
 
         `ringback`: what this call hears meanwhile.  `max_price_per_minute`: US dollars, four decimals.
+        `max_duration`: seconds of the connection.  `status_url`: is told of it by HTTP.
+        The peer is a call of its own, and stays when this one ends.
         Raises `ConnectError`, `CallEndedError`, `RequestError`.
         """
         params = given(
@@ -261,11 +263,11 @@ class Call(OperableCall):
     # ------------------------------------------------------------ the rest
 
     async def transfer(self, dest: str) -> None:
-        """Give the call to a SWML document (its URL, or its text) or to another context."""
+        """Give the call to a SWML document (its URL, or its text), or an inbound one to another context."""
         await self.request("transfer", dest=dest)
 
     async def refer(self, to: str, **params: Any) -> None:
-        """Ask the far end to call somebody else (SIP REFER)."""
+        """Ask the far end to call a SIP URI (REFER).  `params`: `headers`, `username`, `password`."""
         await self.request("refer", device={"type": "sip", "params": {"to": to, **params}})
 
     async def hold(self) -> None:

@@ -168,6 +168,7 @@ class Client:
     ) -> Call:
         """Call the first of the devices that answers.
 
+        `max_price_per_minute`: US dollars, four decimals.  `max_duration`: seconds of the call.
         Raises `DialError` with the reason, `RequestError`; TimeoutError after `timeout` seconds in all
         (each device has a ring time of its own).
         """

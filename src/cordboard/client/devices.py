@@ -34,9 +34,10 @@ def sip(
 ) -> Device:
     """A SIP URI.
 
-    `timeout`: seconds of ringing.  `headers`: `X-` headers of the INVITE.  `codecs`: in order of preference.
-    `session_timeout`: Session-Expires in seconds.  `call_state_events`: of `created`, `ringing`, `answered`,
-    `ended`.  `encryption`: `mandatory`, `optional` or `forbidden`.  `username`, `password`: for a challenge.
+    `timeout`: seconds of ringing.  `max_duration`: seconds of the call.  `headers`: `X-` headers of the
+    INVITE.  `codecs`: in order of preference.  `session_timeout`: Session-Expires in seconds.
+    `call_state_events`: of `created`, `ringing`, `answered`, `ended`.  `encryption`: `mandatory`, `optional`
+    or `forbidden`.  `username`, `password`: for a challenge.
     """
     return _device(
         "sip",

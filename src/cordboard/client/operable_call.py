@@ -85,7 +85,12 @@ class OperableCall:
         end_silence_timeout: float | None = None,
         input_sensitivity: float | None = None,
     ) -> Beginning[Recording]:
-        """Record.  `format`: `wav` or `mp3`; `direction`: `speak`, `listen` or `both`; times in seconds."""
+        """Record; what is left out is as the server has it.
+
+        `format`: `wav` or `mp3`.  `direction`: `speak` (what the far end says), `listen` (what it hears) or
+        `both`.  `terminators`: keys that end it.  `initial_timeout`, `end_silence_timeout`: seconds of
+        silence, at the beginning and later, that end it; 0: none does.  `input_sensitivity`: 0 to 100.
+        """
         options = given(
             format=format,
             stereo=stereo,
@@ -109,7 +114,12 @@ class OperableCall:
         speech: Json | None = None,
         volume: float | None = None,
     ) -> Beginning[Prompting]:
-        """Play, and collect keys (`max_digits`) or speech; the first key ends the playing."""
+        """Play, and collect keys (`max_digits`) or speech; the first key ends the playing.
+
+        `terminators`: keys that end it and do not count.  `initial_timeout`, `digit_timeout`: seconds until
+        the first key, and between two.  `volume` in dB.  Give `max_digits`, one of the other two, or
+        `speech`, as the protocol has it.
+        """
         digits = _digits(max_digits, terminators, digit_timeout)
         collect = given(initial_timeout=initial_timeout, digits=digits, speech=speech)
         return self.begin(Prompting, "play_and_collect", play=items_of(what), collect=collect, volume=volume)
@@ -127,7 +137,11 @@ class OperableCall:
         send_start_of_input: bool | None = None,
         start_input_timers: bool | None = True,
     ) -> Beginning[Collecting]:
-        """Collect keys or speech beside whatever else goes on."""
+        """Collect keys or speech beside whatever else goes on; the arguments are those of `prompt`.
+
+        `start_input_timers`: the time until the first key begins at once; False: with
+        `Collecting.start_input_timers`.  `continuous`: go on after a result, until it is stopped.
+        """
         return self.begin(
             Collecting,
             "collect",
@@ -141,21 +155,29 @@ class OperableCall:
         )
 
     def detect(self, kind: str, *, timeout: float | None = None, **params: Any) -> Beginning[Detecting]:
-        """Listen for a `machine`, a `fax` or a `digit`; `params` as the protocol has them."""
+        """Listen for a `machine`, a `fax` or a `digit` of the far end; `params` as the protocol has them.
+
+        `timeout`: seconds after which it ends in any case.
+        """
         return self.begin(Detecting, "detect", detect={"type": kind, "params": params}, timeout=timeout)
 
     def detect_machine(self, *, timeout: float | None = None, **params: Any) -> Beginning[Detecting]:
-        """A person or an answering machine: `HUMAN`, `MACHINE`, `UNKNOWN`, then `READY`."""
+        """A person or an answering machine: `HUMAN`, `UNKNOWN`, or `MACHINE` and then `READY`.
+
+        `params`: `initial_timeout`, `end_silence_timeout`, `machine_voice_threshold`, `machine_ready_timeout`
+        (seconds), `machine_words_threshold`, `detect_interruptions`, `detect_message_end` (False: `MACHINE`
+        is the last word).
+        """
         return self.detect("machine", timeout=timeout, **params)
 
     def detect_fax(self, *, tone: str | None = None, timeout: float | None = None) -> Beginning[Detecting]:
-        """`CED` or `CNG`."""
+        """The tone of a fax machine: `CED` of one that answers, `CNG` of one that calls."""
         return self.detect("fax", timeout=timeout, **given(tone=tone))
 
     def detect_digit(
         self, *, digits: str | None = None, timeout: float | None = None
     ) -> Beginning[Detecting]:
-        """Keys of the far end."""
+        """Keys of the far end, those in `digits`: each is told, until the time is up or it is stopped."""
         return self.detect("digit", timeout=timeout, **given(digits=digits))
 
     def tap(
@@ -167,7 +189,11 @@ class OperableCall:
         rate: int | None = None,
         ptime: int | None = None,
     ) -> Beginning[Tapping]:
-        """Copy the audio to `ws://…`, `wss://…` or `rtp://address:port`."""
+        """Copy the audio to `ws://…`, `wss://…` or `rtp://address:port`.
+
+        `direction`: `speak` (what the far end says), `listen` (what it hears) or `both`.  `codec`: `PCMU` or
+        `PCMA`.  `ptime`: milliseconds, for RTP.
+        """
         if uri.startswith("rtp://"):
             address, _, port = uri.removeprefix("rtp://").rpartition(":")
             params = given(addr=address, port=int(port), codec=codec, rate=rate, ptime=ptime)
@@ -178,7 +204,7 @@ class OperableCall:
         return self.begin(Tapping, "tap", tap=what, device=device)
 
     async def send_digits(self, digits: str) -> None:
-        """Press keys (`0-9 * # A-D`, `w` and `W` for pauses); returns when the last one is out."""
+        """Press keys (`0-9 * # A-D`, `w` and `W` for 0.5 s and 1 s); returns when the last one is out."""
         sending = await self.begin(SendingDigits, "send_digits", digits=digits)
         await sending.ended()
 
