@@ -411,6 +411,7 @@ async def test_a_call_from_a_trunk_takes_one_of_its_places(
             await call.ended()
     await until(lambda: trunks.calls("uk") == 0)
     assert "comes from the trunk uk" in caplog.text
+    assert await recorded_trunks(case, case.number) == ["uk"]
 
 
 HANG_ON = {"play": {"url": "silence:30"}}
