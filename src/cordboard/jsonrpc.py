@@ -97,10 +97,18 @@ class _WrongError(Exception):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _WrongError(f"the key {twice[:50]!r} comes twice in one object")
+        raise _WrongError(f"the key {_twice(pairs)[:50]!r} comes twice in one object")
     return read
+
+
+def _twice(pairs: list[tuple[str, Any]]) -> str:
+    """In one pass: nobody is known yet who could have sent a million characters of keys."""
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            break
+        seen.add(key)
+    return key
 
 
 def _no_number(name: str) -> NoReturn:

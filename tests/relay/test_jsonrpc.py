@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -107,6 +108,16 @@ def test_what_is_written_can_be_read(value: Any, method: str, id_: str) -> None:
 def test_texts_that_are_no_unicode_are_written_all_the_same() -> None:
     written = jsonrpc.result("1", {"from": "sip:\ud800@host"})
     assert json.loads(written)["result"]["from"] == "sip:\ud800@host"
+
+
+def test_very_many_keys_of_which_the_last_comes_twice_are_refused_at_once() -> None:
+    """What took minutes, and held up all calls, before anybody was let in."""
+    keys = "".join(f'"{n:x}":1,' for n in range(90_000))
+    started = time.process_time()
+    read = jsonrpc.parse("{" + keys + '"z":1,"z":2}')
+    assert isinstance(read, Invalid)
+    assert "'z' comes twice" in read.message
+    assert time.process_time() - started < 5.0
 
 
 @given(st.text() | st.binary())
