@@ -15,7 +15,9 @@ async function main(to) {
   try {
     const call = await client.voice.dialSip({ from: 'sip:office@example.com', to, timeout: 30 })
     const detected = await call.amd({ detectMessageEnd: true, timeout: 30 }).onEnded()
-    console.log(`${to}: ${detected.result}`)
+    // The last word counts here: of a machine that takes messages now that is READY.
+    const who = detected.result === 'READY' ? 'MACHINE' : detected.result
+    console.log(`${to}: ${who}`)
     await call.playTTS({ text: 'This is a reminder of your appointment tomorrow at ten.' })
     await call.hangup()
     console.log('over')
