@@ -12,8 +12,8 @@ _INBOUND = r"created( answered)? ending ended"
 _OUTBOUND = r"created( ringing)?( answered)? ending ended"
 _CONNECTS = r"(connecting (failed|connected( connected)* disconnected) )*"
 _OPERATIONS = {
-    "calling.call.play": r"(playing( paused| playing)* )?(finished|error)",
-    "calling.call.record": r"(recording( paused| recording)* )?(finished|no_input)",
+    "calling.call.play": r"(playing( paused playing)*( paused)? )?(finished|error)",
+    "calling.call.record": r"(recording( paused recording)*( paused)? )?(finished|no_input)",
     "calling.call.collect": r"(collecting )*finished",
     "calling.call.detect": r"(going )*over",
     "calling.call.send_digits": r"finished",
