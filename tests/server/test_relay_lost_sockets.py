@@ -158,3 +158,32 @@ async def test_before_a_planned_stop_clients_are_told_what_happened_and_then_to_
         assert client.others[-1]["params"] == {"restart": True}
         assert client.events[-1]["params"]["params"]["call_state"] == "ended"
         assert server.hub.counts() == {"clients": 0, "sockets": 0}
+
+
+async def test_at_a_planned_stop_a_socket_stays_until_its_client_has_answered_its_events() -> None:
+    """Some SDKs answer an event before they take it, and lose what they cannot answer."""
+    async with bench() as server:
+        client = await server.connected()
+        client.acks = False
+        server.offer("c1")
+        server.happen("c1", "ended")
+        server.hub.farewell()
+        stopping = asyncio.create_task(server.sockets.stop(5.0))
+        told = await client.event("calling.call.state", call_state="ended")
+        await asyncio.sleep(0.1)
+        assert not client.websocket.closed
+        last = next(event for event in client.events if event["params"]["params"] == told)
+        await client.send({"jsonrpc": "2.0", "id": last["id"], "result": {}})
+        assert await client.closed() == 1001
+        await stopping
+
+
+async def test_a_client_that_never_answers_holds_up_no_stop() -> None:
+    async with bench() as server:
+        client = await server.connected()
+        client.acks = False
+        server.offer("c1")
+        server.happen("c1", "ended")
+        server.hub.farewell()
+        await asyncio.wait_for(server.sockets.stop(0.1), 2.0)
+        assert await client.closed() == 1001

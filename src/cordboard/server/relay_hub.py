@@ -130,6 +130,10 @@ class Hub:
         """For the checks of what is left over."""
         return {"clients": len(self._clients), "sockets": len(self._plugs)}
 
+    def unproven(self) -> int:
+        """Events that clients with a socket may not have yet."""
+        return sum(c.session.unproven for c in self._clients.values() if c.session.socket is not None)
+
     def client(self, protocol: str) -> Client | None:
         return self._clients.get(protocol)
 
@@ -373,11 +377,9 @@ class Hub:
         """Close all sockets, forget all clients."""
         for plug in list(self._plugs.values()):
             plug.wire.close(1001, "the server stops")
-            if plug.timer is not None:
-                plug.timer.cancel()
-        for client in self._clients.values():
-            if client.timer is not None:
-                client.timer.cancel()
+        for one in (*self._plugs.values(), *self._clients.values()):
+            if one.timer is not None:
+                one.timer.cancel()
         self._clients.clear()
         self._plugs.clear()
 

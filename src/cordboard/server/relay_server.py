@@ -23,6 +23,7 @@ from cordboard.server.relay_socket import RelaySocket
 _log = logging.getLogger(__name__)
 
 _UNSUPPORTED = 1003
+_LOOK_AGAIN = 0.005
 
 
 class RelayServer:
@@ -59,7 +60,11 @@ class RelayServer:
                 del self._sources[source]
 
     async def stop(self, seconds: float) -> None:
-        """Close all, and wait for the far ends for so long."""
+        """Wait so long until all is told, close all, and wait as long for the far ends.
+
+        Some clients answer an event before they take it, and lose those that they cannot answer any more.
+        """
+        await self._all_told(seconds)
         self._hub.stop()
         try:
             await asyncio.wait_for(self._none_left.wait(), seconds)
@@ -68,6 +73,12 @@ class RelayServer:
                 socket.cut()
 
     # ------------------------------------------------------------ inside
+
+    async def _all_told(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._hub.unproven() and loop.time() < deadline:  # noqa: ASYNC110 - once, at the very end
+            await asyncio.sleep(_LOOK_AGAIN)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if self._is_stopping():
