@@ -377,9 +377,10 @@ class Hub:
         """Close all sockets, forget all clients."""
         for plug in list(self._plugs.values()):
             plug.wire.close(1001, "the server stops")
-        for one in (*self._plugs.values(), *self._clients.values()):
-            if one.timer is not None:
-                one.timer.cancel()
+        timers = [plug.timer for plug in self._plugs.values()]
+        for timer in (*timers, *(client.timer for client in self._clients.values())):
+            if timer is not None:
+                timer.cancel()
         self._clients.clear()
         self._plugs.clear()
 
