@@ -65,6 +65,29 @@ def test_mistakes_in_one_destination_have_their_own_lines() -> None:
     ]
 
 
+def test_what_belongs_to_the_step_is_said_to() -> None:
+    names = ("answer_on_bridge: true", "max_duration: 5", "result: []", "ringback: []", "nothing: 1")
+    members = "".join(f"      - {{to: 'sip:b@h', {given}}}\n" for given in names)
+    *of_the_step, (_, _, last) = found(f"- connect:\n    serial:\n{members}")
+    assert {severity for _, severity, _ in of_the_step} == {"warning"}
+    assert [message for _, _, message in of_the_step] == [
+        f"connect: `serial[{n}].{given.partition(':')[0]}` is ignored: it belongs to the step"
+        for n, given in enumerate(names[:-1])
+    ]
+    assert last == "connect: unknown property `serial[4].nothing` is ignored"
+
+
+@pytest.mark.parametrize("value", ["-5", "often", "[1]"])
+def test_a_session_timeout_that_is_not_used_is_one_warning_and_no_error(value: str) -> None:
+    for step in (
+        f"- connect: {{to: 'sip:b@h', session_timeout: {value}}}",
+        f"- connect: {{serial: [{{to: 'sip:b@h', session_timeout: {value}}}]}}",
+    ):
+        ((_, severity, message),) = found(step)
+        assert severity == "warning"
+        assert message.endswith("the default is used")
+
+
 def test_uris_that_no_invite_can_carry_are_found_with_their_line() -> None:
     assert found(
         "- connect:\n"

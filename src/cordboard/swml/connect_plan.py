@@ -23,7 +23,7 @@ from cordboard.call.plan import (
 from cordboard.sip.uri import Uri, UriError
 from cordboard.swml import codes
 from cordboard.swml.checking import check, check_value, invalid
-from cordboard.swml.connect_table import DESTINATION, SESSION_TIMEOUT, SHAPE, SHARED, STRATEGIES
+from cordboard.swml.connect_table import DESTINATION, OF_THE_STEP, SESSION_TIMEOUT, SHAPE, SHARED, STRATEGIES
 from cordboard.swml.playable import items_of
 from cordboard.swml.problems import MethodError, Note, dotted, nearest, shown
 from cordboard.swml.program import Inline
@@ -32,7 +32,6 @@ from cordboard.swml.sip_destination import Paths, sendable, sip_options
 from cordboard.swml.unbuilt import DESTINATIONS, refusal
 
 _SIP_SCHEME = re.compile(r"\s*sips?:", re.IGNORECASE)
-_IGNORED = frozenset({"result"})
 _NAMES = frozenset(DESTINATION.names())
 _SHARED_NAMES = frozenset(item.name for item in SHARED)
 
@@ -194,7 +193,7 @@ def _own(item: Any, path: tuple[str | int, ...], notes: list[Note]) -> dict[str,
 
 def _unknown(name: str, path: tuple[str | int, ...]) -> Note:
     where = dotted((*path, name[:80]))
-    if name in _IGNORED:
+    if name in OF_THE_STEP:
         return Note(
             codes.PARAMETER_UNDEFINED, f"connect: `{where}` is ignored: it belongs to the step", (*path, name)
         )

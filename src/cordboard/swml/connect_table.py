@@ -37,6 +37,7 @@ SESSION_TIMEOUT = integer(
     1,
     _MAX_SESSION,
     applies_to=_SIP,
+    lenient=True,
     about="Session-Expires in seconds; less than 90 counts as 90.",
 )
 
@@ -96,7 +97,9 @@ DESTINATION = Shape(
 )
 """One destination of a list."""
 
-_MEMBER = record("destination", *DESTINATION.properties, main="to")
+OF_THE_STEP = ("answer_on_bridge", "max_duration", "result", "ringback", "transfer_after_bridge")
+"""Properties that a single destination has no say in."""
+_MEMBER = record("destination", *DESTINATION.properties, main="to", outside=OF_THE_STEP)
 
 RINGBACK = union(
     "ringback",

@@ -27,7 +27,7 @@ def mistakes(node: Mapping, shape: Shape, path: Path = ()) -> Iterator[MethodErr
         found = shape.find(name)
         if found is None:
             yield _unknown(name, shape, path)
-        else:
+        elif not found.lenient:
             yield from _of_value(item, found, shape.method, (*path, name))
 
 
@@ -48,9 +48,12 @@ def _choice(node: Mapping, shape: Shape, path: Path) -> Iterator[MethodError]:
 
 
 def _unknown(name: str, shape: Shape, path: Path) -> MethodError:
+    where = dotted((*path, name[:80]))
+    if name in shape.outside:
+        message = f"{shape.method}: `{where}` is ignored: it belongs to the step"
+        return MethodError(codes.PARAMETER_UNDEFINED, message, path=(*path, name))
     near = nearest(name, shape.names())
     hint = f"; did you mean `{near}`?" if near else ""
-    where = dotted((*path, name[:80]))
     message = f"{shape.method}: unknown property `{where}` is ignored{hint}"
     return MethodError(codes.PARAMETER_UNDEFINED, message, path=(*path, name))
 
@@ -65,7 +68,8 @@ def _of_value(node: Node, declared: Property, method: str, path: Path) -> Iterat
         for key, item in node.entries.items():
             yield from _of_value(item, declared.items, method, (*path, key))
     elif declared.kind is Kind.RECORD and isinstance(node, Mapping):
-        yield from mistakes(node, Shape(method=method, properties=declared.record), path)
+        shape = Shape(method=method, properties=declared.record, outside=declared.outside)
+        yield from mistakes(node, shape, path)
     elif declared.kind is Kind.UNION:
         yield from _of_union(node, declared, method, path)
     else:

@@ -66,6 +66,10 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     """Of a RECORD: the property that a bare text stands for."""
     options: tuple[Property, ...] = ()
     """Of a UNION: what is allowed; the first that fits counts."""
+    outside: tuple[str, ...] = ()
+    """Of a RECORD: names that belong to the step around it, and are often written here by mistake."""
+    lenient: bool = False
+    """A value that cannot be used is no error: the method warns of it and takes its default."""
     applies_to: frozenset[str] | None = None
     """connect: kinds of destination that it has an effect on; None = all."""
 
@@ -91,6 +95,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     about: str = ""
     """What the method does, in one sentence."""
     properties: tuple[Property, ...] = ()
+    outside: tuple[str, ...] = ()
+    """As that of a property."""
     main: str | None = None
     """The property that a bare scalar stands for: `hangup: busy`."""
     main_list: str | None = None
