@@ -158,7 +158,15 @@ def test_a_password_is_never_in_what_events_show() -> None:
     assert found.device == {"type": "sip", "params": {"to": "sip:bob@b.example", "username": "u"}}
 
 
+@pytest.mark.parametrize("name", ["from", "to"])
+def test_the_password_of_a_uri_is_not_shown_either(name: str) -> None:
+    found = only(connect([[sip(**{name: "sip:bob:secret@b.example"})]]))
+    assert found.device is not None
+    assert found.device["params"][name] == "sip:bob@b.example"
+
+
 MISTAKES = [
+    ({"password": 12345}, "`devices[0][0].params.password` must be one line of at most 256 characters."),
     ({"to": "sip:"}, '`devices[0][0].params.to` must be a SIP URI (sip:user@host), not "sip:".'),
     ({"to": None}, "`devices[0][0].params.to` is required: a string that is not empty."),
     (

@@ -5,6 +5,7 @@ URLs lose theirs too: whoever reads the log of a client shall not be able to pos
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from cordboard.call.addresses import without_userinfo
@@ -29,6 +30,7 @@ _NAMES = {
     ),
 }
 
+_SIP_PASSWORD = re.compile(r"^(sips?:[^:@]*):[^@:;?/]*(?=@)", re.IGNORECASE)
 _LARGEST = 2**53
 """Numbers up to here are the same in every program that reads JSON."""
 
@@ -39,6 +41,9 @@ def echo(kind: str, params: Params) -> dict[str, Any]:
     for name in _URLS:
         if isinstance(url := kept[name], str):
             kept[name] = without_userinfo(url)
+    for name in ("from", "to"):
+        if isinstance(uri := kept.get(name), str):
+            kept[name] = _SIP_PASSWORD.sub(r"\1", uri)
     return {"type": kind, "params": {name: value for name, value in kept.items() if value is not None}}
 
 

@@ -145,8 +145,9 @@ def _webrtc_problem(params: Params) -> str | None:
 def credentials(params: Params) -> dict[str, Any]:
     """`username` and `password` for a challenge; a password alone counts as none."""
     for name in ("username", "password"):
-        value = params.text(name, longest=256)
-        if value is not None and not is_one_line(value):
+        value = params.raw(name)
+        is_fit = isinstance(value, str) and len(value) <= 256 and is_one_line(value)
+        if value is not None and not is_fit:  # it is not shown in what is said of it
             raise params.error(f"`{params.place(name)}` must be one line of at most 256 characters.")
     if not params.has("username"):
         return {"username": None, "password": None}
