@@ -147,8 +147,8 @@ def standing(
     active: Sequence[bool],
 ) -> MediaParameters:
     """The audio with its video and the m-lines as they stand now."""
-    sections = tuple(
+    sections = [
         Section(line.kind, line.protocol, tuple(line.formats), alive)
         for line, alive in zip(lines, active, strict=True)
-    )
-    return msgspec.structs.replace(media, video=picture, sections=sections)
+    ]
+    return msgspec.structs.replace(media, video=picture, sections=tuple(sections))

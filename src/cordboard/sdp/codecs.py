@@ -7,6 +7,7 @@ name and no more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -103,11 +104,17 @@ def numbered(codecs: Iterable[Codec]) -> tuple[Codec, ...]:
 
 def events(codecs: Sequence[Codec]) -> list[Codec]:
     """A telephone-event type for each clock rate of the codecs, and always one at 8000 Hz (RFC 4733)."""
+    return [*_events(tuple(codecs))]
+
+
+@lru_cache(maxsize=256)
+def _events(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """Our own offers are alike in nearly every call."""
     used = {codec.payload_type for codec in codecs}
     numbers = (DTMF_PAYLOAD_TYPE, *range(_FIRST_DYNAMIC, _LAST_TYPE + 1))
     free = iter(number for number in dict.fromkeys(numbers) if number not in used)
     rates = dict.fromkeys([8000, *sorted({codec.clock_rate for codec in codecs})])
-    return [Codec(TELEPHONE_EVENT, next(free), rate) for rate in rates]
+    return tuple([Codec(TELEPHONE_EVENT, next(free), rate) for rate in rates])
 
 
 def audio_rate(*fmtps: str) -> int:

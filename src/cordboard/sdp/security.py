@@ -39,7 +39,8 @@ def problem(section: MediaDescription, encryption: str) -> str | None:
 
 def keys(section: MediaDescription) -> list[CryptoAttribute]:
     """The usable lines of a section, the strongest first."""
-    return usable(section.all("crypto"))
+    lines = section.all("crypto")
+    return usable(lines) if lines else []
 
 
 def is_secure(section: MediaDescription, encryption: str) -> bool:
