@@ -23,6 +23,7 @@ from cordboard.sip.events import (
     SessionEnded,
 )
 from cordboard.sip.stack import SipStack
+from cordboard.sip.timers import STEP
 from cordboard.testing.stack_pair import ALICE, ANSWER, BOB, OFFER, StackPair
 from cordboard.testing.wire import Conditions
 
@@ -124,7 +125,7 @@ class Chaos:
         self._check_ends()
         # Nothing is left 64*T1 after the last transaction began, nor after the last datagram arrived.
         last = max(datagram.sent_at for datagram in self.pair.wire.sent)
-        assert busy_until <= last + 64 * 0.5 + self.pair.wire.conditions.longest_delay
+        assert busy_until <= last + 64 * 0.5 + self.pair.wire.conditions.longest_delay + STEP
 
     def _check_ends(self) -> None:
         ended = Counter(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cordboard.sip.timers import Timer, TimerQueue
+from cordboard.sip.timers import STEP, Timer, TimerQueue
 
 
 class Target:
@@ -31,7 +33,8 @@ def test_timers_come_in_their_order_and_those_that_were_stopped_do_not_come(
         if data.draw(st.booleans()):
             queue.stop(started)
         else:
-            expected.append((now + seconds, target))
+            is_long = start == queue.start and seconds == 32.0
+            expected.append((_stepped(now + seconds) if is_long else now + seconds, target))
     expected.sort(key=lambda pair: pair[0])
     assert len(queue) == len(expected)
     for when, target in expected:
@@ -45,6 +48,18 @@ def test_timers_come_in_their_order_and_those_that_were_stopped_do_not_come(
     else:
         assert queue.next_timeout() is None
         assert len(queue) == 0
+
+
+def _stepped(when: float) -> float:
+    return math.ceil(when / STEP) * STEP
+
+
+def test_long_timers_of_one_step_are_due_at_once_and_none_is_early() -> None:
+    queue = TimerQueue()
+    for number in range(10):
+        queue.start(0.001 + number / 100, 32.0, Target(), Timer.J)
+    assert queue.next_timeout() == 32.125
+    assert len(list(queue.take_due(32.125))) == 10
 
 
 def test_many_different_durations_leave_nothing_behind() -> None:

@@ -115,6 +115,9 @@ Started = list[Any]
 """A running timer: [when, serial, target, timer].  Target None: it runs no more.  Only `TimerQueue` looks
 inside."""
 
+STEP = 0.125
+"""Seconds by which a timer of five seconds or more may be late."""
+_LONG = 5.0
 _NEVER: Started = [math.inf, 0, None, None]
 
 
@@ -143,11 +146,18 @@ class TimerQueue:
         return self._running
 
     def start(self, now: float, seconds: float, target: Waiting, timer: Timer) -> Started:
-        """Let `target.fire(timer)` be called in `seconds`; keep what is returned to stop it."""
+        """Let `target.fire(timer)` be called in `seconds`; keep what is returned to stop it.
+
+        Timers that run for long only forget or give up: they may be late by a `STEP`, so that all that has
+        ended within one is forgotten in one wake-up.
+        """
         self._serial += 1
         self._running += 1
         self._held += 1
-        started: Started = [now + seconds, self._serial, target, timer]
+        when = now + seconds
+        if seconds >= _LONG:
+            when = math.ceil(when / STEP) * STEP
+        started: Started = [when, self._serial, target, timer]
         lane = self._lanes.get(seconds)
         if lane is None:
             lane = self._lanes[seconds] = deque()
