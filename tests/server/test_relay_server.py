@@ -55,6 +55,12 @@ async def test_a_page_of_another_origin_is_refused_and_one_of_this_host_is_not()
         assert "result" in await (await server.client(origin=server.url)).connect()
 
 
+async def test_an_origin_that_is_no_url_is_another_one() -> None:
+    async with bench() as server:
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await server.client(origin="http://[")
+
+
 async def test_a_wrong_project_and_a_wrong_token_look_the_same_and_both_sockets_are_closed() -> None:
     """RELAY 51."""
     async with bench() as server:
