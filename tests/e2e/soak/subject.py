@@ -23,10 +23,10 @@ class Subject:
 
     def __init__(self, directory: Path, *, ports: int = 400, workers: int = 1) -> None:
         self._directory = directory
-        first = free_ports(ports + 2)
-        self.port = first
-        self.http_port = first + 1
-        self.rtp_ports = range(first + 2, first + 2 + ports)
+        self.port = free_ports(2)
+        self.http_port = self.port + 1
+        first = free_ports(ports, busy=ports // 10)
+        self.rtp_ports = range(first, first + ports)
         self._program: tuple[str, ...] = ("-m", "cordboard")
         self._process: Process
         self._media_workers = workers
