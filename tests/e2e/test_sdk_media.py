@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import wave
 from collections.abc import AsyncIterator
 
@@ -12,7 +13,7 @@ import av
 import pytest
 import pytest_asyncio
 
-from cordboard.media.tones import dominant_frequency, level
+from cordboard.media.tones import level
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone_call import PhoneCall
 
@@ -21,7 +22,7 @@ from .sdk.abilities import able
 from .sdk.lab import Json, RelayCase, RelayLab, relay_laboratory
 from .sdk.programs import Sdk
 from .sdk.remote import Remote
-from .sounds import FILE_TONE, hears_now, tone, voice
+from .sounds import FILE_TONE, hears_now, share_of, tone, voice
 
 OTHER_TONE = 1000.0
 HELLO = voice((0.16, 0.03), (0.28, 0.0))
@@ -94,11 +95,8 @@ async def test_a_recording_that_is_paused_is_silent_meanwhile(case: RelayCase, s
     with wave.open(io.BytesIO(await fetched(told))) as file:
         pcm = file.readframes(file.getnframes())
         assert file.getnframes() / file.getframerate() == pytest.approx(told["duration"], abs=0.1)
-    pieces = [level(pcm[at : at + 3200]) for at in range(0, len(pcm) - 3200, 3200)]
-    quiet = [at for at, loud in enumerate(pieces) if loud < -50.0]
-    assert 1 <= len(quiet) <= 4
-    assert pieces[0] > -30.0
-    assert pieces[-1] > -30.0
+    shape = "".join(".-"[level(pcm[at : at + 1600]) > -50.0] for at in range(0, len(pcm) - 1599, 1600))
+    assert re.search(r"-{2,}\.{3,8}-{2,}", shape), shape
     await remote("hangup", call=call)
 
 
@@ -115,7 +113,7 @@ async def test_an_mp3_holds_what_the_phone_said(case: RelayCase, sdk: Sdk) -> No
         frames = [out for frame in sound.decode(audio=0) for out in converter.resample(frame)]
     pcm = b"".join(bytes(frame.planes[0])[: 2 * frame.samples] for frame in frames)
     assert len(pcm) / 16_000 == pytest.approx(told["duration"], abs=0.2)
-    assert dominant_frequency(pcm[8000:]) == pytest.approx(FAR_TONE, abs=10)
+    assert share_of(pcm, FAR_TONE) > 0.5
     await remote("hangup", call=call)
 
 
@@ -154,7 +152,7 @@ async def test_two_plays_a_recording_and_a_collect_go_on_at_once(case: RelayCase
     await remote("stop", op=recording)
     with wave.open(io.BytesIO(await fetched(await remote("ended", op=recording)))) as file:
         pcm = file.readframes(file.getnframes())
-    assert dominant_frequency(pcm[-1600:]) == pytest.approx(OTHER_TONE, abs=10)
+    assert share_of(pcm, FILE_TONE, OTHER_TONE) > 0.3
     await remote("hangup", call=call)
     await far.ended()
 

@@ -20,7 +20,7 @@ from cordboard.testing.phone_call import PhoneCall
 from .cases import FAR_TONE, until
 from .sdk.lab import RelayCase, RelayLab, relay_laboratory
 from .sdk.programs import ALL, Program, Sdk
-from .sounds import FILE_TONE, tone
+from .sounds import FILE_TONE, share_of, tone
 from .taker import taking
 
 LISTENS = Behaviour(tone_hz=FAR_TONE, record=True)
@@ -135,7 +135,7 @@ async def test_a_recording_can_be_fetched_and_holds_what_the_phone_said(case: Re
     with wave.open(io.BytesIO(data)) as file:
         pcm = file.readframes(file.getnframes())
         assert file.getnframes() / file.getframerate() == pytest.approx(recorded["duration"], abs=0.1)
-    assert dominant_frequency(pcm[-8000:]) == pytest.approx(FAR_TONE, abs=10)
+    assert share_of(pcm, FAR_TONE) > 0.5
     await finished(program, far)
 
 
