@@ -177,7 +177,7 @@ async def test_after_a_kill_clients_are_told_the_end_of_all_once_and_in_a_safe_o
         _, asking, view = await the.answered()
         assert await asking.command(view, "connect", tag="x", devices=[[the.device("ring")]]) == "200"
         states = "SELECT count(*) FROM events WHERE CAST(body AS TEXT) LIKE '%\"{}\"%'"
-        await stored(the.subject, states.format("ringing\",\"direction\":\"outbound"), CLIENTS + 1 + 4)
+        await stored(the.subject, states.format('ringing","direction":"outbound'), CLIENTS + 1 + 4)
         await stored(the.subject, states.format("connected"), CLIENTS)
         await stored(the.subject, states.format("recording"), CLIENTS)
         far = [call for call in the.phones.calls if call.report.answered_at is not None]
