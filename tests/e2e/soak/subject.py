@@ -89,12 +89,21 @@ class Subject:
         self._process.kill()
         await self._process.wait()
         await until(lambda: not any(map(is_running, self.workers)), 5.0, lambda: "orphaned media workers")
+        await self._last_words()
 
     async def terminate(self) -> int:
         """SIGTERM; the exit code."""
         self._process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
-            return await self._process.wait()
+            code = await self._process.wait()
+        await self._last_words()
+        return code
+
+    async def _last_words(self) -> None:
+        """Until the last process that may write there has ended: later workers, and who speaks."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(20):
+            await self._process.stdout.read()
 
     async def __aenter__(self) -> Self:
         await self.start()
