@@ -219,6 +219,13 @@ async def test_what_cannot_be_encoded_is_kept_as_it_was_written(
     assert ended.size == len(AUDIO)
 
 
+async def test_a_recording_without_a_single_sample_leaves_nothing_behind(bench: Bench) -> None:
+    """Of a call that ended at once: the encoder makes no file of it."""
+    ended = await bench.close(bench.start(format="mp3"), audio=header(0, 1))
+    assert (ended.outcome, ended.url, bench.kept()) == ("error", "", [])
+    assert not list(bench.files.directory.iterdir())
+
+
 async def test_the_death_of_a_worker_keeps_what_it_had_written(bench: Bench) -> None:
     command = bench.start()
     write(command, AUDIO)

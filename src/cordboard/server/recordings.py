@@ -194,9 +194,11 @@ class Recordings:
             "format": name.rpartition(".")[2],
         }
         outcome = await self._encoder.run(job, patience=patience)
-        if not outcome.problem:
-            return await self._complete_file(name, name, made)
-        return await self._kept_as_wav(name, f"The recording {outcome.problem}.")
+        if outcome.problem:
+            return await self._kept_as_wav(name, f"The recording {outcome.problem}.")
+        complete = await self._complete_file(name, name, made)
+        # Of a recording without a single sample the encoder makes no file.
+        return await self._kept_as_wav(name, complete.problem) if complete.problem else complete
 
     async def _kept_as_wav(self, name: str, problem: str) -> _Made:
         """What could not be encoded is not lost: the link at its end names a WAV file."""
