@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from bench.far_ends import FORMATS, KEY, SUITE, Exchanged, FarEnd, exchange, open_far_ends
 from bench.machine import LOOPBACK, settle_on
+from bench.pipes import answer
 from cordboard.sip.events import Answered, Event, InviteReceived, Output, Refused, SendMessage, SessionEnded
 from cordboard.sip.stack import Endpoint, SipStack
 
@@ -124,12 +125,7 @@ class Generator:
         return self._answer(patience)
 
     def _answer(self, patience: float) -> Any:
-        if not self._pipe.poll(patience):
-            raise RuntimeError("the load does not answer")
-        try:
-            return self._pipe.recv()
-        except EOFError:
-            raise RuntimeError("the load has died") from None
+        return answer(self._pipe, patience, "the load")
 
 
 # ------------------------------------------------------------------ the process

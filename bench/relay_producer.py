@@ -21,6 +21,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, NamedTuple, cast
 
 from bench.machine import CpuTime, cpu_time, settle_on
+from bench.pipes import answer
 from bench.relay_link import PROJECT, TOKEN
 from bench.subject import write_config
 from cordboard.call.call import Call
@@ -93,12 +94,7 @@ class Producer:
         return Produced(*self._answer(seconds * 5 + 30))
 
     def _answer(self, patience: float) -> Any:
-        if not self._pipe.poll(patience):
-            raise RuntimeError("the server does not answer")
-        try:
-            return self._pipe.recv()
-        except EOFError:
-            raise RuntimeError("the server has died") from None
+        return answer(self._pipe, patience, "the server")
 
 
 # ------------------------------------------------------------------ the process

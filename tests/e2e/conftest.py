@@ -7,9 +7,10 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 import uvloop
 from aiohttp import web
 
@@ -21,6 +22,10 @@ from cordboard.sip.timers import Timers
 
 from .peers import Sipps, free_ports
 from .peers import program as program
+from .sdk.programs import ALL, Sdk
+
+if TYPE_CHECKING:
+    from .sdk.lab import RelayCase, RelayLab
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -39,6 +44,22 @@ def _stop_at_timeout(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
     if isinstance(context.get("exception"), pytest.fail.Exception):
         loop.stop()
     loop.default_exception_handler(context)
+
+
+@pytest.fixture(params=ALL, ids=lambda sdk: sdk.name)
+def sdk(request: pytest.FixtureRequest) -> Sdk:
+    """Each SDK in turn; a test that some of them cannot do names those that can."""
+    one: Sdk = request.param
+    one.check()
+    return one
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def case(lab: RelayLab) -> AsyncIterator[RelayCase]:
+    """For modules whose lab is for programs; the others make their own."""
+    made = lab.case()
+    yield made
+    await made.close()
 
 
 StartServer = Callable[..., Awaitable[Server]]

@@ -37,13 +37,6 @@ async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayLa
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def case(lab: RelayLab) -> AsyncIterator[RelayCase]:
-    made = lab.case()
-    yield made
-    await made.close()
-
-
 async def taken(case: RelayCase, sdk: Sdk) -> tuple[Remote, str, PhoneCall]:
     """A call that came in and was answered: the client, the call's id, the caller."""
     remote = await case.lab.remote(sdk)

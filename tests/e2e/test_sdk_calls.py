@@ -27,20 +27,6 @@ async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayLa
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def case(lab: RelayLab) -> AsyncIterator[RelayCase]:
-    made = lab.case()
-    yield made
-    await made.close()
-
-
-@pytest.fixture(params=ALL, ids=lambda sdk: sdk.name)
-def sdk(request: pytest.FixtureRequest) -> Sdk:
-    one: Sdk = request.param
-    one.check()
-    return one
-
-
 # ------------------------------------------------------------ dial
 
 

@@ -44,13 +44,6 @@ async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayLa
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def case(lab: RelayLab) -> AsyncIterator[RelayCase]:
-    made = lab.case()
-    yield made
-    await made.close()
-
-
 async def dialled(
     case: RelayCase, sdk: Sdk, behaviour: Behaviour = LISTENS, name: str = "a"
 ) -> tuple[Remote, str, PhoneCall]:

@@ -35,13 +35,6 @@ async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayLa
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def case(lab: RelayLab) -> AsyncIterator[RelayCase]:
-    made = lab.case()
-    yield made
-    await made.close()
-
-
 async def nobody_is_there(case: RelayCase, context: str) -> None:
     """Clients of the test before may still be leaving."""
     hub = case.lab.lab.server.relay.hub

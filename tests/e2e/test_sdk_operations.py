@@ -19,7 +19,7 @@ from cordboard.testing.phone_call import PhoneCall
 
 from .cases import FAR_TONE, until
 from .sdk.lab import RelayCase, RelayLab, relay_laboratory
-from .sdk.programs import ALL, Program, Sdk
+from .sdk.programs import Program, Sdk
 from .sounds import FILE_TONE, share_of, tone
 from .taker import taking
 
@@ -33,20 +33,6 @@ async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayLa
     async with relay_laboratory(tmp_path_factory.mktemp("relay")) as made:
         made.lab.site.document("/tone.wav", tone(60.0, 8000))
         yield made
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def case(lab: RelayLab) -> AsyncIterator[RelayCase]:
-    made = lab.case()
-    yield made
-    await made.close()
-
-
-@pytest.fixture(params=ALL, ids=lambda sdk: sdk.name)
-def sdk(request: pytest.FixtureRequest) -> Sdk:
-    one: Sdk = request.param
-    one.check()
-    return one
 
 
 async def working(case: RelayCase, sdk: Sdk, name: str, **options: Any) -> tuple[Program, PhoneCall]:

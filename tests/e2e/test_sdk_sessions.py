@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from .cases import ANSWERS, FAR_TONE, until
 from .sdk.lab import PROJECT, RelayCase, RelayLab, relay_laboratory
-from .sdk.programs import ALL, Sdk, cable
+from .sdk.programs import Sdk, cable
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_peer]
 
@@ -19,20 +19,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_peer]
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RelayLab]:
     async with relay_laboratory(tmp_path_factory.mktemp("relay")) as made:
         yield made
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def case(lab: RelayLab) -> AsyncIterator[RelayCase]:
-    made = lab.case()
-    yield made
-    await made.close()
-
-
-@pytest.fixture(params=ALL, ids=lambda sdk: sdk.name)
-def sdk(request: pytest.FixtureRequest) -> Sdk:
-    one: Sdk = request.param
-    one.check()
-    return one
 
 
 async def test_a_socket_that_is_cut_in_a_connected_call_loses_nothing(case: RelayCase, sdk: Sdk) -> None:

@@ -42,13 +42,11 @@ from cordboard.call.facts import Commanded
 from cordboard.call.info import CallInfo
 from cordboard.call.leg import Leg
 from cordboard.call.operations import Operations
-from cordboard.call.reasons import Ending, ending
+from cordboard.call.reasons import ending
 from cordboard.call.side import Side
+from cordboard.call.ties import End
 from cordboard.call.verdict import CLIENT_CAUSES
 from cordboard.call.workshop import Workshop
-
-End = Callable[[Ending, float], list[Effect]]
-"""The one door to the end of the call."""
 
 ENDING = "The call is ending: nothing more can be asked of it."
 NOT_ANSWERED_YET = "The far end has not answered yet: wait until it has."
