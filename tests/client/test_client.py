@@ -134,7 +134,8 @@ async def test_a_session_that_the_server_has_forgotten_leaves_nobody_waiting(
     assert await told.ended(timeout=5.0) == "error"
     assert await forgotten.ended(timeout=5.0) == "notFound"
     with pytest.raises(ConnectionLostError):
-        await asyncio.wait_for(dialling, 5.0)
+        async with asyncio.timeout(5.0):
+            await dialling
     assert client.call(lost) is None
 
 
@@ -375,7 +376,8 @@ async def test_calls_of_a_context_are_taken(server: ScriptedServer) -> None:
         assert server.params("signalwire.connect")[0]["contexts"] == ["office"]
         body = state("created", "in1", direction="inbound", context="office")
         await server.event("calling.call.receive", body)
-        call = await asyncio.wait_for(taken.get(), 5)
+        async with asyncio.timeout(5):
+            call = await taken.get()
         assert (call.direction, call.context, call.state) == ("inbound", "office", "created")
         answering = asyncio.create_task(call.answer())
         await server.asked("calling.answer")

@@ -71,7 +71,8 @@ class Sipp:
 
     async def finished(self, calls: int = 1, *, within: float = PATIENCE) -> Tally:
         """Wait until it has had all its calls; the test fails if one did not go as its scenario says."""
-        code = await asyncio.wait_for(self.process.wait(), within)
+        async with asyncio.timeout(within):
+            code = await self.process.wait()
         tally = self.tally()
         if code != 0 or tally.successful != calls or tally.failed:
             raise AssertionError(f"SIPp {self.name}: exit code {code}, {tally}\n{self._story()}")

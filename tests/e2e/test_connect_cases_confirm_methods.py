@@ -150,7 +150,8 @@ async def test_a_tap_has_its_variables_and_events(case: Case) -> None:
         uri = f"rtp://127.0.0.1:{taker.getsockname()[1]}"
         tap = {"tap": {"uri": uri, "control_id": "t1", "status_url": case.url("tap")}}
         b, _ = await confirmed(case, [tap, {"play": "silence:0.3"}, {"stop_tap": {}}], ANSWERS)
-        packet = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(taker, 2048), 5.0)
+        async with asyncio.timeout(5.0):
+            packet = await asyncio.get_running_loop().sock_recv(taker, 2048)
     told = {name: value for name, value in b["vars"].items() if "tap" in name}
     assert told.pop("tap_rtp_src_addr") == "127.0.0.1"
     assert told.pop("tap_rtp_src_port")

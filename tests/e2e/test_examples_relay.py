@@ -82,7 +82,8 @@ class Example(Program):
 
     async def ends(self) -> int:
         """Its exit code."""
-        return await asyncio.wait_for(self._process.wait(), 30.0)
+        async with asyncio.timeout(30.0):
+            return await self._process.wait()
 
 
 class Office:

@@ -171,7 +171,8 @@ def acknowledgement(sent: bytes, refusal: bytes) -> bytes:
 
 async def answer(peer: socket.socket) -> bytes:
     """The next datagram or bytes."""
-    return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(peer, 65_535), 5.0)
+    async with asyncio.timeout(5.0):
+        return await asyncio.get_running_loop().sock_recv(peer, 65_535)
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,11 @@ class Client:
 
     async def ask(self, method: str, params: Any = None, id_: str = "") -> dict[str, Any]:
         id_ = id_ or f"request-{next(self._ids)}"
-        future = self._answers[id_] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[id_] = future
         await self.send({"jsonrpc": "2.0", "id": id_, "method": method, "params": params or {}})
-        return await asyncio.wait_for(future, 5.0)
+        async with asyncio.timeout(5.0):
+            return await future
 
     async def send(self, frame: Any) -> None:
         await self.websocket.send_str(json.dumps(frame))
@@ -147,7 +149,8 @@ class Client:
 
     async def closed(self) -> int | None:
         """Wait for it; the close code."""
-        await asyncio.wait_for(self._reading, 5.0)
+        async with asyncio.timeout(5.0):
+            await self._reading
         return self.websocket.close_code
 
     async def cut(self) -> None:
@@ -165,7 +168,8 @@ class Client:
         """Leave nothing behind."""
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
-        await asyncio.wait_for(self.websocket.close(), 5.0)
+        async with asyncio.timeout(5.0):
+            await self.websocket.close()
         self.websocket._response.close()
 
     async def _read(self) -> None:

@@ -135,9 +135,8 @@ async def test_a_sip_timer_that_fails_does_not_stop_the_clock(tmp_path: Path) ->
             source = Endpoint("UDP", *caller.getsockname())
             caller.sendto(invite(source, target(server)), (local.address, local.port))
             loop = asyncio.get_running_loop()
-            statuses = [
-                (await asyncio.wait_for(loop.sock_recv(caller, 4096), 3.0)).split()[1] for _ in range(3)
-            ]
+            async with asyncio.timeout(3.0):
+                statuses = [(await loop.sock_recv(caller, 4096)).split()[1] for _ in range(3)]
         assert statuses == [b"100", b"200", b"200"]
         assert server.exchange.switchboard.defects == 1
 

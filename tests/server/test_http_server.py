@@ -166,7 +166,8 @@ async def test_a_connection_that_asks_for_nothing_is_closed(said: bytes) -> None
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(said)
-    assert await asyncio.wait_for(reader.read(), 5.0) == b""
+    async with asyncio.timeout(5.0):
+        assert await reader.read() == b""
     writer.close()
     await server.stop()
 

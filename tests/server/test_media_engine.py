@@ -141,7 +141,8 @@ class House:
             while not condition():
                 self.changed.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.changed.wait(), 0.01)
+                    async with asyncio.timeout(0.01):
+                        await self.changed.wait()
 
     def _heard(self, event: Event) -> None:
         self.events.append(event)

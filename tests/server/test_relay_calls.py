@@ -172,7 +172,8 @@ async def test_a_planned_stop_tells_the_end_of_each_call_before_it_says_goodbye(
         call = await caller.call(target(server, "office"))
         await client.ask("calling.answer", await offered(client))
         assert await call.answered()
-        await asyncio.wait_for(server.stop(), 15.0)
+        async with asyncio.timeout(15.0):
+            await server.stop()
         assert await client.closed() == 1001
         assert client.events[-1]["params"]["params"]["call_state"] == "ended"
         assert client.others[-1]["method"] == "signalwire.disconnect"

@@ -185,5 +185,6 @@ async def test_a_client_that_never_answers_holds_up_no_stop() -> None:
         server.offer("c1")
         server.happen("c1", "ended")
         server.hub.farewell()
-        await asyncio.wait_for(server.sockets.stop(0.1), 2.0)
+        async with asyncio.timeout(2.0):
+            await server.sockets.stop(0.1)
         assert await client.closed() == 1001

@@ -58,7 +58,8 @@ async def running(path: Path) -> AsyncIterator[None]:
     )
     try:
         assert process.stdout is not None
-        ready = await asyncio.wait_for(process.stdout.readline(), 30.0)
+        async with asyncio.timeout(30.0):
+            ready = await process.stdout.readline()
         assert b"SIP on UDP" in ready
         yield
     finally:

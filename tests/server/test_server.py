@@ -108,7 +108,8 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
 
     monkeypatch.setattr(server_module, "recover", stuck)
     task = asyncio.create_task(make_server(tmp_path).start())
-    await asyncio.wait_for(reached.wait(), 5.0)
+    async with asyncio.timeout(5.0):
+        await reached.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -137,7 +138,8 @@ async def test_an_invite_that_comes_while_the_server_starts_is_served(
     monkeypatch.setattr(MediaEngine, "start", start_and_be_called)
     async with server:
         loop = asyncio.get_running_loop()
-        statuses = [(await asyncio.wait_for(loop.sock_recv(caller, 4096), 3.0)).split()[1] for _ in range(2)]
+        async with asyncio.timeout(3.0):
+            statuses = [(await loop.sock_recv(caller, 4096)).split()[1] for _ in range(2)]
         assert statuses == [b"100", b"200"]
         assert server.exchange.switchboard.defects == 0
     caller.close()

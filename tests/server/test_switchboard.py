@@ -112,7 +112,8 @@ async def test_a_fact_for_a_call_that_is_gone_is_dropped(shell: Shell) -> None:
 async def test_the_timer_of_a_call_keeps_its_place_in_the_queue(shell: Shell) -> None:
     shell.start("a", ListDriver([Sleep(seconds=0.01)]))
     assert len(shell.board) == 1
-    await asyncio.wait_for(shell.board.empty(), 2.0)
+    async with asyncio.timeout(2.0):
+        await shell.board.empty()
     assert shell.states("a") == ["created", "ended"]
 
 
@@ -127,13 +128,15 @@ async def test_hanging_up_all_ends_every_call_with_the_reason(shell: Shell) -> N
     for call_id in ("a", "b", "c"):
         shell.start(call_id)
     shell.board.hang_up_all(END)
-    await asyncio.wait_for(shell.board.empty(), 1.0)
+    async with asyncio.timeout(1.0):
+        await shell.board.empty()
     assert shell.board.calls() == []
     assert [shell.states(call_id)[-1] for call_id in ("a", "b", "c")] == ["ended"] * 3
 
 
 async def test_an_empty_board_is_empty_at_once(shell: Shell) -> None:
-    await asyncio.wait_for(shell.board.empty(), 1.0)
+    async with asyncio.timeout(1.0):
+        await shell.board.empty()
 
 
 # ---------------------------------------------------------------- defects
@@ -208,7 +211,8 @@ async def test_a_performer_that_always_fails_leaves_nothing_behind(shell: Shell)
     shell.fails_at = ("a", object)
     shell.start("a")
     assert len(shell.board) == 0
-    await asyncio.wait_for(shell.board.empty(), 1.0)
+    async with asyncio.timeout(1.0):
+        await shell.board.empty()
 
 
 async def test_a_script_that_ends_at_once_ends_its_call(shell: Shell) -> None:

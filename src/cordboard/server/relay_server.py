@@ -67,7 +67,8 @@ class RelayServer:
         await self._all_told(seconds)
         self._hub.stop()
         try:
-            await asyncio.wait_for(self._none_left.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._none_left.wait()
         except TimeoutError:
             for socket in list(self._sockets):
                 socket.cut()

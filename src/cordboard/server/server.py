@@ -380,7 +380,8 @@ class Server:
 
     async def _wait_for(self, done: Awaitable[None], seconds: float) -> None:
         try:
-            await asyncio.wait_for(done, seconds)
+            async with asyncio.timeout(seconds):
+                await done
         except TimeoutError:
             _log.info("not everything was finished within %.0f s", seconds)
 

@@ -87,7 +87,8 @@ class WorkerProcess(asyncio.Protocol):
             return
         self._hang_up()
         try:
-            await asyncio.wait_for(asyncio.shield(self._guardian), _STOP_PATIENCE)
+            async with asyncio.timeout(_STOP_PATIENCE):
+                await asyncio.shield(self._guardian)
         except TimeoutError:
             self._kill()
             await self._guardian

@@ -70,17 +70,20 @@ class PhoneCall(PhoneDialog):
 
     async def ringing(self, *, within: float = 5.0) -> bool:
         """True when it rings; False when it ended without."""
-        await asyncio.wait_for(self._rang.wait(), within)
+        async with asyncio.timeout(within):
+            await self._rang.wait()
         return self._report.ringing_at is not None
 
     async def answered(self, *, within: float = 5.0) -> bool:
         """True when it is answered; False when it ended without."""
-        await asyncio.wait_for(self._answered.wait(), within)
+        async with asyncio.timeout(within):
+            await self._answered.wait()
         return self._report.answered_at is not None
 
     async def ended(self, *, within: float = 5.0) -> PhoneReport:
         """The report, when all is over."""
-        await asyncio.wait_for(self._over.wait(), within)
+        async with asyncio.timeout(within):
+            await self._over.wait()
         return self.report
 
     async def hears(self, frequency: float, *, within: float = 3.0) -> bool:

@@ -66,6 +66,8 @@ class UserAgent:
         self._sessions: dict[str, PhoneCall] = {}
         self._incoming: deque[PhoneCall] = deque(maxlen=_KEPT_UNSEEN)
         self._came_in = asyncio.Event()
+        self._moved = asyncio.Event()
+        """The stack has done something."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self.stack: SipStack
@@ -103,7 +105,10 @@ class UserAgent:
         for call in list(self.calls):
             call.hang_up()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*(call.ended() for call in self.calls)), _FAREWELL)
+            async with asyncio.timeout(_FAREWELL):
+                while self.calls or self.stack.unanswered():
+                    self._moved.clear()
+                    await self._moved.wait()
         for call in list(self.calls):
             self.forget(call)
             call.close()
@@ -167,7 +172,8 @@ class UserAgent:
         """The next call that came in, in order; TimeoutError if none comes."""
         while not self._incoming:
             self._came_in.clear()
-            await asyncio.wait_for(self._came_in.wait(), within)
+            async with asyncio.timeout(within):
+                await self._came_in.wait()
         return self._incoming.popleft()
 
     # ------------------------------------------------------------ for calls
@@ -201,6 +207,7 @@ class UserAgent:
             else:
                 self._tell(output)
         self._rearm()
+        self._moved.set()
 
     # ------------------------------------------------------------ SIP
 
