@@ -24,6 +24,7 @@ from cordboard.events.bodies import envelope
 from cordboard.relay.connection import Patience
 from cordboard.relay.frames import Pong, Text
 from cordboard.relay.session import Limits
+from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.control import GONE, Control
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.new_calls import NewCalls
@@ -268,7 +269,14 @@ class World:
         )
         projects = Projects({project: (token,) for project, token in TOKENS.items()})
         self.hub = Hub(control, projects, setting, self._id)
-        new_calls = NewCalls(envs={}, new_id=self._id, domain="host", node_id="node", space_id="space")
+        new_calls = NewCalls(
+            envs={},
+            new_id=self._id,
+            domain="host",
+            node_id="node",
+            space_id="space",
+            compiled=CompiledDocuments(),
+        )
         self.inbound = RelayInbound(self.hub, control, new_calls, "one")
         documents = cast(DocumentFetcher, SimpleNamespace(fetch=_no_fetch))
         transfers = RelayTransfers(control, new_calls, self.inbound, documents, {}, self._spawn)

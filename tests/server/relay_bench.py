@@ -19,6 +19,7 @@ from cordboard.call.reasons import Ending
 from cordboard.events.bodies import envelope
 from cordboard.relay.connection import Patience
 from cordboard.relay.session import Limits
+from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.control import GONE, Control
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.http_server import HttpServer
@@ -214,7 +215,14 @@ class Bench:
         )
         self.projects = Projects({PROJECT: (TOKEN,), OTHER: (OTHER_TOKEN,)})
         self.hub = Hub(control, self.projects, setting, new_id)
-        new_calls = NewCalls(envs={}, new_id=new_id, domain="host", node_id="node", space_id="space")
+        new_calls = NewCalls(
+            envs={},
+            new_id=new_id,
+            domain="host",
+            node_id="node",
+            space_id="space",
+            compiled=CompiledDocuments(),
+        )
         self.inbound = RelayInbound(self.hub, control, new_calls, PROJECT)
         policy = OutboundPolicy(allow_private=True, allowed_networks=(), hosts={})
         self.documents = DocumentFetcher(policy, signing_key="key")

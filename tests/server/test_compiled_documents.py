@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from cordboard.server.compiled_documents import MAX_KEPT, MAX_SIZE, MAX_TOTAL, CompiledDocuments
-from cordboard.swml.document import DocumentError
+from cordboard.server import compiled_documents
+from cordboard.server.compiled_documents import (
+    MAX_KEPT,
+    MAX_READY,
+    MAX_SIZE,
+    MAX_TOTAL,
+    CompiledDocuments,
+)
+from cordboard.server.long_documents import MAX_AT_ONCE
+from cordboard.swml.document import Document, DocumentError, load
 
 TEXT = "version: 1.0.0\nsections:\n  main:\n    - answer: {{}}\n# {}\n"
 
@@ -48,3 +58,37 @@ def test_long_documents_are_not_kept_and_many_middling_ones_not_all() -> None:
     for number in range(40):
         compiled(body(number, size=MAX_SIZE), "u")
     assert len(compiled) == MAX_TOTAL // MAX_SIZE
+
+
+@pytest.mark.parametrize("size", [MAX_AT_ONCE + 1, MAX_SIZE + 1])
+async def test_a_long_document_is_compiled_before_it_is_asked_for(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def watched(text: bytes, *, source: str) -> Document:
+        threads.append(threading.get_ident())
+        return load(text, source=source)
+
+    monkeypatch.setattr(compiled_documents, "load", watched)
+    compiled = CompiledDocuments()
+    await compiled.prepare(body(0, size=size), "u")
+    assert compiled(body(0, size=size), "u").source == "u"
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+
+
+async def test_a_mistake_in_a_long_document_is_found_when_it_is_asked_for() -> None:
+    compiled = CompiledDocuments()
+    wrong = b"nonsense: [".ljust(MAX_AT_ONCE + 1, b"\n")
+    for _ in range(2):
+        await compiled.prepare(wrong, "u")
+        with pytest.raises(DocumentError, match="u:"):
+            compiled(wrong, "u")
+
+
+async def test_documents_that_nobody_asks_for_any_more_do_not_pile_up() -> None:
+    compiled = CompiledDocuments()
+    for number in range(MAX_READY + 3):
+        await compiled.prepare(body(number, size=MAX_SIZE + 1), "u")
+    assert len(compiled._ready) == MAX_READY

@@ -26,6 +26,7 @@ from cordboard.call.effects import (
 from cordboard.call.facts import HangupRequested, LegAnswered, LegEnded, LegRinging
 from cordboard.call.plan import ConnectPlan, Destination
 from cordboard.call.reasons import ending
+from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.control import Control
 from cordboard.server.new_calls import NewCalls
 from cordboard.server.switchboard import Actor, Switchboard
@@ -44,7 +45,12 @@ class Desk:
         self.board = Switchboard(self.perform)
         ids = itertools.count()
         self.new_calls = NewCalls(
-            envs={}, new_id=lambda: f"id-{next(ids)}", domain="h", node_id="n", space_id="s"
+            envs={},
+            new_id=lambda: f"id-{next(ids)}",
+            domain="h",
+            node_id="n",
+            space_id="s",
+            compiled=CompiledDocuments(),
         )
         self.control = Control(self.board, self.new_calls, lambda: f"ticket-{next(ids)}")
         self.answers: list[tuple[str, str]] = []

@@ -15,6 +15,7 @@ from aiohttp import web
 from cordboard.call.actions import CallInfo, RequestAnswered, SendRequest
 from cordboard.call.effects import AskShell
 from cordboard.server.asking import Asking
+from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.requester import MAX_BODY, Requester, headers_for
@@ -213,7 +214,9 @@ async def test_the_answer_reaches_the_call_that_asked() -> None:
         return tasks[-1]
 
     documents = DocumentFetcher(OutboundPolicy(allow_private=True), signing_key="k")
-    asking = Asking(documents, {}, lambda call_id, reply: replies.append((call_id, reply)), spawn)
+    asking = Asking(
+        documents, {}, lambda call_id, reply: replies.append((call_id, reply)), spawn, CompiledDocuments()
+    )
     async with Site(fine).running() as site:
         asking.ask(INFO, AskShell(ticket=3, request=SendRequest(url=site.base, method="GET")))
         await asyncio.gather(*tasks)

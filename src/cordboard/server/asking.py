@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from cordboard.call.actions import CallInfo, Evaluate, FetchDocument, SendRequest
+from cordboard.call.actions import CallInfo, DocumentFetched, Evaluate, FetchDocument, SendRequest
 from cordboard.call.effects import AskShell
 from cordboard.call.facts import DriverReply
+from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.javascript import evaluate_aside, evaluate_at_once
 
@@ -22,11 +23,13 @@ class Asking:
         envs: dict[str, str],
         reply: Callable[[str, DriverReply], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        compiled: CompiledDocuments,
     ) -> None:
         self._documents = documents
         self._envs = envs
         self._reply = reply
         self._spawn = spawn
+        self._compiled = compiled
 
     def ask(self, info: CallInfo, effect: AskShell) -> None:
         request = effect.request
@@ -49,7 +52,10 @@ class Asking:
         self._answer(info, ticket, await evaluate_aside(request.expression, request.bindings))
 
     async def _fetch(self, info: CallInfo, ticket: int, request: FetchDocument) -> None:
-        self._answer(info, ticket, await self._documents.fetch(request, info, self._envs))
+        fetched = await self._documents.fetch(request, info, self._envs)
+        if isinstance(fetched, DocumentFetched):
+            await self._compiled.prepare(fetched.body, fetched.url)
+        self._answer(info, ticket, fetched)
 
     def _answer(self, info: CallInfo, ticket: int, result: Any) -> None:
         self._reply(info.call_id, DriverReply(ticket=ticket, result=result))

@@ -20,6 +20,7 @@ from cordboard.legs.sip_legs import SipLegs
 from cordboard.media import protocol as media_protocol
 from cordboard.server.asking import Asking
 from cordboard.server.call_media import CallMedia
+from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.control import Control
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.media_engine import MediaEngine
@@ -85,13 +86,15 @@ class Exchange:
         self._documents = documents
         self._route = route
         self._ready = ready
-        self._asking = Asking(documents, envs, self.switchboard.post, self.spawn)
+        compiled = CompiledDocuments()
+        self._asking = Asking(documents, envs, self.switchboard.post, self.spawn, compiled)
         self.new_calls = NewCalls(
             envs=envs,
             new_id=new_id,
             domain=legs.domain,
             node_id=legs.identity.node_id,
             space_id=legs.identity.space_id,
+            compiled=compiled,
         )
         self.control = Control(self.switchboard, self.new_calls, new_id)
         self.inbound: RelayInbound

@@ -27,13 +27,14 @@ class NewCalls:
         domain: str,
         node_id: str,
         space_id: str,
+        compiled: CompiledDocuments,
     ) -> None:
         self._node_id = node_id
         self._space_id = space_id
         self._envs = envs
         self._new_id = new_id
         self._domain = domain
-        self._compiled = CompiledDocuments()
+        self._compiled = compiled
 
     def taken_in(self, offer: CallOffered, routed: Routed | None) -> Call:
         """A call that the document of its route drives; None: clients are asked first."""
