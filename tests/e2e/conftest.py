@@ -20,6 +20,7 @@ from cordboard.server.server import Server
 from cordboard.sip.stack import SipStack
 from cordboard.sip.timers import Timers
 
+from .papers import Papers
 from .peers import Sipps, free_ports
 from .peers import program as program
 from .sdk.programs import ALL, Sdk
@@ -166,3 +167,8 @@ async def sipps(tmp_path: Path) -> AsyncIterator[Sipps]:
         yield running
     finally:
         await running.stop()
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Papers:
+    return Papers(tmp_path)

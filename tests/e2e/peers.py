@@ -27,6 +27,7 @@ INSTALL = {
     "sipp": "apt-get install sip-tester",
     "baresip": "apt-get install baresip-core",
     "openssl": "apt-get install openssl",
+    "stunnel": "apt-get install stunnel4",
     "tshark": "apt-get install tshark",
     "dumpcap": "apt-get install tshark",
 }

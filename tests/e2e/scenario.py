@@ -8,6 +8,7 @@ step that never comes fails it too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 PCMU, PCMA, G729, TELEPHONE_EVENT = "0", "8", "18", "101"
@@ -61,6 +62,19 @@ def callee(*steps: str) -> str:
 def caller(*steps: str) -> str:
     """A far end that calls; its first step is `invite()`."""
     return _scenario(steps, "")
+
+
+def over_tls(scenario: str, *, port: int | str = "[local_port]", server: str = "") -> str:
+    """The same far end behind a TLS of its own, which listens on `port`; a caller dials `server`.
+
+    SIPp itself speaks TCP then, but what it says of itself, and whom it asks for, is what the wire has.
+    """
+    said = scenario.replace("SIP/2.0/[transport]", "SIP/2.0/TLS")
+    said = re.sub(
+        r"^(Contact: <sip:[^>\n]*)\[local_port\]>", rf"\g<1>{port};transport=tls>", said, flags=re.M
+    )
+    there = "[remote_ip]:[remote_port]"
+    return said.replace(f"{there} SIP/2.0", f"{server};transport=tls SIP/2.0").replace(there, server)
 
 
 def _scenario(steps: Sequence[str], last: str) -> str:

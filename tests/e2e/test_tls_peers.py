@@ -4,25 +4,24 @@ listener from outside and plays far ends that must not be believed."""
 from __future__ import annotations
 
 import asyncio
-import datetime
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from cordboard.server.server import Server
 from cordboard.sip.endpoint import Endpoint
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import SimulatedPhone
 
-from .baresip import Baresip, Baresips, TlsPapers
+from .baresip import Baresip, Baresips
 from .book import Book
 from .conftest import StartServer
 from .explained import explain_last
 from .openssl import Openssls
+from .papers import Papers
 from .peers import NUMBER, Sipps
 from .strategies import NAMES, connect
 
@@ -30,38 +29,6 @@ pytestmark = pytest.mark.real_peer
 
 ANN_HZ, BEN_HZ = 440.0, 620.0
 TALK_S = 1.2
-
-
-class Papers:
-    """Certificates in files, of one authority and of one that nobody knows."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.ca, self.other_ca = trustme.CA(), trustme.CA()
-        self.ca.cert_pem.write_to_path(self.path("ca.pem"))
-
-    def path(self, name: str) -> Path:
-        return self.directory / name
-
-    def issue(self, file: str, *names: str, ca: trustme.CA | None = None, days: int = 30) -> Path:
-        """A chain with its key."""
-        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
-        made = (ca or self.ca).issue_cert(*(names or ("127.0.0.1",)), not_after=until)
-        made.private_key_and_cert_chain_pem.write_to_path(self.path(file))
-        return self.path(file)
-
-    def of_phone(self) -> TlsPapers:
-        return TlsPapers(self.issue("phone.pem"), self.path("ca.pem"))
-
-    def of_server(self, **more: Any) -> dict[str, Any]:
-        """The section `sip` of a server that speaks TLS."""
-        certificate = self.issue("server.pem")
-        return {"tls_port": 0, "certificate": str(certificate), "server_ca": str(self.path("ca.pem")), **more}
-
-
-@pytest.fixture
-def papers(tmp_path: Path) -> Papers:
-    return Papers(tmp_path)
 
 
 @pytest.fixture
