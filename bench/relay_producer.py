@@ -154,7 +154,7 @@ def _told(recorder: Recorder, one: _MadeUp) -> None:
     """Without its row in the store."""
     happening = PlayStateChanged(state="playing", control_id=str(next(one.told)))
     body = envelope(happening, one.info, timestamp=time.time())
-    for listener in recorder.listeners:
+    for listener in recorder.owned_listeners:
         listener(one.info, happening, body)
 
 

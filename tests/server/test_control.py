@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ class Desk:
     def __init__(self) -> None:
         self.done: list[tuple[str, Effect]] = []
         self.fails_at: tuple[str, type] | None = None
-        self.board = Switchboard(self.perform)
+        self.board = Switchboard(defaultdict(lambda: self.perform))
         ids = itertools.count()
         self.new_calls = NewCalls(
             envs={},

@@ -174,10 +174,10 @@ async def test_a_recorder_that_fails_ends_the_call_and_frees_its_media(
     tmp_path: Path, phone: SimulatedPhone
 ) -> None:
     async with make_server(tmp_path) as server:
-        real = server.recorder.report
-        server.recorder.report = defect  # type: ignore[method-assign]
+        real = server.recorder._new_id
+        server.recorder._new_id = defect
         assert (await report_of(phone, server)).status == 500
-        server.recorder.report = real  # type: ignore[method-assign]
+        server.recorder._new_id = real
         await comes_to_rest(server)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from cordboard.call.effects import AnswerLeg, CallOver, CallStateChanged, Effect
 from cordboard.call.facts import DigitReceived, HangupRequested, LegAnswered, LegEnded, PeerEnded
 from cordboard.call.plan import Destination
 from cordboard.call.reasons import ending
+from cordboard.server.runner import Runner
 from cordboard.server.switchboard import Switchboard
 from cordboard.testing.virtual import ListDriver
 
@@ -44,7 +46,7 @@ class Shell:
     def __init__(self) -> None:
         self.done: list[tuple[str, Effect]] = []
         self.fails_at: tuple[str, type] | None = None
-        self.board = Switchboard(self.perform)
+        self.board = Switchboard(defaultdict(lambda: self.perform))
 
     def perform(self, call: Call, effect: Effect) -> None:
         call_id = call.info.call_id
@@ -176,9 +178,9 @@ async def test_the_parent_and_the_children_of_a_buried_call_hear_of_its_end(shel
     shell.start("child", parent="a")
     original = shell.board._take
 
-    def take(call_id: str, fact: Any) -> None:
-        told.append((call_id, fact))
-        original(call_id, fact)
+    def take(runner: Runner, fact: Any) -> None:
+        told.append((runner.call.info.call_id, fact))
+        original(runner, fact)
 
     shell.board._take = take  # type: ignore[method-assign]
     shell.fails_at = ("a", AnswerLeg)

@@ -99,7 +99,7 @@ def caller_code(end: Ending) -> int:
 
 def callback_word(end: Ending) -> str:
     """`end_reason` and `failed_reason` in SWML callbacks and variables."""
-    return end.reason.value
+    return end.reason._value_  # `value` is a property written in Python
 
 
 def relay_word(end: Ending) -> str:

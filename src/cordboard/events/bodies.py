@@ -26,6 +26,7 @@ from cordboard.call.effects import (
     SendDigitsStateChanged,
     TapStateChanged,
 )
+from cordboard.call.reasons import callback_word
 from cordboard.events.operations import (
     collect_params,
     detect_params,
@@ -40,15 +41,18 @@ from cordboard.events.tapping import tap_params
 Body = dict[str, Any]
 
 
+# A far end comes back in each event of its call.
+@lru_cache(maxsize=2048)
 def device_body(kind: str, from_: str, to: str) -> Body:
-    """One far end, `{type, params}`: numbers for a phone, bare `user@host` for a SIP device."""
+    """One far end, `{type, params}`: numbers for a phone, bare `user@host` for a SIP device.
+
+    Not to be changed: it is part of many bodies.
+    """
     if kind == "phone":
         return {"type": kind, "params": {"from_number": from_, "to_number": to}}
     return {"type": kind, "params": {"from": bare_address(from_), "to": bare_address(to)}}
 
 
-# The addresses of a call come back in each of its events.
-@lru_cache(maxsize=2048)
 def bare_address(uri: str) -> str:
     """`user@host` of a SIP URI, without password, port, parameters and headers; a number stays as it is."""
     scheme, colon, rest = uri.partition(":")
@@ -90,14 +94,16 @@ def _about(info: CallInfo) -> Body:
 
 
 def _call_state(happening: CallStateChanged, info: CallInfo) -> Body:
-    params = _about(info)
+    params: Body = {"call_id": info.call_id, "node_id": info.node_id, "segment_id": info.segment_id}
+    if info.tag is not None:
+        params["tag"] = info.tag
     params["call_state"] = happening.state
     params["direction"] = info.direction
     params["device"] = device_body(info.type, info.from_, info.to)
     if info.parent_call_id is not None:
         params["parent"] = {"call_id": info.parent_call_id, "node_id": info.node_id}
     if happening.ending is not None and happening.state == "ended":
-        params["end_reason"] = happening.ending.reason.value
+        params["end_reason"] = callback_word(happening.ending)
     return params
 
 
@@ -105,7 +111,7 @@ def _connect(happening: ConnectStateChanged, info: CallInfo) -> Body:
     params = _about(info)
     params["connect_state"] = happening.state
     if happening.state == "failed" and happening.ending is not None:
-        params["failed_reason"] = happening.ending.reason.value
+        params["failed_reason"] = callback_word(happening.ending)
     if happening.peer_call_id is not None and happening.state in ("connected", "disconnected"):
         params["peer"] = _peer(happening, info)
     return params

@@ -78,7 +78,8 @@ class Exchange:
     ) -> None:
         self.legs = legs
         self.recorder = recorder
-        self.switchboard = Switchboard(self._perform)
+        self._performers: dict[type, Callable[[Any, Any], None]] = {}
+        self.switchboard = Switchboard(self._performers)
         self.sip_log = SipLog(recorder.save_ladder)
         self.taps: list[MessageTap] = []
         self._targets = targets
@@ -123,8 +124,8 @@ class Exchange:
             out.CallRefused: self._refused,
             ResponseReceived: self.requests.arrived,
         }
-        self._performers: dict[type, Callable[[Any, Any], None]] = {
-            fx.Report: self._report,
+        self._performers |= {
+            fx.Report: recorder.report,
             fx.TellCall: self._tell_call,
             fx.AskShell: self._ask,
             fx.RingLeg: self._by_leg(legs.ring),
@@ -400,9 +401,6 @@ class Exchange:
 
     # ------------------------------------------------------------ what calls want
 
-    def _perform(self, call: Actor, effect: fx.Effect) -> None:
-        self._performers[type(effect)](call, effect)
-
     def _by_leg(self, command: LegCommand) -> Callable[[Call, Any], None]:
         """What the leg of the call does."""
 
@@ -410,9 +408,6 @@ class Exchange:
             self._carry(command(call.info.call_id, effect, self._loop.time()))
 
         return perform
-
-    def _report(self, call: Actor, effect: fx.Report) -> None:
-        self.recorder.report(call, effect)
 
     def _tell_call(self, call: Actor, effect: fx.TellCall) -> None:
         self.switchboard.post(effect.call_id, effect.fact)

@@ -1,60 +1,61 @@
 """Random identifiers and keys, cheap: the kernel is asked for many at a time.
 
-A system call for each of the twenty identifiers of a call costs more than its whole script.
+A system call for each of the twenty identifiers of a call costs more than its whole script.  What hands them
+out is no function of Python, for the same reason.  Not for use after a fork, nor in other threads.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 _BLOCK = 4096
 
 
-class RandomHex:
-    """Hex digits from the kernel's generator, handed out piece by piece.  Not for use after a fork."""
-
-    __slots__ = ("_at", "_digits")
-
-    def __init__(self) -> None:
-        self._digits = ""
-        self._at = 0
-
-    def take(self, count: int) -> str:
-        """`count` hex digits (4 bits each), never handed out before."""
-        end = self._at + count
-        if end > len(self._digits):
-            self._digits = os.urandom(max(_BLOCK, count)).hex()
-            end = count
-        digits = self._digits[end - count : end]
-        self._at = end
-        return digits
+def hex_digits(count: int, block: int = _BLOCK) -> Iterator[list[str]]:
+    """Lists of pieces of `count` hex digits (4 bits each), none of which comes twice; without end."""
+    whole = block * 2 // count * count
+    while True:
+        digits = os.urandom(block).hex()
+        yield [digits[at : at + count] for at in range(0, whole, count)]
 
 
-_source = RandomHex()
-
-
-def new_token() -> str:
-    """64 bits: for tags, branches and Call-IDs."""
-    return _source.take(16)
-
-
-def new_key(length: int) -> bytes:
-    """So many bytes: for the keys of SRTP, of which an offer has five."""
-    return bytes.fromhex(_source.take(2 * length))
-
-
-_ids: list[str] = []
-"""Made and not handed out yet."""
-
-
-def new_id() -> str:
-    """A version 4 UUID (RFC 9562)."""
-    if not _ids:
-        digits = os.urandom(_BLOCK).hex()
-        _ids.extend([_uuid(digits[at : at + 32]) for at in range(0, len(digits), 32)])
-    return _ids.pop()
+def _uuids() -> Iterator[list[str]]:
+    for pieces in hex_digits(32):
+        yield [_uuid(digits) for digits in pieces]
 
 
 def _uuid(digits: str) -> str:
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+new_id: Callable[[], str] = chain.from_iterable(_uuids()).__next__
+"""A version 4 UUID (RFC 9562)."""
+
+new_token: Callable[[], str] = chain.from_iterable(hex_digits(16)).__next__
+"""64 bits: for tags, branches and Call-IDs."""
+
+
+class RandomBytes:
+    """From the kernel's generator, handed out piece by piece."""
+
+    __slots__ = ("_at", "_bytes")
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._at = 0
+
+    def take(self, length: int) -> bytes:
+        """So many bytes, never handed out before."""
+        start, end = self._at, self._at + length
+        if end > len(self._bytes):
+            self._bytes = os.urandom(max(_BLOCK, length))
+            start, end = 0, length
+        self._at = end
+        return self._bytes[start:end]
+
+
+new_key = RandomBytes().take
+"""So many bytes: for the keys of SRTP, of which an offer has five."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from cordboard.call.actions import CallInfo
 from cordboard.call.call import Call
-from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening, Report
+from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening, Report, ScriptWarned
 from cordboard.call.outgoing_dial import OutgoingDial
-from cordboard.call.reasons import Ending, callback_word
+from cordboard.call.reasons import callback_word
 from cordboard.events.bodies import Body, envelope
 from cordboard.events.encoding import encode
 from cordboard.media.protocol import LegStatistics
@@ -25,6 +26,9 @@ from cordboard.server.webhook_sender import WebhookSender
 
 Listener = Callable[[CallInfo, Happening, Body], None]
 """Called with every event of every call, in order."""
+
+Moment = type | str
+"""A kind of happening; of the states of a call, the state."""
 
 MAX_VARIABLES = 64 * 1024
 """Bytes of a script's variables that are kept with the record of its call."""
@@ -53,10 +57,20 @@ class Recorder:
         self._sender = sender
         self._new_id = new_id
         self._entries: dict[str, _Entry] = {}
-        self.listeners: list[Listener] = [log_failure]
+        self._moments: dict[Moment, list[Listener]] = {}
+        self.listen(log_failure, ConnectStateChanged, ScriptWarned, "ended")
+        self.listeners: list[Listener] = []
+        """They hear everything."""
+        self.owned_listeners: list[Listener] = []
+        """They hear what happens to calls that a client owns."""
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def listen(self, listener: Listener, *moments: Moment) -> None:
+        """Call it at these moments of every call."""
+        for moment in moments:
+            self._moments.setdefault(moment, []).append(listener)
 
     # ------------------------------------------------------------ a call's life
 
@@ -87,16 +101,25 @@ class Recorder:
 
     def report(self, call: Call | OutgoingDial, report: Report) -> None:
         """A dial that no call asked for has no record: only the listeners hear of it."""
-        entry = self._entries.get(call.info.call_id)
+        info, happening = call.info, report.happening
+        entry = self._entries.get(info.call_id)
         if entry is None and isinstance(call, Call):
             return
         at = time.time()
-        body = envelope(report.happening, call.info, timestamp=at)
+        body = envelope(happening, info, timestamp=at)
+        moment: Moment = happening.state if type(happening) is CallStateChanged else type(happening)
         if entry is not None:
-            self._write_event(entry, report, body, at)
-            self._update_record(entry, report, at)
+            self._write(entry, report, body, at)
+            change = _CHANGES.get(moment)
+            if change is not None:
+                change(self, entry, happening, report.callback_url, at)
+        if info.owner is not None:
+            for listener in self.owned_listeners:
+                listener(info, happening, body)
+        for listener in self._moments.get(moment, ()):
+            listener(info, happening, body)
         for listener in self.listeners:
-            listener(call.info, report.happening, body)
+            listener(info, happening, body)
 
     def save_ladder(self, call_number: int, ladder: bytes) -> None:
         self._store.save_ladder(call_number, ladder)
@@ -137,7 +160,7 @@ class Recorder:
         self._store.finish_call(entry.number, figures, entry.variables)
         self._entries.pop(entry.info.call_id, None)
 
-    def _write_event(self, entry: _Entry, report: Report, body: Body, at: float) -> None:
+    def _write(self, entry: _Entry, report: Report, body: Body, at: float) -> None:
         entry.seq += 1
         event = NewEvent(
             call_number=entry.number,
@@ -151,23 +174,30 @@ class Recorder:
             self._sender.send(event, entry.info.session_id, report.callback_url)
         else:
             self._store.add_event(event)
-
-    def _update_record(self, entry: _Entry, report: Report, at: float) -> None:
-        happening = report.happening
         if entry.owner != entry.info.owner:
             entry.owner = entry.info.owner
             self._store.owner_changed(entry.number, entry.owner)
-        if isinstance(happening, CallStateChanged):
-            if happening.state == "answered":
-                self._store.call_answered(entry.number, at)
-            elif happening.state == "ended" and happening.ending is not None:
-                self._store.call_ended(entry.number, _call_end(happening.ending, at))
-        elif isinstance(happening, ConnectStateChanged):
-            self._store.connect_changed(entry.number, _open_connect(happening, report.callback_url))
+
+    def _answered(self, entry: _Entry, happening: CallStateChanged, url: str | None, at: float) -> None:
+        self._store.call_answered(entry.number, at)
+
+    def _ended(self, entry: _Entry, happening: CallStateChanged, url: str | None, at: float) -> None:
+        end = happening.ending
+        if end is not None:
+            how = CallEnd(at, callback_word(end), end.cause, end.sip_code, end.sip_reason, end.sentence)
+            self._store.call_ended(entry.number, how)
+
+    def _connect_changed(
+        self, entry: _Entry, happening: ConnectStateChanged, url: str | None, at: float
+    ) -> None:
+        self._store.connect_changed(entry.number, _open_connect(happening, url))
 
 
-def _call_end(end: Ending, at: float) -> CallEnd:
-    return CallEnd(at, callback_word(end), end.cause, end.sip_code, end.sip_reason, end.sentence)
+_CHANGES: dict[Moment, Callable[[Recorder, _Entry, Any, str | None, float], None]] = {
+    "answered": Recorder._answered,
+    "ended": Recorder._ended,
+    ConnectStateChanged: Recorder._connect_changed,
+}
 
 
 def _open_connect(happening: ConnectStateChanged, url: str | None) -> OpenConnect | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 from cordboard.relay.session import Limits
 from cordboard.server.config import Config, Route
 from cordboard.server.exchange import Exchange
@@ -9,12 +12,15 @@ from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.http_server import HttpServer
 from cordboard.server.projects import Projects
 from cordboard.server.random_ids import new_id
-from cordboard.server.recovery import LastEvent
-from cordboard.server.relay_hub import Hub, Setting
+from cordboard.server.relay_hub import Hub
 from cordboard.server.relay_inbound import RelayInbound
 from cordboard.server.relay_requests import RelayRequests
 from cordboard.server.relay_server import RelayServer
+from cordboard.server.relay_sessions import Setting
+from cordboard.server.relay_stored import read
 from cordboard.server.relay_transfers import RelayTransfers
+
+_log = logging.getLogger(__name__)
 
 _LAST_FRAMES = 1.0
 """Seconds for the last frames of clients when the server stops."""
@@ -59,19 +65,25 @@ class Relay:
             is_stopping=lambda: exchange.draining,
         )
         exchange.inbound = self.inbound
-        exchange.recorder.listeners += [self.hub.listen, self.inbound.listen]
+        exchange.recorder.owned_listeners.append(self.hub.listen)
+        exchange.recorder.listen(self.inbound.listen, "answered", "ended")
 
-    def open(self, http: HttpServer, last_events: list[LastEvent]) -> None:
-        """Let clients come.  `last_events`: of calls that died with an earlier run."""
-        for event in last_events:
-            self.hub.hold(event.owner, event.event_type, event.params)
-        if self._config.relay.enabled:
-            http.upgrades = self.sockets.answer
+    def open(self, http: HttpServer, sessions: Path) -> None:
+        """Go on with the sessions of an earlier run, let clients come.  `sessions`: the directory of theirs."""
+        if not self._config.relay.enabled:
+            return
+        try:
+            self.hub.restore(read(sessions))
+        except OSError as error:
+            _log.error("the sessions of RELAY clients cannot be read: %s", error)
+        self.hub.open_journal(sessions)
+        http.upgrades = self.sockets.answer
 
     async def farewell(self) -> None:
         """All calls are over: tell the clients to come back later."""
         self.hub.farewell()
         await self.sockets.stop(_LAST_FRAMES)
+        await self.hub.journal.close()
         self.inbound.stop()
 
     def _closed_because(self) -> str:

@@ -12,9 +12,13 @@ from cordboard.call.outgoing_dial import OutgoingDial
 
 
 class Runner:
-    """Feeds one call (or dial) and keeps its single timer.  `wake` is called when the timer is due."""
+    """Feeds one call (or dial) and keeps its single timer.  `wake` is called when the timer is due.
 
-    __slots__ = ("_due", "_loop", "_timer", "_wake", "call")
+    A timer that is due too early is left alone: it is set anew when it goes off, which is rarer than the
+    times at which a call changes its mind.
+    """
+
+    __slots__ = ("_due", "_loop", "_timer", "_wake", "_wakes_at", "call")
 
     def __init__(
         self, call: Call | OutgoingDial, loop: asyncio.AbstractEventLoop, wake: Callable[[str], None]
@@ -24,21 +28,27 @@ class Runner:
         self._wake = wake
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
+        self._wakes_at = 0.0
+        """When the timer goes off, while there is one."""
 
     def start(self) -> list[Effect]:
         effects = self.call.start(self._loop.time())
-        self._arm()
+        self._arm(self.call.next_timeout())
         return effects
 
     def feed(self, fact: Fact) -> list[Effect]:
         effects = self.call.handle(fact, self._loop.time())
-        self._arm()
+        due = self.call.next_timeout()
+        if due != self._due:
+            self._arm(due)
         return effects
 
     def time_out(self) -> list[Effect]:
-        self._timer = self._due = None
-        effects = self.call.handle_timeout(self._loop.time())
-        self._arm()
+        self._timer = None
+        now = self._loop.time()
+        is_due = self._due is not None and self._due <= now
+        effects = self.call.handle_timeout(now) if is_due else []
+        self._arm(self.call.next_timeout())
         return effects
 
     def stop(self) -> None:
@@ -46,13 +56,11 @@ class Runner:
             self._timer.cancel()
         self._timer = self._due = None
 
-    def _arm(self) -> None:
-        due = self.call.next_timeout()
-        if due == self._due:
+    def _arm(self, due: float | None) -> None:
+        self._due = due
+        if due is None or (self._timer is not None and self._wakes_at <= due):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._due = due
-        self._timer = None
-        if due is not None:
-            self._timer = self._loop.call_at(due, self._wake, self.call.info.call_id)
+        self._wakes_at = due
+        self._timer = self._loop.call_at(due, self._wake, self.call.info.call_id)

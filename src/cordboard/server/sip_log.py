@@ -91,15 +91,18 @@ class SipLog:
 
     def note(self, sent: bool, data: bytes, far_end: Endpoint) -> None:
         """One message, as it was on the wire."""
-        dialog = call_id_of(data)
-        if dialog is None:
-            return
-        kept = (self._clock(), sent, data, far_end)
-        ladder = self._by_dialog.get(dialog)
+        # As `call_id_of`, without the call: every message passes here.
+        start = data.find(b"\nCall-ID:")
+        dialog = (
+            data[start + 9 : data.find(b"\r", start + 9)].strip() if start >= 0 else _spelt_otherwise(data)
+        )
+        ladder = self._by_dialog.get(dialog) if dialog is not None else None
         if ladder is not None:
-            ladder.add(kept)
-        else:
-            self._keep_stray(dialog, kept)
+            first = ladder.first
+            add = first.append if len(first) < MAX_MESSAGES // 2 else ladder.add
+            add((self._clock(), sent, data, far_end))
+        elif dialog is not None:
+            self._keep_stray(dialog, (self._clock(), sent, data, far_end))
 
     def begin(self, call_id: str, sip_call_id: str, number: int) -> None:
         """A call of this number in the store has the dialogs with this Call-ID."""
@@ -215,7 +218,15 @@ def _read(kept: _Kept) -> SipNote:
     if far_end is None:
         return SipNote(at=at, sent=sent, far_end="", line=data.decode()[:_MAX_LINE])
     head, _, body = data.partition(b"\r\n\r\n")
-    return SipNote(at, sent, _named(far_end), _first_line(head)[:_MAX_LINE], _note(head, body)[:_MAX_NOTE])
+    line = head.partition(b"\r\n")[0].decode("utf-8", "replace")
+    if line.startswith("SIP/2.0 "):
+        method = _METHOD.search(head)
+        line = f"{line[8:]} [{method[1].decode('utf-8', 'replace') if method is not None else ''}]"
+    else:
+        line = line.rpartition(" SIP/")[0] or line
+    told = _TOLD.findall(head)
+    note = _note(told, body)[:_MAX_NOTE] if told or body else ""
+    return SipNote(at, sent, _named(far_end), line[:_MAX_LINE], note)
 
 
 @lru_cache(maxsize=1024)
@@ -223,18 +234,10 @@ def _named(far_end: Endpoint) -> str:
     return f"{far_end.transport} {far_end.host_port}"
 
 
-def _first_line(head: bytes) -> str:
-    first = head.partition(b"\r\n")[0].decode("utf-8", "replace")
-    if not first.startswith("SIP/2.0 "):
-        return first.rpartition(" SIP/")[0] or first
-    found = _METHOD.search(head)
-    return f"{first[8:]} [{found[1].decode('utf-8', 'replace') if found is not None else ''}]"
-
-
-def _note(head: bytes, body: bytes) -> str:
+def _note(told: list[tuple[bytes, bytes]], body: bytes) -> str:
     parts = [line.decode("utf-8", "replace") for line in _MEDIA.findall(body)] if body else []
     if b"\r\na=crypto:" in body:
         parts.append(_CRYPTO)
-    for name, value in _TOLD.findall(head):
+    for name, value in told:
         parts.append(f"{name.decode()}: {value.decode('utf-8', 'replace')}")
     return "; ".join(parts)

@@ -61,7 +61,8 @@ class SqliteStore:
         self._batch: Batch | None = None
         self._is_urgent = False
         self._hand_over_later: asyncio.TimerHandle | None = None
-        self._backlog = 0
+        self._waiting = 0
+        """Writes handed over and not yet committed."""
         self._dropped = 0
         self._is_closed = False
         self._last_call = _highest(connection, "calls")
@@ -140,29 +141,35 @@ class SqliteStore:
             self._write(Write.ATTEMPT, attempt)
 
     def _write(self, kind: Write, row: Row) -> Batch | None:
-        batch = self._room()
-        if batch is not None:
-            batch.rows[kind].append(row)
+        batch = self._batch
+        if (batch is None or batch.size >= batch.room) and (batch := self._with_room()) is None:
+            return None
+        batch.size += 1
+        batch.rows[kind].append(row)
         return batch
 
     def _change(self, call_number: int, values: dict[str, Any]) -> None:
-        batch = self._room()
-        if batch is not None:
-            batch.change(call_number, values)
-
-    def _room(self) -> Batch | None:
-        """Where one more write goes; None when there is no room for it, and it is lost."""
-        if self._backlog >= MAX_BACKLOG or self._is_closed:
-            self._dropped += 1
-            return None
-        batch = self._batch or self._open_batch()
+        batch = self._batch
+        if (batch is None or batch.size >= batch.room) and (batch := self._with_room()) is None:
+            return
         batch.size += 1
-        self._backlog += 1
-        return batch
+        known = batch.changes.setdefault(call_number, values)
+        if known is not values:
+            known.update(values)
+
+    def _with_room(self) -> Batch | None:
+        """Where one more write goes; None when there is no room for it, and it is lost."""
+        if not self._is_closed:
+            batch = self._batch or self._open_batch()
+            batch.room = MAX_BACKLOG - self._waiting
+            if batch.size < batch.room:
+                return batch
+        self._dropped += 1
+        return None
 
     def _open_batch(self) -> Batch:
         """All that is written until it is handed over goes into one batch, and so into one transaction."""
-        batch = self._batch = Batch()
+        batch = self._batch = Batch(MAX_BACKLOG - self._waiting)
         self._is_urgent = False
         self._hand_over_later = self._loop.call_later(SHARE, self._hand_over)
         return batch
@@ -183,10 +190,11 @@ class SqliteStore:
         self._cancel_hand_over()
         batch, self._batch = self._batch, None
         if batch is not None:
+            self._waiting += batch.size
             self._writer.put(batch)
 
     def _committed(self, batch: Batch) -> None:
-        self._backlog -= batch.size
+        self._waiting -= batch.size
         if batch.stored:
             self.on_stored(batch.stored)
 
@@ -341,12 +349,12 @@ class SqliteStore:
 
     @property
     def is_healthy(self) -> bool:
-        return not self._writer.is_failing and self._backlog < MAX_BACKLOG // 2
+        return not self._writer.is_failing and self.backlog < MAX_BACKLOG // 2
 
     @property
     def backlog(self) -> int:
         """Writes that are not yet on the disk."""
-        return self._backlog
+        return self._waiting + (self._batch.size if self._batch is not None else 0)
 
     @property
     def lost_rows(self) -> int:

@@ -35,9 +35,11 @@ MAX_ROWS = 5000
 class Batch:
     """What one turn of the loop wrote, and what it wants to know afterwards."""
 
-    __slots__ = ("changes", "jobs", "rows", "size", "stored")
+    __slots__ = ("changes", "jobs", "room", "rows", "size", "stored")
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
+        self.room = room
+        """How many writes it may hold, as far as is known."""
         self.rows: list[list[Row]] = [[] for _ in STATEMENTS]
         self.changes: dict[int, dict[str, Any]] = {}
         """Call number → columns: what happens to a call within one commit is one update of its row."""

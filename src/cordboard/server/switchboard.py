@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cordboard.call.call import Call
@@ -25,26 +25,27 @@ _log = logging.getLogger(__name__)
 Actor = Call | OutgoingDial
 """What has a runner."""
 
-Perform = Callable[[Any, Effect], None]
+Perform = Callable[[Any, Any], None]
+"""Carries out one kind of effect of a call."""
 
 Forgotten = Callable[[str], None]
 """Told of each call (or dial) that is over; must not raise."""
 
 
-class _TimerDue:
-    """Stands in the queue for a call's timer, so that it keeps its place among the facts."""
+class _Due:
+    """Stands in the queue for a call's beginning or its timer, so that it keeps its place among the facts."""
 
 
-_TIMER_DUE = _TimerDue()
+_BEGINNING, _TIMER_DUE = _Due(), _Due()
 
 
 class Switchboard:
     """call id → runner."""
 
-    def __init__(self, perform: Perform) -> None:
-        self._perform = perform
+    def __init__(self, performers: Mapping[type, Perform]) -> None:
+        self._performers = performers
         self._runners: dict[str, Runner] = {}
-        self._queue: deque[tuple[str, Fact | _TimerDue]] = deque()
+        self._queue: deque[tuple[str, Fact | _Due]] = deque()
         self._draining = False
         self._loop = asyncio.get_running_loop()
         self.defects = 0
@@ -73,15 +74,15 @@ class Switchboard:
         self._runners[call.info.call_id] = runner
         self._empty.clear()
         outermost, self._draining = not self._draining, True
-        self._guarded(runner, None)
+        self._take(runner, _BEGINNING)
         if outermost:
-            self._draining = False
             self._drain()
 
     def post(self, call_id: str, fact: Fact) -> None:
         """A fact for a call; dropped if the call is gone."""
         self._queue.append((call_id, fact))
-        self._drain()
+        if not self._draining:
+            self._drain()
 
     def forget(self, call_id: str) -> None:
         """The call is over."""
@@ -104,37 +105,35 @@ class Switchboard:
 
     def _timer_due(self, call_id: str) -> None:
         self._queue.append((call_id, _TIMER_DUE))
-        self._drain()
+        if not self._draining:
+            self._drain()
 
     def _drain(self) -> None:
-        if self._draining:
-            return
         self._draining = True
+        queue, runners = self._queue, self._runners
         try:
-            while self._queue:
-                self._take(*self._queue.popleft())
+            while queue:
+                call_id, fact = queue.popleft()
+                runner = runners.get(call_id)
+                if runner is not None:
+                    self._take(runner, fact)
         finally:
             self._draining = False
 
-    def _take(self, call_id: str, fact: Fact | _TimerDue) -> None:
-        runner = self._runners.get(call_id)
-        if runner is None:
-            return
-        self._guarded(runner, fact)
-
-    def _guarded(self, runner: Runner, fact: Fact | _TimerDue | None) -> None:
-        """The last line of defence: a defect ends its own call with a reason, and no other.
-
-        `fact` is None for a call that begins.
-        """
-        call, perform = runner.call, self._perform
+    def _take(self, runner: Runner, fact: Fact | _Due) -> None:
+        """The last line of defence: a defect ends its own call with a reason, and no other."""
+        call, performers = runner.call, self._performers
         try:
-            for effect in _step(runner, fact):
-                perform(call, effect)
+            effects = self._begun_or_due(runner, fact) if isinstance(fact, _Due) else runner.feed(fact)
+            for effect in effects:
+                performers[type(effect)](call, effect)
         except Exception:
             self.defects += 1
             _log.exception("call %s: internal error; the call is ended", call.info.call_id)
             self._bury(runner)
+
+    def _begun_or_due(self, runner: Runner, what: _Due) -> list[Effect]:
+        return runner.start() if what is _BEGINNING else runner.time_out()
 
     def _bury(self, runner: Runner) -> None:
         """End a call whose own code failed, and tell everybody who waits for it."""
@@ -142,7 +141,7 @@ class Switchboard:
         self.forget(call.info.call_id)
         for effect in _last_effects(call, end):
             try:
-                self._perform(call, effect)
+                self._performers[type(effect)](call, effect)
             except Exception:
                 _log.exception("call %s: cannot be ended cleanly", call.info.call_id)
         self._tell_relatives(call, end)
@@ -167,12 +166,6 @@ def _dialled_by(info: CallInfo) -> str | None:
         return info.parent_call_id
     # A dial is no parent in the eyes of clients; the session of its calls bears its id.
     return info.session_id
-
-
-def _step(runner: Runner, fact: Fact | _TimerDue | None) -> list[Effect]:
-    if fact is None:
-        return runner.start()
-    return runner.time_out() if isinstance(fact, _TimerDue) else runner.feed(fact)
 
 
 def _last_effects(call: Actor, end: Ending) -> list[Effect]:
