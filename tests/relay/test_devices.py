@@ -30,10 +30,10 @@ def dial(devices: Any, **params: Any) -> DialRequest:
     return request
 
 
-def refused(method: str = "calling.connect", **params: Any) -> str:
+def refused(method: str = "calling.connect", *, code: str = "400", **params: Any) -> str:
     request = read(method, {"call_id": "a", "tag": "t", **params})
     assert isinstance(request, Refusal), request
-    assert request.code == "400"
+    assert request.code == code
     return request.message.removeprefix(method + ": ")
 
 
@@ -235,15 +235,25 @@ def test_a_mistake_in_one_of_several_spoils_only_that_one(params: dict[str, Any]
             "calling.connect: `devices[0][0].params.from_number` must be an E.164 number (as +15551234567), "
             'not "alice".',
         ),
-        (
-            sip(webrtc_media=True),
-            "calling.connect: `devices[0][0].params.webrtc_media` is true, and WebRTC media are not built "
-            "into this server: leave it out.",
-        ),
     ],
 )
 def test_what_cannot_be_dialled_fails_undialled(device: dict[str, Any], problem: str) -> None:
     assert only(connect([[device]])).problem == problem
+
+
+@pytest.mark.parametrize("method", ["calling.connect", "calling.dial", "calling.begin"])
+def test_what_is_not_built_is_named_in_the_refusal_of_the_only_device(method: str) -> None:
+    device = sip(webrtc_media=True)
+    given = {"device": device} if method == "calling.begin" else {"devices": [[device]]}
+    sentence = refused(method, code="501", **given)
+    assert sentence.endswith("is true, and WebRTC media are not built into this server: leave it out.")
+
+
+def test_what_is_not_built_spoils_one_device_of_several_only() -> None:
+    plan = connect([[sip(webrtc_media=True), BOB]])
+    wrong, right = plan.groups[0]
+    assert "WebRTC media are not built" in (wrong.problem or "")
+    assert right.problem is None
 
 
 @pytest.mark.parametrize(

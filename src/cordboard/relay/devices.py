@@ -2,7 +2,7 @@
 
 The outer list is tried in turn, the members of each inner one ring at once.  What is wrong with the request
 as a whole refuses it; what is wrong with one device of several spoils only that one, which then fails
-undialled with the same sentence.  A number that no network knows, or WebRTC media, always does only that.
+undialled with the same sentence.  A number that no network knows always does only that.
 """
 
 from __future__ import annotations

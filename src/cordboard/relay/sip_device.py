@@ -22,6 +22,7 @@ _URI = "a SIP URI (sip:user@host)"
 def sip(params: Params) -> Destination:
     """A SIP URI to dial, with everything that is sent to it or shown there.  Raises `WrongParamError`."""
     address = sip_address(params, "to")
+    _check_media(params)
     return Destination(
         kind="sip",
         to=address.uri,
@@ -31,7 +32,6 @@ def sip(params: Params) -> Destination:
         codecs=_codecs(params, address),
         encryption=params.choice("encryption", ENCRYPTIONS) or None,
         session_timeout=_session_timeout(params),
-        problem=_webrtc_problem(params),
         **credentials(params),
     )
 
@@ -133,13 +133,11 @@ def _session_timeout(params: Params) -> int | None:
     return max(int(seconds), MIN_SESSION)
 
 
-def _webrtc_problem(params: Params) -> str | None:
-    if not params.flag("webrtc_media", False):
-        return None
-    place = params.place("webrtc_media")
-    return (
-        f"{params.method}: `{place}` is true, and WebRTC media are not built into this server: leave it out."
-    )
+def _check_media(params: Params) -> None:
+    if params.flag("webrtc_media", False):
+        place = params.place("webrtc_media")
+        sentence = f"`{place}` is true, and WebRTC media are not built into this server: leave it out."
+        raise params.error(sentence, code="501")
 
 
 def credentials(params: Params) -> dict[str, Any]:
