@@ -29,9 +29,10 @@ from cordboard.server.control import GONE, Control
 from cordboard.server.fetcher import DocumentFetcher
 from cordboard.server.new_calls import NewCalls
 from cordboard.server.projects import Projects
-from cordboard.server.relay_hub import Client, Hub, Setting
+from cordboard.server.relay_hub import Hub
 from cordboard.server.relay_inbound import RelayInbound
 from cordboard.server.relay_requests import RelayRequests
+from cordboard.server.relay_sessions import Client, Setting
 from cordboard.server.relay_transfers import RelayTransfers
 from cordboard.server.routes import Routed
 

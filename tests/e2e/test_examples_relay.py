@@ -23,7 +23,7 @@ import pytest
 import trustme
 
 from cordboard.events.bodies import Body
-from cordboard.server.relay_hub import Client
+from cordboard.server.relay_sessions import Client
 from cordboard.server.server import Server
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import SimulatedPhone

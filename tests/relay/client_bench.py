@@ -49,18 +49,23 @@ class World:
         """The client answers events."""
         self.limits = limits
         self.patience = patience
+        self._event_ids = itertools.count()
         self.session = self.new_session()
         self.sockets: list[Socket] = []
         self.performed: list[frames.Perform] = []
         self.over: list[str] = []
         self.events: list[dict[str, Any]] = []
         """What the client was told, in order, over all sockets."""
+        self.disk: list[bytes] = []
+        """Frames of events that the client may not have, as the session wants them kept."""
+        self.newest = 0
+        """The number of the newest of all that were kept."""
         self._perform = perform
         self._ids = itertools.count()
         self._numbers = itertools.count(1)
 
     def new_session(self, protocol: str | None = None) -> Session:
-        ids = itertools.count()
+        ids = self._event_ids
         return Session(
             protocol or SIGNER.protocol(PROJECT, "0-0"),
             project=PROJECT,
@@ -142,6 +147,11 @@ class World:
                 answer = self._perform(output)
                 if answer is not None:
                     self.feed(frames.Answered(ticket=output.ticket, result=answer))
+            elif isinstance(output, frames.Keep):
+                self.disk.append(output.frame)
+                self.newest += 1
+            elif isinstance(output, frames.Known):
+                del self.disk[: max(0, output.number - (self.newest - len(self.disk)))]
             else:
                 self.over.append(output.sentence)
 
@@ -156,6 +166,14 @@ class World:
             self.session = self.new_session(wanted.connect.protocol)
         socket.in_session = True
         self.feed(frames.Attached(socket=socket.number, id=wanted.id, connect=wanted.connect, timestamp=1.0))
+
+    def kill(self) -> None:
+        """The process dies, and what is on the way with it; another one goes on with what is on the disk."""
+        for socket in self.sockets:
+            self.cut(socket)
+        self.session = self.new_session(self.session.protocol)
+        kept = [(json.loads(frame)["id"], frame) for frame in self.disk]
+        self.session.take_over(kept, self.newest, self.now + 300.0)
 
     # ------------------------------------------------------------ the network
 

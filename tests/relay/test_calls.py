@@ -9,7 +9,8 @@ import pytest
 from cordboard.call.effects import Effect, Report
 from cordboard.call.facts import ControlTaken
 from cordboard.relay.methods import read
-from cordboard.relay.projection import ASKS_FOR_EVENTS, Event, Projection
+from cordboard.relay.open_ends import BRIDGES
+from cordboard.relay.projection import Event, Projection
 from cordboard.relay.requests import BeginRequest, CallCommand, DialRequest
 from cordboard.testing.recording_legs import Caller, FarEnd, RecordingLegs
 from cordboard.testing.virtual import VirtualShell, VirtualTime
@@ -56,7 +57,7 @@ class Program(VirtualShell):
             self.dial(request.plan, owner=ME, tag=request.tag, first_call_id="new")
         else:
             assert isinstance(request, CallCommand), request
-            if request.method in ASKS_FOR_EVENTS:
+            if request.method in BRIDGES:
                 self.projection.asked(request.call_id)
             self.command(request.call_id, request.command)
 

@@ -14,7 +14,7 @@ from cordboard.relay.connection import Patience
 from cordboard.relay.frames import ConnectWanted, Perform, Text
 from cordboard.relay.handshake import Connect
 from cordboard.relay.session import Limits
-from cordboard.server.relay_hub import Setting
+from cordboard.server.relay_sessions import Setting
 
 SECRET = "geheim-7"
 CONNECT = Connect(project="p", token=SECRET)

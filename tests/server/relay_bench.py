@@ -27,10 +27,11 @@ from cordboard.server.new_calls import NewCalls
 from cordboard.server.outbound_policy import OutboundPolicy
 from cordboard.server.projects import Projects
 from cordboard.server.random_ids import new_id
-from cordboard.server.relay_hub import Hub, Setting
+from cordboard.server.relay_hub import Hub
 from cordboard.server.relay_inbound import RelayInbound
 from cordboard.server.relay_requests import RelayRequests
 from cordboard.server.relay_server import RelayServer
+from cordboard.server.relay_sessions import Setting
 from cordboard.server.relay_transfers import RelayTransfers
 from cordboard.server.routes import Routed
 

@@ -66,30 +66,15 @@ async def test_a_client_that_does_not_come_back_loses_its_calls() -> None:
         assert server.hub.counts() == {"clients": 1, "sockets": 1}
 
 
-async def test_a_session_that_this_server_never_knew_begins_anew_under_its_name_with_what_was_held() -> None:
+async def test_a_session_that_this_server_never_knew_begins_anew_under_its_name() -> None:
     protocol = Signer("key").protocol(PROJECT, "0123-4567")
     async with bench() as server:
-        for state in ("ending", "ended"):
-            server.hub.hold(protocol, "calling.call.state", {"call_id": "c0", "call_state": state})
         client = await server.client()
         result = (await client.connect(protocol=protocol))["result"]
         assert (result["protocol"], result["session_restored"]) == (protocol, False)
-        await client.event("calling.call.state", call_state="ended")
-        calling = [e for e in client.events if e["params"]["event_type"] == "calling.call.state"]
-        assert [e["params"]["params"]["call_state"] for e in calling] == ["ending", "ended"]
         foreign = await server.client()
         forged = protocol.replace("0123", "zzzz")
         assert (await foreign.connect(protocol=forged))["result"]["protocol"] not in (protocol, forged)
-
-
-async def test_held_events_are_bounded() -> None:
-    async with bench() as server:
-        for number in range(12_000):
-            server.hub.hold(f"signalwire_{number}", "x", {})
-        for _ in range(2_000):
-            server.hub.hold("signalwire_11999", "x", {})
-        assert len(server.hub._held) == 10_000
-        assert len(server.hub._held["signalwire_11999"][1]) == 1_000
 
 
 async def test_a_call_that_is_made_in_the_moment_in_which_its_client_goes_has_nobody() -> None:

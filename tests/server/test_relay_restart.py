@@ -98,7 +98,7 @@ async def test_a_client_of_a_killed_server_resumes_and_is_told_the_end_of_its_ca
         async with running(path):
             again = Client(await session.ws_connect(url))
             result = (await again.connect(protocol=client.protocol))["result"]
-            assert (result["protocol"], result["session_restored"]) == (client.protocol, False)
+            assert (result["protocol"], result["session_restored"]) == (client.protocol, True)
             ended = await again.event("calling.call.state", call_state="ended")
             assert ended["call_id"] == about["call_id"]
             kinds = [

@@ -40,7 +40,7 @@ async def recovered(path: Path) -> tuple[SqliteStore, list[bytes], int]:
     store = died(path)
     sender = WebhookSender(store, OutboundPolicy(allow_private=True), signing_key="k")
     hung_up: list[bytes] = []
-    return store, hung_up, (await recover(store, sender, hung_up.append)).calls
+    return store, hung_up, await recover(store, sender, hung_up.append)
 
 
 async def test_a_bridged_pair_gets_its_last_events_the_dialled_call_first(tmp_path: Path) -> None:
@@ -125,71 +125,6 @@ async def test_what_went_on_beside_the_script_gets_its_last_events(tmp_path: Pat
     await store.close()
 
 
-async def test_a_client_is_told_the_last_of_its_calls_and_of_no_others(tmp_path: Path) -> None:
-    store = died(tmp_path)
-    mine = store.add_call(structs.replace(new_call("mine"), owner="client", tag="t"))
-    store.add_call(new_call("nobodys"))
-    store.connect_changed(mine, OpenConnect("connected", STATUS, "b", "phone", "+1555", "+1666"))
-    body = operation("play", "p1", "playing")
-    store.add_event(NewEvent(mine, 1, "e1", "calling.call.play", 1.0, body))
-    await store.close()
-
-    store = died(tmp_path)
-    sender = WebhookSender(store, OutboundPolicy(allow_private=True), signing_key="k")
-    found = await recover(store, sender, lambda dialog: None)
-    assert found.calls == 2
-    assert {event.owner for event in found.last_events} == {"client"}
-    told = [(event.event_type, event.params) for event in found.last_events]
-    assert [kind for kind, _ in told] == ["calling.call.play", "calling.call.connect", "calling.call.state"]
-    assert told[0][1] == {"control_id": "p1", "state": "finished"}
-    assert told[1][1]["connect_state"] == "disconnected"
-    assert (told[2][1]["call_id"], told[2][1]["end_reason"]) == ("mine", "error")
-    await store.close()
-
-
-async def last_events(store: SqliteStore) -> list[tuple[str, dict[str, Any]]]:
-    sender = WebhookSender(store, OutboundPolicy(allow_private=True), signing_key="k")
-    found = await recover(store, sender, lambda dialog: None)
-    return [(event.event_type.removeprefix("calling.call."), event.params) for event in found.last_events]
-
-
-async def test_a_client_waits_for_no_word_that_a_recording_never_says(tmp_path: Path) -> None:
-    """Its SDK ends a recording with `finished` or `no_input` alone."""
-    store = died(tmp_path)
-    mine = store.add_call(structs.replace(new_call("mine"), owner="client"))
-    body = operation("record", "r1", "recording")
-    store.add_event(NewEvent(mine, 1, "e1", "calling.call.record", 1.0, body))
-    await store.close()
-
-    store = died(tmp_path)
-    told = await last_events(store)
-    assert told[0] == ("record", {"control_id": "r1", "state": "no_input"})
-    assert (await bodies(store, "mine"))[1]["params"]["state"] == "error"
-    await store.close()
-
-
-async def test_a_dial_that_nobody_had_answered_fails_for_its_client_after_its_legs(tmp_path: Path) -> None:
-    store = died(tmp_path)
-    leg = structs.replace(new_call("b"), owner="client", tag="t", direction="outbound")
-    store.add_call(leg)
-    store.add_call(structs.replace(leg, call_id="c"))
-    store.call_answered(store.add_call(structs.replace(leg, call_id="d", session_id="other")), 11.0)
-    store.add_call(structs.replace(leg, call_id="e", session_id="third", parent_call_id="d"))
-    await store.close()
-
-    store = died(tmp_path)
-    told = await last_events(store)
-    assert [kind for kind, _ in told] == ["state"] * 4 + ["dial"]
-    assert told[-1][1] == {
-        "node_id": "node",
-        "tag": "t",
-        "dial_state": "failed",
-        "reason": "error",
-        "source": "outbound",
-    }
-    await store.close()
-
-
 async def test_what_has_the_same_control_id_and_is_of_another_kind_stays_apart(tmp_path: Path) -> None:
     store = died(tmp_path)
     a = store.add_call(new_call("a"))
@@ -200,18 +135,6 @@ async def test_what_has_the_same_control_id_and_is_of_another_kind_stays_apart(t
     store, _, _ = await recovered(tmp_path)
     last = [body["params"].get("state") for body in await bodies(store, "a")]
     assert last[3:] == ["error", None]
-    await store.close()
-
-
-async def test_a_client_sees_the_far_end_as_it_knows_it(tmp_path: Path) -> None:
-    store = died(tmp_path)
-    made = structs.replace(new_call("a"), owner="client", type="sip", from_="sip:a@h;x=1", to="sip:b@h")
-    store.add_call(made)
-    await store.close()
-    store = died(tmp_path)
-    [(kind, ended)] = await last_events(store)
-    assert kind == "state"
-    assert ended["device"] == {"type": "sip", "params": {"from": "sip:a@h;x=1", "to": "sip:b@h"}}
     await store.close()
 
 

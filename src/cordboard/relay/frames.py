@@ -151,4 +151,16 @@ class Over(msgspec.Struct, frozen=True):
     sentence: str
 
 
-Output = Send | Ping | Close | ConnectWanted | Deliver | Perform | Over
+class Keep(msgspec.Struct, frozen=True):
+    """An event that the client is not known to have: it must survive this process before it is sent."""
+
+    frame: bytes
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The client has all events up to `number`."""
+
+    number: int
+
+
+Output = Keep | Known | Send | Ping | Close | ConnectWanted | Deliver | Perform | Over

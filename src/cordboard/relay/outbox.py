@@ -7,6 +7,7 @@ pong to a ping that went out behind it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 
 class Outbox:
@@ -44,11 +45,13 @@ class Outbox:
         self._bytes += len(frame)
         return True
 
-    def acknowledged(self, event_id: str) -> None:
-        """The client has answered this event; one that is not kept has no effect."""
+    def acknowledged(self, event_id: str) -> bool:
+        """The client has answered this event; one that is not kept has no effect: False."""
         number = self._numbers.get(event_id)
-        if number is not None:
-            self.prove(number)
+        if number is None:
+            return False
+        self.prove(number)
+        return True
 
     def prove(self, number: int) -> None:
         """The client has everything up to `number`."""
@@ -56,6 +59,15 @@ class Outbox:
             event_id, frame = self._kept.popleft()
             del self._numbers[event_id]
             self._bytes -= len(frame)
+
+    def take_over(self, kept: Iterable[tuple[str, bytes]], last: int) -> None:
+        """What an earlier run of the server had; `last`: the number of the newest of all."""
+        for event_id, frame in kept:
+            self._kept.append((event_id, frame))
+            self._bytes += len(frame)
+        self.last = last
+        first = last - len(self._kept) + 1
+        self._numbers = {event_id: first + at for at, (event_id, _) in enumerate(self._kept)}
 
     def frames(self) -> list[bytes]:
         """All that may be missing, oldest first."""

@@ -30,8 +30,6 @@ Event = tuple[str, dict[str, Any]]
 """`event_type` and inner `params` of a `signalwire.event`."""
 
 STATE, CONNECT, DIAL = "calling.call.state", "calling.call.connect", "calling.call.dial"
-ASKS_FOR_EVENTS = frozenset({"calling.connect", "calling.disconnect"})
-"""Methods whose outcome is told by a connect event of the call."""
 
 
 class _Leg(msgspec.Struct, kw_only=True, eq=False):
@@ -69,10 +67,12 @@ class Projection:
         self._legs: dict[str, _Leg] = {}
         self._dials: dict[str, _Dial] = {}
         self._begun: set[str] = set()
+        self._tags: set[str] = set()
+        """Of dials whose outcome is not told."""
 
     def __len__(self) -> int:
         """What is remembered."""
-        return len(self._legs) + len(self._dials) + len(self._begun)
+        return len(self._legs) + len(self._dials) + len(self._begun) + len(self._tags)
 
     # ------------------------------------------------------------ from the session
 
@@ -83,12 +83,20 @@ class Projection:
         params = self._call(leg, "created") | {"project_id": info.project_id, "space_id": info.space_id}
         return "calling.call.receive", params
 
+    def is_dialling(self, tag: str) -> bool:
+        """A dial with this tag has no outcome yet: the events of another one could not be told apart."""
+        return tag in self._tags or tag in self._begun
+
+    def dials(self, tag: str) -> None:
+        """Say before `Control.dial` that this tag is of a `calling.dial`."""
+        self._tags.add(tag)
+
     def begun(self, tag: str) -> None:
         """Say before `Control.dial` that this tag is of a `calling.begin`: no dial events for it."""
         self._begun.add(tag)
 
     def asked(self, call_id: str) -> None:
-        """One of `ASKS_FOR_EVENTS` was accepted for this call: its connect events are the client's."""
+        """One of `open_ends.BRIDGES` was accepted for this call: its connect events are the client's."""
         if (leg := self._legs.get(call_id)) is not None:
             leg.is_asked = True
 
@@ -178,6 +186,7 @@ class Projection:
             dial.failed = self._failed(info, dial.last_reason)
             return self._settle(info.session_id, dial)
         self._dials.pop(info.session_id, None)
+        self._tags.discard(info.tag or "")
         is_sole, leg.is_tagged = leg.is_tagged, True
         answered = [] if leg.has_answered else [self._say_answered(leg)]
         call = self._call(leg, "answered") | {"dial_winner": "true"}
@@ -197,6 +206,7 @@ class Projection:
         if dial.failed is None or dial.live:
             return []
         self._dials.pop(session_id, None)
+        self._tags.discard(dial.failed[1]["tag"])
         return [dial.failed]
 
     def _dial_of(self, info: CallInfo) -> _Dial | None:

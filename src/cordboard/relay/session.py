@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -23,6 +23,8 @@ from cordboard.relay.frames import (
     Close,
     Detached,
     Happened,
+    Keep,
+    Known,
     Leaving,
     Output,
     Over,
@@ -111,6 +113,20 @@ class Session:
         self._tickets = 0
         self._pending: dict[int, _Pending] = {}
         self._remembered: OrderedDict[tuple[type, jsonrpc.Id], tuple[bytes, bytes]] = OrderedDict()
+
+    def take_over(self, kept: Iterable[tuple[str, bytes]], last: int, expires: float) -> None:
+        """Be the session of an earlier run of the server.
+
+        `kept`: the ids and frames of events that its client is not known to have, in order; `last`: the
+        number of the newest event; `expires`: when it is over if the client has not come back.
+        """
+        self._outbox.take_over(kept, last)
+        self._was_attached = True
+        self._expires = expires
+
+    def kept(self) -> tuple[int, list[bytes]]:
+        """What `take_over` wants to know: the number of the newest event, and the frames."""
+        return self._outbox.last, self._outbox.frames()
 
     @property
     def unproven(self) -> int:
@@ -205,9 +221,9 @@ class Session:
         if not self._outbox.add(event_id, frame):
             return self._end("More events wait for the client than are kept.")
         if self.socket is None:
-            return []
+            return [Keep(frame)]
         self._prove_soon(now)
-        return [Send(self.socket, frame)]
+        return [Keep(frame), Send(self.socket, frame)]
 
     def _event(self, event_type: str, params: dict[str, Any], event_id: str, timestamp: float) -> bytes:
         body = {
@@ -240,6 +256,7 @@ class Session:
             self._asked = None
             self._outbox.prove(proven.number)
             self._prove_soon(now)
+            return [Known(self._outbox.proven)]
         return []
 
     # -------------------------------------------------- messages
@@ -247,9 +264,7 @@ class Session:
     def _received(self, received: Received, now: float) -> list[Output]:
         message = received.message
         if isinstance(message, jsonrpc.Response):
-            if received.socket == self.socket and self._event_acks and isinstance(message.id, str):
-                self._outbox.acknowledged(message.id)
-            return []
+            return self._acknowledged(received.socket, message.id)
         if received.socket != self.socket:
             sentence = "This session goes on over a newer connection."
             return [Send(received.socket, jsonrpc.error(message.id, NOT_CONNECTED, sentence))]
@@ -257,6 +272,12 @@ class Session:
             return self._calling(message, now)
         answer = self._own(message)
         return [] if message.is_notification else [self._send(answer)]
+
+    def _acknowledged(self, socket: int, event_id: jsonrpc.Id) -> list[Output]:
+        if socket != self.socket or not self._event_acks or not isinstance(event_id, str):
+            return []
+        is_news = self._outbox.acknowledged(event_id)
+        return [Known(self._outbox.proven)] if is_news else []
 
     def _own(self, request: jsonrpc.Request) -> bytes:
         if request.method == "signalwire.ping":

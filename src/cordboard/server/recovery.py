@@ -1,6 +1,7 @@
 """After a start: the calls that an earlier run of the server left open get their last events and an end.
 
-Everything is written in one transaction, so that a second crash in the middle closes nothing twice.
+Everything is written in one transaction, so that a second crash in the middle closes nothing twice.  What the
+clients of those calls are told is a matter of their sessions (`relay_sessions`).
 """
 
 from __future__ import annotations
@@ -14,32 +15,14 @@ from typing import Any
 import msgspec
 
 from cordboard.call.actions import CallInfo
-from cordboard.call.effects import CallStateChanged, ConnectStateChanged, DialStateChanged, Happening
+from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happening
 from cordboard.call.reasons import Ending, callback_word, ending
 from cordboard.events.bodies import Body, envelope
 from cordboard.events.encoding import encode
-from cordboard.events.operations import dial_params
-from cordboard.relay.event_params import device
 from cordboard.server.store import CallEnd, CallRecord, NewCall, NewEvent, OpenConnect, Store
 from cordboard.server.webhook_sender import WebhookSender
 
 _log = logging.getLogger(__name__)
-
-
-class LastEvent(msgspec.Struct, frozen=True):
-    """What the client that controlled a call has yet to be told."""
-
-    owner: str
-    event_type: str
-    params: Body
-
-
-class Recovered(msgspec.Struct, frozen=True):
-    """What was found and closed."""
-
-    calls: int
-    last_events: list[LastEvent]
-    """Of calls that a client controlled, in order."""
 
 
 def _random_id() -> str:
@@ -52,26 +35,23 @@ async def recover(
     hang_up: Callable[[bytes], None],
     *,
     new_id: Callable[[], str] = _random_id,
-) -> Recovered:
-    """Close them.  `hang_up` gets the saved dialog of each that was up.
+) -> int:
+    """Close them; how many they were.  `hang_up` gets the saved dialog of each that was up.
 
     Comes before `WebhookSender.start`.  Raises `StoreError`.
     """
     records = await store.unfinished_calls()
     # A call that was dialled is younger than its parent and ends before it, as it would have done.
     operations = await store.open_operations()
-    last_events: list[LastEvent] = []
     for record in reversed(records):
-        closing = _Closing(record, store, sender, new_id, last_events)
-        closing.close(unfinished(operations.get(record.number, [])))
-    last_events += _failed_dials(records)
+        _Closing(record, store, sender, new_id).close(unfinished(operations.get(record.number, [])))
     await store.flush()
     for record in records:
         if record.end is None and record.dialog is not None:
             hang_up(record.dialog)
     if records:
         _log.warning("%d calls were open when the server last ended; they are closed now", len(records))
-    return Recovered(len(records), last_events)
+    return len(records)
 
 
 class _Closing:
@@ -83,10 +63,8 @@ class _Closing:
         store: Store,
         sender: WebhookSender,
         new_id: Callable[[], str],
-        last_events: list[LastEvent],
     ) -> None:
         self._record = record
-        self._last_events = last_events
         self._store = store
         self._sender = sender
         self._new_id = new_id
@@ -120,7 +98,6 @@ class _Closing:
 
     def _write(self, body: Body, url: str | None) -> None:
         self._seq += 1
-        self._keep_for_owner(body)
         event = NewEvent(
             self._record.number, self._seq, self._new_id(), body["event_type"], self._at, encode(body)
         )
@@ -128,44 +105,6 @@ class _Closing:
             self._sender.send(event, self._info.session_id, url)
         else:
             self._store.add_event(event)
-
-    def _keep_for_owner(self, body: Body) -> None:
-        owner, kind, params = self._record.start.owner, body["event_type"], body["params"]
-        if owner is not None:
-            if kind in _LAST_STATES:
-                params = _as_told_to_clients(params)
-            elif kind == "calling.call.state":
-                params = params | {"device": device(self._info)}
-            self._last_events.append(LastEvent(owner, kind, params))
-
-
-def _as_told_to_clients(params: Body) -> Body:
-    """What goes on beside a call is told apart by its control id, never by the call's tag.
-
-    The SDKs know no `error` of a recording (as `event_params` has it).
-    """
-    kept = {name: value for name, value in params.items() if name != "tag"}
-    return kept | {"state": "no_input"} if kept.get("state") == "error" else kept
-
-
-def _failed_dials(records: list[CallRecord]) -> list[LastEvent]:
-    """Of dials that nobody had answered: clients wait for their end without a limit of their own."""
-    answered = {record.start.session_id for record in records if record.answered_at is not None}
-    legs = {
-        record.start.session_id: record.start
-        for record in records
-        if record.end is None and record.start.direction == "outbound" and not record.start.parent_call_id
-    }
-    return [
-        LastEvent(leg.owner, "calling.call.dial", _dial_failed(leg))
-        for session_id, leg in legs.items()
-        if session_id not in answered and leg.owner is not None and leg.tag is not None
-    ]
-
-
-def _dial_failed(leg: NewCall) -> Body:
-    happening = DialStateChanged(state="failed", ending=ending("server_restarted"))
-    return dial_params(happening, _info_of(leg))
 
 
 _LAST_STATES = {

@@ -9,35 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
-
-import msgspec
 
 from cordboard.call.actions import CallInfo
 from cordboard.call.effects import CallStateChanged, DialStateChanged, Happening
 from cordboard.call.reasons import ending
-from cordboard.call.secrecy import printed
 from cordboard.events.bodies import Body
 from cordboard.jsonrpc import Request
 from cordboard.relay import frames
-from cordboard.relay.connection import Connection, Patience
-from cordboard.relay.handshake import AUTHENTICATION_FAILED, REFUSED, Ids, Signer
-from cordboard.relay.projection import Projection
-from cordboard.relay.session import Limits, Session
+from cordboard.relay.connection import Connection
+from cordboard.relay.handshake import AUTHENTICATION_FAILED, REFUSED, Signer
+from cordboard.relay.open_ends import BRIDGES, begun
+from cordboard.relay.requests import CallCommand
 from cordboard.server.control import Control
 from cordboard.server.projects import Projects
+from cordboard.server.relay_journal import Journal
+from cordboard.server.relay_sessions import Client, Sessions, Setting
+from cordboard.server.relay_stored import StoredSession
 
 _log = logging.getLogger(__name__)
 
-MAX_SESSIONS = 20_000
-_MOST_HELD = 1_000
-"""Events for one client that has not come back."""
-_MOST_OWNERS = 10_000
 _MOST_CONTEXTS = 1_000
 """Whose clients are listed."""
-_HELD_FOR = 600.0
 _NO_ROOM = -32000
 
 
@@ -49,19 +44,6 @@ class Wire(Protocol):
     def send(self, data: bytes) -> None: ...
     def ping(self, payload: bytes) -> None: ...
     def close(self, code: int, reason: str) -> None: ...
-
-
-class Client:
-    """A session and what the shell keeps for it."""
-
-    __slots__ = ("dials", "due", "projection", "session", "timer")
-
-    def __init__(self, session: Session, projection: Projection) -> None:
-        self.session = session
-        self.projection = projection
-        self.dials: set[str] = set()
-        self.timer: asyncio.TimerHandle | None = None
-        self.due: float | None = None
 
 
 class _Plug:
@@ -87,19 +69,6 @@ Performer = Callable[["Client", int, str, Any], None]
 """(client, ticket, method, params): answers by `Hub.answer`."""
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hub is made with."""
-
-    node_id: str
-    space_id: str
-    signing_key: str
-    limits: Limits
-    patience: Patience = Patience()
-
-    def __repr__(self) -> str:
-        return printed(self, "signing_key")
-
-
 class Hub:
     """All clients of this server."""
 
@@ -117,12 +86,14 @@ class Hub:
         self._signer = Signer(setting.signing_key)
         self._new_id = new_id
         self._loop = asyncio.get_running_loop()
-        self._clients: dict[str, Client] = {}
+        self.journal = Journal()
+        """Not open unless sessions shall outlive the process."""
+        self._sessions = Sessions(setting, self._signer, new_id, self.journal)
+        self._clients = self._sessions.clients
         self._plugs: dict[int, _Plug] = {}
         self._subscribers: dict[tuple[str, str], list[str]] = {}
         """By context, until a client comes, goes or says otherwise."""
         self._last_socket = 0
-        self._held: OrderedDict[str, tuple[float, list[frames.Happened]]] = OrderedDict()
 
     # ------------------------------------------------------------ who is there
 
@@ -176,6 +147,8 @@ class Hub:
             self._feed(client, frames.Detached(socket=number))
             self._subscribers.clear()
             if was_owner:
+                client.left_at = time.time()
+                self.journal.note("L", client.number, client.left_at)
                 self.watcher.client_gone(client.session.protocol, for_ever=False)
 
     def _arm_plug(self, number: int, plug: _Plug) -> None:
@@ -207,9 +180,14 @@ class Hub:
         self._carry(plug.connection.handle(frames.LetIn(), now), client)
         self._arm_plug(wanted.socket, plug)
         attached = frames.Attached(socket=wanted.socket, id=wanted.id, connect=connect, timestamp=time.time())
+        known = len(client.session.contexts)
         self._feed(client, attached)
         self._subscribers.clear()
-        self._give_held(client)
+        if client.left_at is not None:
+            client.left_at = None
+            self.journal.note("L", client.number)
+        if len(client.session.contexts) != known:
+            self.journal.note("C", client.number, list(client.session.contexts))
 
     def _turn_away(self, wanted: frames.ConnectWanted, code: int, sentence: str) -> None:
         plug = self._plugs[wanted.socket]
@@ -221,21 +199,19 @@ class Hub:
         ours = protocol if self._signer.is_ours(protocol, project) else None
         if ours is not None and (known := self._clients.get(ours)) is not None:
             return known
-        if len(self._clients) >= MAX_SESSIONS:
-            return None
-        name = ours or self._signer.protocol(project, self._new_id())
-        session = Session(
-            name,
-            project=project,
-            ids=Ids(node=self._setting.node_id, session=self._new_id()),
-            space_id=self._setting.space_id,
-            signer=self._signer,
-            new_id=self._new_id,
-            now=self._loop.time(),
-            limits=self._setting.limits,
-        )
-        self._clients[name] = client = Client(session, Projection(self._setting.node_id))
-        return client
+        return self._sessions.new(ours or self._signer.protocol(project, self._new_id()), project)
+
+    def restore(self, sessions: Iterable[StoredSession]) -> None:
+        """Go on with those of an earlier run: their clients are told how all ended that died with it."""
+        at = time.time()
+        for client, events in self._sessions.restore(sessions, at):
+            for event_type, params in events:
+                self._feed(client, _event(event_type, params, at))
+            self._arm(client)
+
+    def open_journal(self, directory: Path) -> None:
+        """Sessions outlive the process from now on."""
+        self.journal.open(directory, self._sessions.snapshots)
 
     # ------------------------------------------------------------ sessions
 
@@ -245,7 +221,11 @@ class Hub:
 
     def tell(self, client: Client, event_type: str, params: dict[str, Any]) -> None:
         """An event for a client."""
-        self._feed(client, _event(event_type, params, time.time()))
+        self._tell(client, event_type, params, time.time())
+
+    def _tell(self, client: Client, event_type: str, params: dict[str, Any], at: float) -> None:
+        client.ends.told(event_type, params)
+        self._feed(client, _event(event_type, params, at))
 
     def _feed(self, client: Client, input_: Any) -> None:
         self._carry(client.session.handle(input_, self._loop.time()), client)
@@ -271,6 +251,7 @@ class Hub:
         name = client.session.protocol
         _log.info("RELAY client %s: %s", name, over.sentence)
         self._clients.pop(name, None)
+        self.journal.note("X", client.number)
         self._subscribers.clear()
         if client.timer is not None:
             client.timer.cancel()
@@ -305,6 +286,15 @@ class Hub:
             self._feed(client, output.input)
             if _may_subscribe(output.input):
                 self._subscribers.clear()
+                self.journal.note("C", client.number, list(client.session.contexts))
+
+    def _keep(self, output: frames.Keep, client: Client | None) -> None:
+        assert client is not None
+        self.journal.event(client.number, output.frame)
+
+    def _known(self, output: frames.Known, client: Client | None) -> None:
+        assert client is not None
+        self.journal.known(client.number, output.number)
 
     def _performs(self, output: frames.Perform, client: Client | None) -> None:
         assert client is not None
@@ -331,7 +321,7 @@ class Hub:
         _keep_count(client, info, happening)
         at = body["timestamp"]
         for event_type, params in client.projection.events(info, happening, body):
-            self._feed(client, _event(event_type, params, at))
+            self._tell(client, event_type, params, at)
 
     def _ownerless(self, info: CallInfo, happening: Happening) -> None:
         """Made in the moment in which its client went away."""
@@ -339,32 +329,17 @@ class Hub:
         if born and info.owner is not None and info.owner.startswith("signalwire_"):
             self.control.lose(info.call_id, ending("client_gone", who=info.to))
 
-    def asked(self, call_id: str) -> None:
-        """A connect, or its end, was asked for this call: who owns it hears how that goes."""
-        call = self.control.call(call_id)
+    def accepted(self, request: CallCommand) -> None:
+        """A request was carried out: who owns the call is told how what it began goes on, and ends."""
+        about = begun(request)
+        call = self.control.call(request.call_id) if about is not None else None
         client = self._clients.get(call.info.owner or "") if call is not None else None
-        if client is not None:
-            client.projection.asked(call_id)
-
-    def hold(self, owner: str, event_type: str, params: dict[str, Any]) -> None:
-        """Keep an event for a client that may come back: its session died with the last server."""
-        now = self._loop.time()
-        self._forget_held(now)
-        _, events = self._held.setdefault(owner, (now + _HELD_FOR, []))
-        if len(events) < _MOST_HELD:
-            events.append(_event(event_type, params, time.time()))
-        if len(self._held) > _MOST_OWNERS:
-            self._held.popitem(last=False)
-
-    def _give_held(self, client: Client) -> None:
-        self._forget_held(self._loop.time())
-        _, events = self._held.pop(client.session.protocol, (0.0, []))
-        for event in events:
-            self._feed(client, event)
-
-    def _forget_held(self, now: float) -> None:
-        while self._held and next(iter(self._held.values()))[0] <= now:
-            self._held.popitem(last=False)
+        if about is None or client is None:
+            return
+        if request.method in BRIDGES:
+            client.projection.asked(request.call_id)
+        client.ends.accepted(request.method, request.call_id, about)
+        self.journal.note("B", client.number, (request.method, request.call_id, about))
 
     # ------------------------------------------------------------ the end
 
@@ -409,6 +384,8 @@ def _keep_count(client: Client, info: CallInfo, happening: Happening) -> None:
 
 
 _CARRY: dict[type, Callable[[Hub, Any, Client | None], None]] = {
+    frames.Keep: Hub._keep,
+    frames.Known: Hub._known,
     frames.Send: Hub._send,
     frames.Ping: Hub._ping,
     frames.Close: Hub._close,

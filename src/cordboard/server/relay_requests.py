@@ -8,7 +8,6 @@ from typing import Any
 
 from cordboard.call.effects import CommandAnswered
 from cordboard.relay import answers, methods
-from cordboard.relay.projection import ASKS_FOR_EVENTS
 from cordboard.relay.requests import (
     BeginRequest,
     CallCommand,
@@ -18,8 +17,9 @@ from cordboard.relay.requests import (
     TransferRequest,
 )
 from cordboard.server.control import GONE, Control
-from cordboard.server.relay_hub import Client, Hub
+from cordboard.server.relay_hub import Hub
 from cordboard.server.relay_inbound import RelayInbound
+from cordboard.server.relay_sessions import Client
 from cordboard.server.relay_transfers import RelayTransfers
 
 _log = logging.getLogger(__name__)
@@ -69,22 +69,23 @@ class RelayRequests:
         self._inbound.claimed(request.call_id, client.session.protocol)
 
         def answered(answer: CommandAnswered) -> None:
-            if request.method in ASKS_FOR_EVENTS and answer.code.startswith("2"):
-                self._hub.asked(request.call_id)
+            if answer.code.startswith("2"):
+                self._hub.accepted(request)
             self._answer(client, ticket, request, answer)
 
         self._control.command(request.call_id, request.command, answered)
 
     def _dial(self, client: Client, ticket: int, request: DialRequest) -> None:
-        if self._is_closed(client, ticket):
+        if self._is_closed(client, ticket) or self._is_dialling(client, ticket, request.tag):
             return
+        client.projection.dials(request.tag)
         # The result comes before the first event of the dial.
         self._hub.answer(client, ticket, answers.result(request, node_id=self._node_id))
         session = client.session
         self._control.dial(request.plan, project_id=session.project, owner=session.protocol, tag=request.tag)
 
     def _begin(self, client: Client, ticket: int, request: BeginRequest) -> None:
-        if self._is_closed(client, ticket):
+        if self._is_closed(client, ticket) or self._is_dialling(client, ticket, request.tag):
             return
         call_id, session = self._new_id(), client.session
         client.projection.begun(request.tag)
@@ -136,6 +137,13 @@ class RelayRequests:
         if sentence:
             self._hub.answer(client, ticket, {"code": "503", "message": sentence})
         return bool(sentence)
+
+    def _is_dialling(self, client: Client, ticket: int, tag: str) -> bool:
+        found = client.projection.is_dialling(tag)
+        if found:
+            sentence = f"A dial with the tag {tag} is under way: give each dial a tag of its own."
+            self._hub.answer(client, ticket, {"code": "409", "message": sentence})
+        return found
 
     def _answer(self, client: Client, ticket: int, request: Any, answer: CommandAnswered | None) -> None:
         self._hub.answer(client, ticket, answers.result(request, answer))

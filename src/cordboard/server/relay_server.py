@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _UNSUPPORTED = 1003
 _LOOK_AGAIN = 0.005
+_RETRY_AFTER = "5"
+"""Seconds."""
 
 
 class RelayServer:
@@ -89,7 +91,9 @@ class RelayServer:
         if len(self._sockets) >= self._most:
             return refusal(503, "The server has all the connections that it may have.")
         if self._sources[network_of(request.remote or "")] >= self._most_of_a_source:
-            return refusal(429, "This address has all the connections that it may have.")
+            # Whoever comes again over this connection would only be told so again.
+            sentence = "This address has all the connections that it may have."
+            return refusal(429, sentence, **{"Connection": "close", "Retry-After": _RETRY_AFTER})
         return None
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
@@ -100,7 +104,7 @@ class RelayServer:
         transport = request.transport
         if transport is None:
             return websocket
-        socket = RelaySocket(transport, request.remote or "")
+        socket = RelaySocket(transport, request.remote or "", self._hub.journal.flush)
         self._sockets.add(socket)
         self._none_left.clear()
         number = self._hub.opened(socket)

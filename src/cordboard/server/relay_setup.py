@@ -69,7 +69,7 @@ class Relay:
         exchange.recorder.listen(self.inbound.listen, "answered", "ended")
 
     def open(self, http: HttpServer, sessions: Path) -> None:
-        """Go on with the sessions of an earlier run, let clients come.  `sessions`: the directory of theirs."""
+        """Go on with the sessions of an earlier run, let clients come.  `sessions`: their directory."""
         if not self._config.relay.enabled:
             return
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
@@ -21,9 +22,11 @@ _LAST_WORD = 2.0
 class RelaySocket:
     """Send, ping, close; none of them waits."""
 
-    def __init__(self, transport: asyncio.Transport, source: str) -> None:
+    def __init__(self, transport: asyncio.Transport, source: str, before: Callable[[], None]) -> None:
+        """`before`: called before anything leaves."""
         self.source = source
         """IP address."""
+        self._before = before
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._unsent: list[bytes] = []
@@ -72,6 +75,7 @@ class RelaySocket:
     def _flush(self) -> None:
         if not self._unsent:
             return
+        self._before()
         data = b"".join(self._unsent)
         self._unsent.clear()
         if self._transport.is_closing():

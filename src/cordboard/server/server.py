@@ -62,6 +62,7 @@ PHONES_HOST = "phones.test"
 PHONES_PREFIX = "+1555010"
 """Numbers of the simulated phones."""
 _STORE_FILE = "cordboard.sqlite3"
+_SESSIONS = "relay-sessions"
 _HOUSEKEEPING_EVERY = 1.0
 _PRUNE_EVERY = 86_400.0
 _KEEP_RECORDS = 30 * 86_400.0
@@ -156,10 +157,10 @@ class Server:
         closing.push_async_callback(self.exchange.stop)
         await self.media.start()
         evaluate("1", {})  # the first evaluation in a thread makes its context
-        recovered = await recover(self.store, self.sender, self.exchange.hang_up_saved)
+        await recover(self.store, self.sender, self.exchange.hang_up_saved)
         await self.sender.start()
         left_behind = await asyncio.to_thread(self._recording_files.orphans)
-        self.relay.open(self.http, recovered.last_events)
+        self.relay.open(self.http, self.data_directory / _SESSIONS)
         self._attach_api()
         # Only now: a call that came earlier would find no media, and recovery would close it.
         self.transports.listen()

@@ -44,7 +44,7 @@ class Inspected(Server):
             "routes of offers": len(inbound._fallbacks),
             "projections": sum(len(client.projection) for client in hub._clients.values()),
             "dials": sum(len(client.dials) for client in hub._clients.values()),
-            "last events": len(hub._held),
+            "unproven": hub.unproven(),
             "sources": len(self.relay.sockets._sources),
             "workers": len(self.media.worker_pids()),
             "all tasks": len(asyncio.all_tasks()),
