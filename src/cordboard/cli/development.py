@@ -8,6 +8,9 @@ from pathlib import Path
 
 from cordboard.server.config import Config, Route, ServerSection
 
+CONTEXT = "office"
+"""As in the documentation of the SDKs: a program that is copied from there takes the calls."""
+
 DIAL_WHAT_IS_DIALLED = """\
 # Connects whoever calls to the number or name that was dialled, among the simulated phones.
 version: 1.0.0
@@ -32,6 +35,7 @@ def development_directory() -> Path:
 def development_config(directory: Path, document: Path | None = None) -> Config:
     """Everything on loopback; every number and name is answered by `document`, or by the echo of itself.
 
+    A program that is connected and subscribed to `CONTEXT` is asked before the document.
     `directory` is where the server keeps its store.
     """
     if document is None:
@@ -39,5 +43,5 @@ def development_config(directory: Path, document: Path | None = None) -> Config:
         document.write_text(DIAL_WHAT_IS_DIALLED)
     return Config(
         server=ServerSection(data_directory=str(directory / "data")),
-        routes={"*": Route(document=str(document.resolve()))},
+        routes={"*": Route(context=CONTEXT, document=str(document.resolve()))},
     )

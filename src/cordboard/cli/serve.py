@@ -18,6 +18,7 @@ from cordboard.cli.setting import (
     until_signal,
 )
 from cordboard.server.config import Config
+from cordboard.server.projects import development_credentials
 from cordboard.server.routes import RouteError
 from cordboard.server.server import Server
 from cordboard.server.store import StoreError
@@ -53,6 +54,15 @@ def announce(server: Server) -> None:
     first, *others = server.transports.local
     typer.echo(f"cordboard is ready: SIP on {first.transport} {first.host_port}")
     also = [*(f"{local.transport} {local.host_port}" for local in others), f"HTTP {server.http.base_url}"]
+    if server.http.tls_base_url:
+        also.append(f"HTTPS {server.http.tls_base_url}")
     typer.echo(f"also: {', '.join(also)}")
+    if (credentials := development_credentials(server.config)) is not None:
+        project, token = credentials
+        typer.echo(f"programs: {_websocket(server)}, project {project}, token {token}")
     if server.phones is not None:
         typer.echo("simulated phones: +15550100 to +15550109, sip:alice@phones.test and others")
+
+
+def _websocket(server: Server) -> str:
+    return server.http.base_url.replace("http", "ws", 1)

@@ -12,6 +12,7 @@ CODES = {
     400: "invalid_request",
     401: "unauthorized",
     404: "not_found",
+    405: "method_not_allowed",
     408: "timeout",
     409: "conflict",
     413: "too_large",
@@ -43,6 +44,15 @@ class ApiError(Exception):
         return web.Response(
             body=encode(self.body), status=self.status, headers=self.headers, content_type="application/json"
         )
+
+
+def no_operation(method: str, path: str, status: int, allowed: str) -> web.Response:
+    """Nothing is there, or not for this method (`allowed`: those that are)."""
+    sentence = f"There is no {method} {path[:200]} here: /api/openapi.json says what there is"
+    error = ApiError(status, sentence, allowed=allowed)
+    if allowed:
+        error.headers["Allow"] = allowed
+    return error.response()
 
 
 def closed(sentence: str) -> str:

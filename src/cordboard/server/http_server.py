@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from cordboard.server.calling_api_errors import no_operation
 from cordboard.server.http_listener import FIRST_REQUEST, HttpListeners
 from cordboard.server.recording_files import RecordingFiles
 from cordboard.server.recording_links import Judgement, RecordingLinks, is_name
@@ -31,6 +32,7 @@ _KEEP_ALIVE = 75.0
 """Seconds for which a connection waits for its next request."""
 _MOST_OF_A_REQUEST = 1 << 20
 _NOT_FOUND = 404
+_NO_OPERATION = (404, 405)
 _HEADERS = {
     "Cache-Control": "private, no-store",
     "X-Content-Type-Options": "nosniff",
@@ -66,6 +68,11 @@ class HttpServer:
     def base_url(self) -> str:
         """Where it listens, known after the start; a proxy before it may be known by another URL."""
         return f"http://{bracketed(self._address)}:{self.port}"
+
+    @property
+    def tls_base_url(self) -> str:
+        """The same over TLS; empty where it is not spoken."""
+        return f"https://{bracketed(self._address)}:{self.tls_port}" if self.tls_port else ""
 
     async def start(self) -> None:
         """Listen.  Raises OSError."""
@@ -165,14 +172,20 @@ def _renewed(contexts: TlsContexts) -> ssl.SSLContext:
     return outer
 
 
+def _refused(request: web.Request, error: web.HTTPException) -> web.Response:
+    """What no handler has answered; below `/api/` in the shape that all its errors have."""
+    allowed = error.headers.get("Allow", "")
+    if request.path.startswith("/api/") and error.status in _NO_OPERATION:
+        return no_operation(request.method, request.path, error.status, allowed)
+    return refusal(error.status, f"{error.reason}.", **({"Allow": allowed} if allowed else {}))
+
+
 @web.middleware
 async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        response = refusal(error.status, f"{error.reason}.")
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
+        response = _refused(request, error)
     except (OSError, asyncio.CancelledError):
         raise
     except Exception:

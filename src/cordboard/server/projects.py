@@ -31,6 +31,13 @@ _MOST_KEPT = 10_000
 """Sources, projects: those that failed longest ago are forgotten first."""
 
 
+def development_credentials(config: Config) -> tuple[str, str] | None:
+    """Project and token that a development server has of its own, where its file names none."""
+    if config.projects or not config.is_development:
+        return None
+    return config.server.project_id, DEVELOPMENT_TOKEN
+
+
 class _Failures:
     """Wrong tries by key, in windows of fixed length."""
 
@@ -66,13 +73,12 @@ class Projects:
     @classmethod
     def of(cls, config: Config) -> Projects:
         """Those of the file; a development server without any has one, which it tells in its log."""
-        if config.projects:
+        own = development_credentials(config)
+        if own is None:
             return cls({name: section.tokens for name, section in config.projects.items()})
-        if not config.is_development:
-            return cls({})
-        project = config.server.project_id
-        _log.info("RELAY and API: project %s, token %s (development)", project, DEVELOPMENT_TOKEN)
-        return cls({project: (DEVELOPMENT_TOKEN,)}, near_only=True)
+        project, token = own
+        _log.info("RELAY and API: project %s, token %s (development)", project, token)
+        return cls({project: (token,)}, near_only=True)
 
     def __bool__(self) -> bool:
         """Somebody can be let in."""
