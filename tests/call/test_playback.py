@@ -124,7 +124,7 @@ def test_the_client_is_told_when_the_last_key_is_out() -> None:
 
 def test_keys_that_the_call_cut_short_were_not_sent() -> None:
     bench = pressing().abandon(0.5).at(0.6, DigitsSent(control_id="d"))
-    assert bench.told() == []
+    assert bench.told() == ["error"]
     assert bench.machine.is_over
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
-from cordboard.call.effects import Effect, Report
-from cordboard.call.facts import ControlTaken
+from cordboard.call.effects import CommandAnswered, Effect, Report
+from cordboard.call.facts import Commanded, ControlTaken
 from cordboard.relay.methods import read
-from cordboard.relay.open_ends import BRIDGES
+from cordboard.relay.open_ends import BRIDGES, begun
 from cordboard.relay.projection import Event, Projection
 from cordboard.relay.requests import BeginRequest, CallCommand, DialRequest
 from cordboard.testing.recording_legs import Caller, FarEnd, RecordingLegs
@@ -34,17 +35,35 @@ class Program(VirtualShell):
         super().__init__(time, RecordingLegs(time, reachable))
         self.projection = Projection("node")
         self.events: list[Event] = []
+        self.log: list[tuple[str, tuple[Any, ...]]] = []
+        """What is said to `OpenEnds`: the method and its arguments."""
+        self._tickets = itertools.count()
+        self._asked: dict[str, CallCommand] = {}
+        """By ticket."""
 
     def _do(self, call_id: str, effect: Effect) -> None:
         super()._do(call_id, effect)
         actor = self._actor(call_id)
+        if isinstance(effect, CommandAnswered):
+            self._answered(effect)
         if isinstance(effect, Report) and actor is not None and actor.info.owner == ME:
-            self.events += self.projection.events(actor.info, effect.happening, {})
+            for event in self.projection.events(actor.info, effect.happening, {}):
+                self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        self.events.append(event)
+        self.log.append(("told", event))
+
+    def _answered(self, answer: CommandAnswered) -> None:
+        request = self._asked.pop(answer.ticket, None)
+        about = begun(request) if request is not None and answer.code == "200" else None
+        if request is not None and about is not None:
+            self.log.append(("accepted", (request.method, request.call_id, about)))
 
     def take(self, caller: Caller | None = None) -> None:
         """A call comes in and is offered."""
         call = self.call_in(None, caller)
-        self.events.append(self.projection.offer(call.info, "office"))
+        self._tell(self.projection.offer(call.info, "office"))
         self.deliver("a", ControlTaken(owner=ME))
 
     def ask(self, method: str, **params: Any) -> None:
@@ -59,7 +78,9 @@ class Program(VirtualShell):
             assert isinstance(request, CallCommand), request
             if request.method in BRIDGES:
                 self.projection.asked(request.call_id)
-            self.command(request.call_id, request.command)
+            ticket = f"t{next(self._tickets)}"
+            self._asked[ticket] = request
+            self.deliver(request.call_id, Commanded(ticket=ticket, command=request.command))
 
     def later(self, seconds: float, method: str, **params: Any) -> None:
         self.time.at(seconds, lambda: self.ask(method, **params))

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ from cordboard.server.relay_inbound import RelayInbound
 from cordboard.server.relay_requests import RelayRequests
 from cordboard.server.relay_server import RelayServer
 from cordboard.server.relay_sessions import Setting
+from cordboard.server.relay_stored import read
 from cordboard.server.relay_transfers import RelayTransfers
 from cordboard.server.routes import Routed
 
@@ -202,7 +204,11 @@ class Bench:
         patience: Patience | None = None,
         most: int = 100,
         most_of_a_source: int = 50,
+        sessions: Path | None = None,
+        signing_key: str = "key",
     ) -> None:
+        """`sessions`: where they outlive the process."""
+        self.sessions = sessions
         self.calls = Calls()
         self.stopping = False
         self.closed_because = ""
@@ -210,7 +216,7 @@ class Bench:
         setting = Setting(
             node_id="node",
             space_id="space",
-            signing_key="key",
+            signing_key=signing_key,
             limits=limits or Limits(),
             patience=patience or Patience(),
         )
@@ -290,11 +296,15 @@ class Bench:
         return task
 
     async def start(self) -> None:
+        if self.sessions is not None:
+            self.hub.restore(read(self.sessions))
+            self.hub.open_journal(self.sessions)
         await self.http.start()
         self._session = aiohttp.ClientSession()
 
     async def stop(self) -> None:
         await self.sockets.stop(0.2)
+        await self.hub.journal.close()
         self.inbound.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*[client.forget() for client in self._clients])

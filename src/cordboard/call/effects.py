@@ -354,7 +354,7 @@ class SendDigitsStateChanged(msgspec.Struct, frozen=True, kw_only=True):
 
     control_id: str
     state: str
-    """finished"""
+    """finished, error"""
 
 
 class DetectStateChanged(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """The action `SendDigits`: done when the last key has been sent.
 
-A client that gave it a control id is told so.  One whose call ends before is told nothing: the keys were not
+A client that gave it a control id is told so.  One whose call ends before is told `error`: the keys were not
 all sent.
 """
 
@@ -39,12 +39,14 @@ class Pressing(Steered):
         if not isinstance(fact, DigitsSent) or fact.control_id != self.control_id or self.is_over:
             return []
         self.result = DigitsDone(ok=True)
-        self.is_over = True
-        if self._action.control_id is None:
-            return []
-        return [Report(happening=SendDigitsStateChanged(control_id=self.control_id, state="finished"))]
+        return self._over("finished")
 
     def abandon(self, ending: Ending, now: float) -> list[Effect]:
         """The far end is leaving."""
+        return [] if self.is_over else self._over("error")
+
+    def _over(self, state: str) -> list[Effect]:
         self.is_over = True
-        return []
+        if self._action.control_id is None:
+            return []
+        return [Report(happening=SendDigitsStateChanged(control_id=self.control_id, state=state))]

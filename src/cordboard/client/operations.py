@@ -252,9 +252,10 @@ class Tapping(Operation):
 
 
 class SendingDigits(Operation):
-    """Keys are pressed."""
+    """Keys are pressed.  Where the call ends before the last one is out, it is the call that has ended."""
 
     kind = "send_digits"
+    final_states = ("finished",)
 
 
 class Beginning(Generic[T]):

@@ -53,13 +53,23 @@ def begun(request: CallCommand) -> Params | None:
     return named | {"detect": {"type": command.kind}} if isinstance(command, Detect) else named
 
 
+class OpenOperation(msgspec.Struct):
+    """Something that goes on on a call."""
+
+    event_type: str
+    params: Params
+    """As they were told last, or what is known from the request."""
+    status_url: str | None = None
+    """Where its callbacks go."""
+
+
 class OpenCall(msgspec.Struct):
     """A call whose `ended` is not told."""
 
     told: Params
     """As the client saw it last."""
-    operations: dict[str, tuple[str, Params]] = {}
-    """By kind and control id: the event, and its params as they were told last."""
+    operations: dict[str, OpenOperation] = {}
+    """By kind and control id."""
     bridge: Params | None = None
     """The last connect event, where `failed` or `disconnected` must follow."""
     asked: str = ""
@@ -81,7 +91,7 @@ class OpenEnds(msgspec.Struct):
         elif event_type in _IS_LAST and (call := self.calls.get(params.get("call_id", ""))) is not None:
             _operation(call, event_type, params)
 
-    def accepted(self, method: str, call_id: str, more: Params) -> None:
+    def accepted(self, method: str, call_id: str, more: Params, url: str | None = None) -> None:
         """A request was carried out for a call of this client.  `more`: what `begun` says of it."""
         call = self.calls.get(call_id)
         if call is None:
@@ -90,7 +100,8 @@ class OpenEnds(msgspec.Struct):
             call.asked = method
         elif (kind := _BEGINS.get(method)) is not None:
             names = {name: call.told[name] for name in _NAMES if name in call.told}
-            call.operations[_key(kind, more)] = (kind, names | more)
+            operation = OpenOperation(kind, names | more, url)
+            call.operations[_key(kind, more)] = operation
 
     def last_events(self) -> list[Event]:
         """What ends all of it."""
@@ -125,16 +136,23 @@ def _operation(call: OpenCall, event_type: str, params: Params) -> None:
     key = _key(event_type, params)
     if _IS_LAST[event_type](params):
         call.operations.pop(key, None)
+    elif (known := call.operations.get(key)) is not None:
+        known.params = params
     else:
-        call.operations[key] = (event_type, params)
+        call.operations[key] = OpenOperation(event_type, params)
 
 
 def _key(event_type: str, params: Params) -> str:
     return f"{event_type} {params.get('control_id', '')}"
 
 
+def last_event(operation: OpenOperation) -> Event:
+    """What ends it."""
+    return operation.event_type, _CLOSE[operation.event_type](operation.params)
+
+
 def _ends_of(call: OpenCall) -> list[Event]:
-    events = [(kind, _CLOSE[kind](params)) for kind, params in call.operations.values()]
+    events = [last_event(operation) for operation in call.operations.values()]
     if call.bridge is not None or call.asked:
         events.append((_CONNECT, _end_of_bridge(call)))
     over = {"end_reason": _REASON, "end_source": "none"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,9 +34,12 @@ async def recover(
     sender: WebhookSender,
     hang_up: Callable[[bytes], None],
     *,
+    owed: Mapping[str, Sequence[Operation]] | None = None,
     new_id: Callable[[], str] = _random_id,
 ) -> int:
     """Close them; how many they were.  `hang_up` gets the saved dialog of each that was up.
+
+    `owed`: by call id, the last events of operations that clients know of; the store may know none of them.
 
     Comes before `WebhookSender.start`.  Raises `StoreError`.
     """
@@ -44,7 +47,9 @@ async def recover(
     # A call that was dialled is younger than its parent and ends before it, as it would have done.
     operations = await store.open_operations()
     for record in reversed(records):
-        _Closing(record, store, sender, new_id).close(unfinished(operations.get(record.number, [])))
+        of_clients = (owed or {}).get(record.start.call_id, ())
+        last = unfinished(operations.get(record.number, []), of_clients)
+        _Closing(record, store, sender, new_id).close(last)
     await store.flush()
     for record in records:
         if record.end is None and record.dialog is not None:
@@ -73,14 +78,30 @@ class _Closing:
         self._at = time.time()
         self._ending = ending("server_restarted", who=record.start.to)
 
-    def close(self, operations: list[tuple[Body, str | None]]) -> None:
-        for body, url in operations:
-            self._write(body | {"timestamp": self._at}, url)
+    def close(self, operations: list[Operation]) -> None:
+        if self._record.end is None:
+            for kind, params, url in operations:
+                self._write(self._about(kind, params), url)
         if self._record.connect is not None:
             self._close_connect(self._record.connect)
         if self._record.end is None:
             self._end_call()
         self._store.finish_call(self._record.number, self._record.statistics, self._record.variables)
+
+    def _about(self, kind: str, params: Body) -> Body:
+        """The envelope of what an operation says."""
+        info = self._info
+        names: Body = {"call_id": info.call_id, "node_id": info.node_id, "segment_id": info.segment_id}
+        if info.tag is not None:
+            names["tag"] = info.tag
+        return {
+            "event_type": kind,
+            "event_channel": "swml:" + info.session_id,
+            "timestamp": self._at,
+            "project_id": info.project_id,
+            "space_id": info.space_id,
+            "params": names | params,
+        }
 
     def _close_connect(self, connect: OpenConnect) -> None:
         self._report(_last_of(connect, self._ending), connect.status_url)
@@ -107,27 +128,57 @@ class _Closing:
             self._store.add_event(event)
 
 
-_LAST_STATES = {
-    "calling.call.play": ("playing", "finished"),
-    "calling.call.record": ("recording", "error"),
-    "calling.call.tap": ("tapping", "finished"),
+Operation = tuple[str, Body, str | None]
+"""The kind of an event, its params but for those that name the call, and where it is posted."""
+
+
+def _in(*states: str) -> Callable[[Body], bool]:
+    return lambda params: params.get("state") in states
+
+
+def _is_detecting(params: Body) -> bool:
+    return params.get("detect", {}).get("params", {}).get("event") not in ("finished", "error")
+
+
+def _detected(params: Body) -> Body:
+    return {"detect": {"type": params.get("detect", {}).get("type"), "params": {"event": "finished"}}}
+
+
+_KINDS: dict[str, tuple[Callable[[Body], bool], Callable[[Body], Body]]] = {
+    "calling.call.play": (_in("playing", "paused"), lambda params: {"state": "finished"}),
+    "calling.call.record": (_in("recording", "paused"), lambda params: {"state": "error"}),
+    "calling.call.tap": (_in("tapping"), lambda params: {"state": "finished"}),
+    "calling.call.collect": (_in("collecting"), lambda params: {"result": {"type": "no_input"}}),
+    "calling.call.detect": (_is_detecting, _detected),
+    "calling.call.refer": (_in("inProgress"), lambda params: {"state": "failed"}),
 }
-"""Of what goes on beside or within a script: the state in which it is open, and its last one."""
+"""Of what goes on beside or within a script: whether it does after an event, and what its last one says."""
 
 
-def unfinished(operations: list[tuple[bytes, str | None]]) -> list[tuple[Body, str | None]]:
-    """The last events that plays, recordings and taps have not had, with where they go."""
-    open_: dict[tuple[str, str], tuple[Body, str | None]] = {}
-    for data, url in operations:
+def unfinished(told: list[tuple[bytes, str | None]], owed: Iterable[Operation] = ()) -> list[Operation]:
+    """The last events that operations have not had.
+
+    `owed`: of some that their client knows of; what was told of one is better known.
+    """
+    seen: dict[tuple[str, str], Operation | None] = {}
+    for data, url in told:
         body = _decoded(data)
         kind, params = body.get("event_type", ""), body.get("params", {})
-        state, last = _LAST_STATES.get(kind, ("", ""))
-        key = (kind, str(params.get("control_id")))
-        if params.get("state") == state:
-            open_[key] = (body | {"params": params | {"state": last}}, url)
-        elif key in open_ and params.get("state") != "paused":
-            del open_[key]
-    return list(open_.values())
+        goes_on, last = _KINDS.get(kind, (_in(), _never))
+        operation = (kind, _without_state(params) | last(params), url) if goes_on(params) else None
+        seen[kind, str(params.get("control_id"))] = operation
+    for one in owed:
+        seen.setdefault((one[0], str(one[1].get("control_id"))), one)
+    return [operation for operation in seen.values() if operation is not None]
+
+
+def _never(params: Body) -> Body:
+    return {}
+
+
+def _without_state(params: Body) -> Body:
+    """Results do not say that they are the last."""
+    return {name: value for name, value in params.items() if name not in ("final", "state")}
 
 
 def _decoded(data: bytes) -> Body:

@@ -338,18 +338,20 @@ class Hub:
             return
         if request.method in BRIDGES:
             client.projection.asked(request.call_id)
-        client.ends.accepted(request.method, request.call_id, about)
-        self.journal.note("B", client.number, (request.method, request.call_id, about))
+        url = getattr(request.command, "status_url", None)
+        client.ends.accepted(request.method, request.call_id, about, url)
+        self.journal.note("B", client.number, (request.method, request.call_id, about, url))
 
     # ------------------------------------------------------------ the end
 
     def farewell(self) -> None:
-        """The server stops: what has happened is told, there is nothing to come back to."""
+        """The server stops, and what has happened is told."""
         for client in list(self._clients.values()):
             self._feed(client, frames.Leaving(restart=True))
 
     def stop(self) -> None:
-        """Close all sockets, forget all clients."""
+        """Close all sockets, forget all clients; their sessions are on the disk."""
+        self.journal.settle()
         for plug in list(self._plugs.values()):
             plug.wire.close(1001, "the server stops")
         timers = [plug.timer for plug in self._plugs.values()]

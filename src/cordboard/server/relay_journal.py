@@ -68,7 +68,8 @@ class Journal:
         """Sessions that are not in the newest file yet."""
         self._kept = 0
         """Bytes of those that are."""
-        self._is_closed = False
+        self._is_settled = False
+        """All is written that there is to say of the sessions; they may be forgotten in memory."""
         self._timer: asyncio.TimerHandle | None = None
         self._clearing: asyncio.Future[None] | None = None
         self.failures = 0
@@ -130,7 +131,7 @@ class Journal:
             self._refused(error)
             return
         self._size += len(data)
-        if self._size > self._limit and self._waiting is None:
+        if self._size > self._limit and self._waiting is None and not self._is_settled:
             self._begin_anew()
 
     # ------------------------------------------------------------ files
@@ -162,8 +163,8 @@ class Journal:
         if self._waiting:
             self._loop.call_soon(self._next_sessions)
             return
+        self.flush()  # which begins no further file as long as this one is not whole
         self._waiting = None
-        self.flush()
         self._all_written()
 
     def _write_sessions(self) -> None:
@@ -202,13 +203,18 @@ class Journal:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        if not self._is_closed:
+        if not self._is_settled:
             self._timer = self._loop.call_later(_RETRY, self._begin_anew)
+
+    def settle(self) -> None:
+        """No session is written anew from now on: the files that there are have all of each."""
+        self._is_settled = True
+        self._waiting = None
 
     async def close(self) -> None:
         """Everything is on the disk itself after this."""
+        self.settle()
         self.flush()
-        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._clearing is not None:

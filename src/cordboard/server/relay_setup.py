@@ -17,7 +17,7 @@ from cordboard.server.relay_inbound import RelayInbound
 from cordboard.server.relay_requests import RelayRequests
 from cordboard.server.relay_server import RelayServer
 from cordboard.server.relay_sessions import Setting
-from cordboard.server.relay_stored import read
+from cordboard.server.relay_stored import StoredSession, read
 from cordboard.server.relay_transfers import RelayTransfers
 
 _log = logging.getLogger(__name__)
@@ -32,9 +32,16 @@ class Relay:
     """`hub` is where its clients are; it hears of calls from its making, and of clients from `open`."""
 
     def __init__(
-        self, config: Config, exchange: Exchange, documents: DocumentFetcher, projects: Projects
+        self,
+        config: Config,
+        exchange: Exchange,
+        documents: DocumentFetcher,
+        projects: Projects,
+        sessions: Path,
     ) -> None:
+        """`sessions`: the directory in which they outlive the process."""
         self._config = config
+        self._directory = sessions
         self._exchange = exchange
         server, section = config.server, config.relay
         setting = Setting(
@@ -68,16 +75,20 @@ class Relay:
         exchange.recorder.owned_listeners.append(self.hub.listen)
         exchange.recorder.listen(self.inbound.listen, "answered", "ended")
 
-    def open(self, http: HttpServer, sessions: Path) -> None:
-        """Go on with the sessions of an earlier run, let clients come.  `sessions`: their directory."""
-        if not self._config.relay.enabled:
-            return
+    def left(self) -> list[StoredSession]:
+        """The sessions that an earlier run has left."""
         try:
-            self.hub.restore(read(sessions))
+            return read(self._directory) if self._config.relay.enabled else []
         except OSError as error:
             _log.error("the sessions of RELAY clients cannot be read: %s", error)
-        self.hub.open_journal(sessions)
-        http.upgrades = self.sockets.answer
+            return []
+
+    def open(self, http: HttpServer, left: list[StoredSession]) -> None:
+        """Go on with the sessions of an earlier run, let clients come."""
+        if self._config.relay.enabled:
+            self.hub.restore(left)
+            self.hub.open_journal(self._directory)
+            http.upgrades = self.sockets.answer
 
     async def farewell(self) -> None:
         """All calls are over: tell the clients to come back later."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from cordboard.relay.open_ends import OpenEnds
+from cordboard.relay.open_ends import OpenEnds, last_event
+from cordboard.server.recovery import Operation
 
 _log = logging.getLogger(__name__)
 
@@ -45,13 +46,29 @@ class _Frame(msgspec.Struct):
 
 
 _frame = msgspec.json.Decoder(_Frame)
+_accepted = msgspec.json.Decoder(tuple[str, str, dict[str, Any], str | None])
 _session = msgspec.json.Decoder(StoredSession)
+_NAMES = ("call_id", "node_id", "segment_id")
 _LINE = re.compile(rb"([SEPCBLX])(\d+) (.*)", re.DOTALL)
 
 
 def event_id(frame: bytes) -> str:
     """Of a `signalwire.event`."""
     return _frame.decode(frame).id
+
+
+def owed(sessions: Iterable[StoredSession]) -> dict[str, list[Operation]]:
+    """By call id: the last events of what clients have under way, for the records of those calls."""
+    found: dict[str, list[Operation]] = {}
+    for session in sessions:
+        for call_id, call in session.ends.calls.items():
+            for operation in call.operations.values():
+                kind, params = last_event(operation)
+                told = {name: value for name, value in params.items() if name not in ("final", *_NAMES)}
+                if kind == "calling.call.collect":
+                    del told["state"]
+                found.setdefault(call_id, []).append((kind, told, operation.status_url))
+    return found
 
 
 def read(directory: Path) -> list[StoredSession]:
@@ -98,8 +115,7 @@ class _Session:
         self.it.contexts = msgspec.json.decode(value, type=list[str])
 
     def accepted(self, value: bytes) -> None:
-        method, call_id, more = msgspec.json.decode(value, type=tuple[str, str, dict[str, Any]])
-        self.it.ends.accepted(method, call_id, more)
+        self.it.ends.accepted(*_accepted.decode(value))
 
     def left(self, value: bytes) -> None:
         self.it.left_at = msgspec.json.decode(value, type=float | None)

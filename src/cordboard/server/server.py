@@ -39,6 +39,7 @@ from cordboard.server.recordings import Recordings
 from cordboard.server.recovery import recover
 from cordboard.server.registrations import TrunkWatch
 from cordboard.server.relay_setup import Relay
+from cordboard.server.relay_stored import owed
 from cordboard.server.resolver import Resolver
 from cordboard.server.routes import RouteTable
 from cordboard.server.sip_setup import make_targets, make_watch, told
@@ -149,7 +150,8 @@ class Server:
         await self._start_http()
         self._documents = DocumentFetcher(policy, signing_key=self.config.server.signing_key)
         self.exchange = self._make_exchange(policy, ports)
-        self.relay = Relay(self.config, self.exchange, self._documents, self.projects)
+        sessions = self.data_directory / _SESSIONS
+        self.relay = Relay(self.config, self.exchange, self._documents, self.projects, sessions)
         closing.push_async_callback(self.relay.farewell)
         self.media = self._make_media()
         closing.push_async_callback(self.media.stop)
@@ -157,10 +159,11 @@ class Server:
         closing.push_async_callback(self.exchange.stop)
         await self.media.start()
         evaluate("1", {})  # the first evaluation in a thread makes its context
-        await recover(self.store, self.sender, self.exchange.hang_up_saved)
+        left = self.relay.left()
+        await recover(self.store, self.sender, self.exchange.hang_up_saved, owed=owed(left))
         await self.sender.start()
         left_behind = await asyncio.to_thread(self._recording_files.orphans)
-        self.relay.open(self.http, self.data_directory / _SESSIONS)
+        self.relay.open(self.http, left)
         self._attach_api()
         # Only now: a call that came earlier would find no media, and recovery would close it.
         self.transports.listen()

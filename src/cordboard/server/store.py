@@ -266,8 +266,8 @@ class Store(Protocol):
         """All calls of the session that this call belongs to, the oldest first."""
 
     async def open_operations(self) -> dict[int, list[tuple[bytes, str | None]]]:
-        """By number, for calls without an end: (body, where it was posted) of each event of a play, a
-        recording or a tap, in order."""
+        """By number, for calls without an end: (body, where it was posted) of each event of an operation, in
+        order."""
 
     async def ladder(self, call_id: str) -> bytes | None:
         """What `save_ladder` was given; None if there is nothing."""

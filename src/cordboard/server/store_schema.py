@@ -116,7 +116,9 @@ SELECT_OPERATIONS = (
     f" ON e.number > (c.number << {SEQ_BITS}) AND e.number <= ((c.number << {SEQ_BITS}) | {_SEQ})"
     f" LEFT JOIN deliveries d ON d.call_number = c.number AND d.seq = (e.number & {_SEQ})"
     " WHERE c.ended_at IS NULL"
-    " AND e.event_type IN ('calling.call.play', 'calling.call.record', 'calling.call.tap') ORDER BY e.number"
+    " AND e.event_type IN ('calling.call.play', 'calling.call.record', 'calling.call.tap',"
+    " 'calling.call.collect', 'calling.call.detect', 'calling.call.refer', 'calling.call.send_digits')"
+    " ORDER BY e.number"
 )
 LOOK_AT_CALLS = (
     "SELECT number, started_at, direction, parent_call_id, ended_at FROM calls"

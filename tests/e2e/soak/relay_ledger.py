@@ -16,7 +16,7 @@ _OPERATIONS = {
     "calling.call.record": r"(recording( paused recording)*( paused)? )?(finished|no_input)",
     "calling.call.collect": r"(collecting )*finished",
     "calling.call.detect": r"(going )*over",
-    "calling.call.send_digits": r"finished",
+    "calling.call.send_digits": r"(finished|error)",
 }
 """By the event, its states from the first to the last."""
 _BEGUN_BY = {
