@@ -222,11 +222,21 @@ def test_bytes_that_are_not_utf_8_survive() -> None:
 
 def test_what_was_read_is_forgotten_when_the_header_changes() -> None:
     message = request()
-    assert message.to.tag is None
-    message.headers.set("To", "<sip:bob@192.0.2.1>;tag=new")
-    assert message.to.tag == "new"
+    assert message.max_forwards is not None
+    message.headers.set("Max-Forwards", "7")
+    assert message.max_forwards == 7
+    assert message.contact is not None
     message.headers.remove("Contact")
     assert message.contact is None
+
+
+def test_what_was_read_of_a_message_built_by_hand_is_forgotten_too() -> None:
+    message = Request("BYE", "sip:bob@example.com", [("To", "<sip:bob@192.0.2.1>")])
+    assert (message.to.tag, message.to_tag) == (None, None)
+    message.headers.set("To", "<sip:bob@192.0.2.1>;tag=new")
+    assert (message.to.tag, message.to_tag) == ("new", "new")
+    with pytest.raises(HeaderError):
+        _ = message.cseq
 
 
 def test_a_response_takes_over_what_tells_which_request_it_answers() -> None:

@@ -49,6 +49,7 @@ class Dialog:
         "call_id",
         "cseq",
         "destination",
+        "key",
         "local",
         "local_tag",
         "peer",
@@ -74,6 +75,7 @@ class Dialog:
         remote_cseq: int | None,
         peer: Endpoint,
     ) -> None:
+        self.key: DialogKey = (call_id, local_tag, remote_tag)
         self.call_id = call_id
         self.local = local
         self.local_tag = local_tag
@@ -96,7 +98,7 @@ class Dialog:
             local=local,
             local_tag=local_tag,
             remote=request.headers.get("From") or "",
-            remote_tag=request.from_.tag or "",
+            remote_tag=request.from_tag or "",
             remote_target=contact_uri(request) or "",
             routes=request.record_routes,
             cseq=0,
@@ -112,17 +114,13 @@ class Dialog:
             local=sent.from_,
             local_tag=local_tag,
             remote=response.headers.get("To") or "",
-            remote_tag=response.to.tag or "",
+            remote_tag=response.to_tag or "",
             remote_target=contact_uri(response) or sent.uri,
             routes=response.record_routes[::-1],
             cseq=sent.cseq,
             remote_cseq=None,
             peer=sent.destination,
         )
-
-    @property
-    def key(self) -> DialogKey:
-        return (self.call_id, self.local_tag, self.remote_tag)
 
     # ------------------------------------------------------------ the route
 
@@ -218,12 +216,14 @@ class Dialog:
 
     def save(self) -> bytes:
         """For `restore`."""
+        texts = [self.call_id, self.local, self.remote, self.remote_target]
+        call_id, local, remote, remote_target = [text.encode("utf-8", "surrogateescape") for text in texts]
         saved = SavedDialog(
-            call_id=_octets(self.call_id),
-            local=_octets(self.local),
-            remote=_octets(self.remote),
-            remote_target=_octets(self.remote_target),
-            routes=[_octets(route) for route in self.routes],
+            call_id=call_id,
+            local=local,
+            remote=remote,
+            remote_target=remote_target,
+            routes=[_octets(route) for route in self.routes] if self.routes else [],
             cseq=self.cseq,
             peer=self.peer[:3],
             server_name=self.peer.server_name,

@@ -112,6 +112,7 @@ class Request(TypedHeaders):
         others = split_list(raw)[1:] if "," in raw else ()
         self.headers.set_first("Via", ", ".join([str(top), *others]))
         self.headers.parsed["Via"] = [top, *below]
+        self.via = top
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.uri}>"
@@ -150,6 +151,7 @@ class Response(TypedHeaders):
 
 
 Message = Request | Response
+_new_request, _new_response = Request.__new__, Response.__new__
 
 _COPIED = frozenset({"Via", "From", "To", "Call-ID", "CSeq"})
 _COPIED_TO_DIALOG = _COPIED | {"Record-Route"}
@@ -211,13 +213,26 @@ def _parse_ordinary(start: str, lines: list[str], body: bytes) -> Message | None
         if typed[layout.length] > len(body):
             return None
         body = body[: typed[layout.length]]
-    headers = Headers.laid_out(names, values, typed, layout.places)
     method, subject, status = _remembered_start(start)
+    message: Message
     if status:
-        return Response.unchecked(status, subject, headers, body)
-    if typed[layout.cseq].method != method:
+        message = _new_response(Response)
+        message.status, message.reason = status, subject
+    elif typed[layout.cseq].method == method:
+        message = _new_request(Request)
+        message.method, message.uri = method, subject
+    else:
         return None
-    return Request.unchecked(method, subject, headers, body)
+    message.headers = Headers.laid_out(names, values, typed, layout.places)
+    message.body = body
+    message.call_id = typed[layout.call_id]
+    message.cseq = typed[layout.cseq]
+    message.from_ = from_ = typed[layout.from_]
+    message.from_tag = from_.params.get("tag")
+    message.to = to = typed[layout.to]
+    message.to_tag = to.params.get("tag")
+    message.via = typed[layout.via][0]
+    return message
 
 
 def _join_lines(

@@ -12,6 +12,8 @@ from cordboard.sip.headers.grammar import HeaderError, is_token
 Fields = Iterable[tuple[str, str]]
 
 MAX_FORWARDS = 70
+NO_BODY = "Content-Length: 0\r\n\r\n"
+"""The end of a head without a body."""
 
 
 def header_lines(fields: Fields) -> str:
@@ -33,7 +35,7 @@ def header_lines(fields: Fields) -> str:
 def body_lines(body: bytes, extra: str) -> str:
     """The end of the head: the type of the body, unless `extra` names it, its length, and the empty line."""
     if not body:
-        return "Content-Length: 0\r\n\r\n"
+        return NO_BODY
     kind = "" if _names(extra, "content-type") else "Content-Type: application/sdp\r\n"
     return f"{kind}Content-Length: {len(body)}\r\n\r\n"
 
@@ -111,11 +113,12 @@ class OutgoingRequest:
         self.added = added
         self.body = body
         forwards = "" if _names(extra, "max-forwards") else f"Max-Forwards: {MAX_FORWARDS}\r\n"
-        self.data = encoded(
+        end = body_lines(body, extra) if body else NO_BODY
+        head = (
             f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{routes}{forwards}From: {from_}\r\nTo: {to}\r\n"
-            f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{added}{extra}{body_lines(body, extra)}",
-            body,
+            f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{added}{extra}{end}"
         )
+        self.data = head.encode() + body if head.isascii() else encoded(head, body)
 
     def again(self, *, via: str, branch: str, added: str, extra: str | None = None) -> OutgoingRequest:
         """The same outside a dialog once more, as a new transaction (RFC 3261 section 22.2); with other

@@ -110,7 +110,7 @@ class Reception:
             transaction.take(Input.ACK if method == "ACK" else Input.REQUEST)
         elif method == "CANCEL":
             self._cancel(request, source)
-        elif request.to.tag is not None:
+        elif request.to_tag is not None:
             self._receive_in_dialog(key, request, source)
         elif method == "INVITE":
             self._receive_invite(key, request, source)
@@ -166,7 +166,7 @@ class Reception:
         core.layer.remember_merge(transaction, merge)
         session = ServerSession(core, transaction, source)
         transaction.respond(100, None, _timestamp(request))
-        core.report(InviteReceived(session.id, request, source))
+        core.moment.outputs.append(InviteReceived(session.id, request, source))
 
     def _refuse_invite(self, request: Request) -> Refusal | None:
         return refuse_invite(request) or (OVERLOADED if self._full else None)
@@ -179,7 +179,7 @@ class Reception:
     # ------------------------------------------------------------ inside a dialog
 
     def _receive_in_dialog(self, key: str, request: Request, source: Endpoint) -> None:
-        found = self._core.dialogs.get((request.call_id, request.to.tag or "", request.from_.tag or ""))
+        found = self._core.dialogs.get((request.call_id, request.to_tag or "", request.from_tag or ""))
         if request.method == "ACK":
             if found is None:
                 self.ignored += 1

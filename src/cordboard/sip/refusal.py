@@ -11,6 +11,7 @@ from cordboard.sip.message import Request
 from cordboard.sip.session_timer import TOO_SMALL, is_too_small
 
 SDP = "application/sdp"
+_CONDITIONS = ("Require", "Session-Expires")
 _OPTIONAL_BODY = "handling=optional"
 
 
@@ -44,6 +45,9 @@ def refuse_invite(request: Request) -> Refusal | None:
         return TOO_MANY_HOPS
     if contact_uri(request) is None:
         return Refusal(400, "Missing Contact")
+    require, interval = request.headers.first_of(_CONDITIONS)
+    if require is None and interval is None:
+        return refuse_body(request) if request.body else None
     return refuse_extensions(request) or refuse_interval(request) or refuse_body(request)
 
 

@@ -114,11 +114,11 @@ class ClientSession(Session):
     def _progressed(self, transaction: ClientTransaction, response: Response) -> None:
         if self.state is CANCELLING:
             self._send_cancel()
-            self._acknowledge(transaction, response.to.tag or "", response)
+            self._acknowledge(transaction, response.to_tag or "", response)
             return
         if response.status == 100 or self.state is not INVITING:
             return
-        tag = response.to.tag or ""
+        tag = response.to_tag or ""
         if tag and not self._know_fork(transaction, tag, response):
             return
         if response.headers.get("RSeq") is not None and not self._acknowledge(transaction, tag, response):
@@ -163,7 +163,7 @@ class ClientSession(Session):
 
     def _answered(self, transaction: ClientTransaction, response: Response) -> None:
         """Each dialog's first 2xx gets an ACK, and so do its retransmissions; only one dialog may live."""
-        tag = response.to.tag or ""
+        tag = response.to_tag or ""
         known = self._acks.get(tag)
         if known is not None:
             self.core.moment.send(*known)

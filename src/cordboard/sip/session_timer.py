@@ -6,10 +6,12 @@ and refresher anew.  Without one, both sides end the session a little before the
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cordboard.sip.events import RefreshDue
 from cordboard.sip.headers.grammar import HeaderError
+from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.session_expires import SessionExpires, parse_min_se
 from cordboard.sip.message import Request, Response
 from cordboard.sip.timers import Started, Timer
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 MIN_SE = 90
 """Seconds; less than that may not be asked for (section 5)."""
+_ORDINARY_LENGTH = 256
 _LONGEST_MARGIN = 32.0
 _RETRY_SHARE = 8
 _LONGEST_RETRY = 30.0
@@ -57,9 +60,11 @@ class SessionTimer:
         return core.queue.start_apart(core.moment.now, seconds, self, timer)
 
     def stop(self) -> None:
-        for started in (self._refresh, self._expiry):
-            if started is not None:
-                self._session.core.queue.stop(started)
+        queue = self._session.core.queue
+        if self._refresh is not None:
+            queue.stop(self._refresh)
+        if self._expiry is not None:
+            queue.stop(self._expiry)
         self._refresh = self._expiry = None
 
     def fire(self, timer: Timer) -> None:
@@ -121,10 +126,24 @@ def min_se(message: Request | Response) -> int:
 
 def names(message: Request | Response, header: str, wanted: str) -> bool:
     """Whether a header such as Supported or Allow lists this; not if it is malformed."""
+    line = message.headers.get(header)
+    if line is None:
+        return False
+    if message.headers.count(header) == 1 and len(line) <= _ORDINARY_LENGTH:
+        return wanted in _remembered_list(line)
     try:
         return wanted in message.elements(header)
     except HeaderError:
         return False
+
+
+# Peers say the same Allow and Supported each time.
+@lru_cache(maxsize=1024)
+def _remembered_list(line: str) -> frozenset[str]:
+    try:
+        return frozenset(split_list(line))
+    except HeaderError:
+        return frozenset()
 
 
 def is_too_small(request: Request) -> bool:

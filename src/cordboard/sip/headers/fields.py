@@ -82,6 +82,13 @@ class Headers:
             return self._values[place]
         return None if places and name in CANONICAL else self._get(name)
 
+    def first_of(self, names: Iterable[str]) -> list[str | None]:
+        """`get` of each of these names, which must be spelt as usual."""
+        place, values = self.places.get, self._values
+        if not self.places:
+            return [self._get(name) for name in names]
+        return [None if (at := place(name)) is None else values[at] for name in names]
+
     def _get(self, name: str) -> str | None:
         key = SPELLINGS.get(name)
         if key is None:

@@ -13,7 +13,7 @@ MAX_REMEMBERED_LINES = 32
 class Layout:
     """Of header lines with these names."""
 
-    __slots__ = ("complete", "cseq", "length", "places", "repeated")
+    __slots__ = ("call_id", "complete", "cseq", "from_", "length", "places", "repeated", "to", "via")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         places: dict[str, int] = {}
@@ -23,8 +23,12 @@ class Layout:
         """Of the first line of each name."""
         self.complete = places.keys() >= MANDATORY
         """No message without these headers is one."""
+        # The places of what it cannot be complete without.
+        self.call_id = places.get("Call-ID", 0)
         self.cseq = places.get("CSeq", 0)
-        """The place of CSeq, if it is complete."""
+        self.from_ = places.get("From", 0)
+        self.to = places.get("To", 0)
+        self.via = places.get("Via", 0)
         self.length = places.get("Content-Length")
         """The place of Content-Length."""
         self.repeated = tuple(name for name in places if name in READERS and names.count(name) > 1)

@@ -62,6 +62,9 @@ def _bare_parts(text: str) -> tuple[str, str]:
     return found["uri"], found["params"]
 
 
+_is_word = re.compile("[A-Za-z0-9-]+").fullmatch
+
+
 # Of one party, only the tag is new with each dialog.
 @lru_cache(maxsize=2048)
 def _remembered(text: str) -> NameAddr:
@@ -73,19 +76,14 @@ def parse_name_addr(text: str) -> NameAddr:
     if len(text) > 256:
         return NameAddr.parse(text)
     address, found, tag = text.partition(";tag=")
-    if not found or not is_token(tag):
+    if not found or not (_is_word(tag) or is_token(tag)):
         return _remembered(text)
-    return _tagged(address, tag) or _remembered(text)
-
-
-def _tagged(address: str, tag: str) -> NameAddr | None:
-    """An address with a tag at its end; None if the text was cut in the middle of something."""
     try:
         party = _remembered(address)
     except HeaderError:
-        return None
+        return _remembered(text)  # it was cut in the middle of something
     if "tag" in party.params:
-        return None  # the first counts
+        return _remembered(text)  # the first counts
     return NameAddr(display_name=party.display_name, uri=party.uri, params={**party.params, "tag": tag})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cordboard.sip.headers.cseq import CSeq
 from cordboard.sip.headers.fields import Headers
@@ -21,43 +21,37 @@ class TypedHeaders:
     """What requests and responses share.
 
     The properties raise HeaderError on a message that was built by hand with a bad or missing value; on
-    one that was parsed they never do.  Treat the lists they give as read-only.
+    one that was parsed they never do.  Treat the lists they give as read-only.  What each message must have
+    (the first seven) is read by the parser, and stays what the message came with.
     """
 
-    __slots__ = ("body", "headers")
+    __slots__ = ("body", "call_id", "cseq", "from_", "from_tag", "headers", "to", "to_tag", "via")
 
     headers: Headers
     body: bytes
+    call_id: str
+    cseq: CSeq
+    from_: NameAddr
+    from_tag: str | None
+    to: NameAddr
+    to_tag: str | None
+    via: Via
+    """The topmost Via: of a request, the hop it came from."""
 
-    @property
-    def call_id(self) -> str:
-        headers = self.headers
-        place = headers.places.get("Call-ID")
-        value: str = self._read("Call-ID") if place is None else headers.typed[place]
-        return value
+    if not TYPE_CHECKING:  # or every misspelt attribute would have a type
 
-    @property
-    def cseq(self) -> CSeq:
-        headers = self.headers
-        place = headers.places.get("CSeq")
-        value: CSeq = self._read("CSeq") if place is None else headers.typed[place]
-        return value
+        def __getattr__(self, name: str) -> Any:
+            """Those seven of a message that was built by hand."""
+            read = _OF_EVERY_MESSAGE.get(name)
+            if read is None:
+                raise AttributeError(name)
+            return read(self)
 
     @property
     def vias(self) -> list[Via]:
         """Every Via, the topmost first."""
-        headers = self.headers
-        place = headers.places.get("Via")
-        value: list[Via] = self._read("Via") if place is None else headers.typed[place]
+        value: list[Via] = self._typed("Via")
         return value
-
-    @property
-    def via(self) -> Via:
-        """The topmost Via: of a request, the hop it came from."""
-        headers = self.headers
-        place = headers.places.get("Via")
-        vias: list[Via] = self._read("Via") if place is None else headers.typed[place]
-        return vias[0]
 
     @property
     def branch(self) -> str:
@@ -69,20 +63,6 @@ class TypedHeaders:
     def sent_by(self) -> str:
         """The topmost Via's `host` or `host:port`, in lower case."""
         return self.via.sent_by
-
-    @property
-    def from_(self) -> NameAddr:
-        headers = self.headers
-        place = headers.places.get("From")
-        value: NameAddr = self._read("From") if place is None else headers.typed[place]
-        return value
-
-    @property
-    def to(self) -> NameAddr:
-        headers = self.headers
-        place = headers.places.get("To")
-        value: NameAddr = self._read("To") if place is None else headers.typed[place]
-        return value
 
     @property
     def contacts(self) -> list[NameAddr]:
@@ -129,7 +109,6 @@ class TypedHeaders:
         none.  Raises HeaderError if a quote or an angle bracket in it is never closed."""
         return [element for value in self.headers.get_all(name) for element in split_list(value)]
 
-    # The properties that each message is asked for look here themselves: a call costs as much as they do.
     def _typed(self, name: str) -> Any:
         headers = self.headers
         place = headers.places.get(name)
@@ -141,6 +120,17 @@ class TypedHeaders:
             headers = self.headers
             parsed[name] = _when_absent(name) if headers.places else read_lines(name, headers.get_all(name))
         return parsed[name]
+
+
+_OF_EVERY_MESSAGE: dict[str, Callable[[TypedHeaders], Any]] = {
+    "call_id": lambda message: message._typed("Call-ID"),
+    "cseq": lambda message: message._typed("CSeq"),
+    "from_": lambda message: message._typed("From"),
+    "from_tag": lambda message: message.from_.tag,
+    "to": lambda message: message._typed("To"),
+    "to_tag": lambda message: message.to.tag,
+    "via": lambda message: message._typed("Via")[0],
+}
 
 
 def read_lines(name: str, values: list[str]) -> object:
@@ -181,9 +171,7 @@ def _read_call_id(value: str) -> str:
 
 
 def _read_vias(value: str) -> list[Via]:
-    if "," not in value:
-        return [parse_via(value)]
-    return [parse_via(element) for element in _addresses(value)]
+    return [parse_via(value)] if "," not in value else [parse_via(element) for element in _addresses(value)]
 
 
 def _read_contacts(value: str) -> list[NameAddr]:

@@ -82,13 +82,14 @@ class Via(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 _ORDINARY_LENGTH = 256
+_is_word = re.compile("[A-Za-z0-9-]+").fullmatch
 
 
 def parse_via(text: str) -> Via:
     """`Via.parse`, remembering what short values say besides their branch: only that is new with each."""
     before, found, after = text.partition(";branch=")
     branch, semicolon, others = after.partition(";")
-    if not found or len(text) > _ORDINARY_LENGTH or not is_token(branch):
+    if not found or len(text) > _ORDINARY_LENGTH or not (_is_word(branch) or is_token(branch)):
         return Via.parse(text)
     try:
         hop, rest = _remembered_hop(before), _remembered_parameters(semicolon + others)

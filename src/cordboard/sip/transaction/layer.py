@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.events import SendMessage
 from cordboard.sip.headers.via import MAGIC_COOKIE
 from cordboard.sip.message import Request, Response
 from cordboard.sip.moment import Moment
@@ -13,7 +14,7 @@ from cordboard.sip.transaction.client import CLIENT
 from cordboard.sip.transaction.client_invite import CLIENT_INVITE
 from cordboard.sip.transaction.server import SERVER
 from cordboard.sip.transaction.server_invite import SERVER_INVITE
-from cordboard.sip.transaction.table import State, Timing
+from cordboard.sip.transaction.table import FAILURE, PROVISIONAL, SUCCESS, State, Timing
 from cordboard.sip.transaction.transaction import (
     ClientTransaction,
     ClientUser,
@@ -32,13 +33,13 @@ def server_key(request: Request, method: str) -> str:
     branch = via.params.get("branch") or ""
     if branch.startswith(MAGIC_COOKIE):
         return f"{method} {branch} {via.sent_by}"
-    parts = (request.uri, request.from_.tag, request.call_id, request.cseq.number, via.sent_by, branch)
+    parts = (request.uri, request.from_tag, request.call_id, request.cseq.number, via.sent_by, branch)
     return f"{method} {parts!r}"
 
 
 def merge_key(request: Request) -> MergeKey:
     """What two copies of one request that took different paths share (RFC 3261 section 8.2.2.2)."""
-    return (request.call_id, request.from_.tag or "", request.cseq.number)
+    return (request.call_id, request.from_tag or "", request.cseq.number)
 
 
 def _timings(durations: dict[Timer, float]) -> dict[str, dict[State, Timing]]:
@@ -82,7 +83,7 @@ class TransactionLayer:
         transaction = ClientTransaction(self, table, key, request, user)
         self.clients[key] = transaction
         transaction.enter(table.initial)
-        self.moment.send(request.data, request.destination)
+        self.moment.outputs.append(SendMessage(request.data, request.destination))
         return transaction
 
     def resume_invite(self, request: OutgoingRequest, user: ClientUser) -> ClientTransaction:
@@ -99,7 +100,8 @@ class TransactionLayer:
         transaction = self.clients.get(f"{cseq.method} {response.via.params.get('branch')}")
         if transaction is None or transaction.request.cseq != cseq.number:
             return False
-        transaction.receive(response)
+        status = response.status
+        transaction.take(PROVISIONAL if status < 200 else SUCCESS if status < 300 else FAILURE, response)
         return True
 
     def transport_failed(self, destination: Endpoint) -> None:

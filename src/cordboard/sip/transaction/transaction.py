@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from cordboard.sip.endpoint import Endpoint
+from cordboard.sip.endpoint import RELIABLE_TRANSPORTS, Endpoint
+from cordboard.sip.events import SendMessage
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
 from cordboard.sip.replies import ReplyWriter, second_destination
@@ -78,7 +79,8 @@ class Transaction:
         self._again: Started | None = None
         self._end: Started | None = None
         self._interval = 0.0
-        self._timings = (layer.reliable_timings if destination.reliable else layer.timings)[table.name]
+        is_reliable = destination.transport in RELIABLE_TRANSPORTS
+        self._timings = (layer.reliable_timings if is_reliable else layer.timings)[table.name]
 
     def fire(self, timer: Timer) -> None:
         self.take(timer)
@@ -92,14 +94,15 @@ class Transaction:
         if state is not self.state:
             self.enter(state)
         for action in actions:
-            self._perform(action, response)
+            if action is SEND:
+                self.layer.moment.outputs.append(SendMessage(self.message, self.destination))
+            else:
+                self._perform(action, response)
         if state is TERMINATED:
             self.leave()
 
     def _perform(self, action: Action, response: Response | None) -> None:
-        if action is SEND:
-            self.layer.moment.send(self.message, self.destination)
-        elif action is Action.DOUBLE:
+        if action is Action.DOUBLE:
             self._repeat(self._interval * 2)
         elif action is Action.DOUBLE_UP_TO_T2:
             self._repeat(min(self._interval * 2, self.layer.timers.t2))
@@ -112,11 +115,12 @@ class Transaction:
         timer = self.table.timers[self.state].again
         assert timer is not None
         self._interval = interval
-        self._again = self._start(interval, timer)
+        layer = self.layer
+        self._again = layer.queue.start(layer.moment.now, interval, self, timer)
 
     def enter(self, state: State) -> None:
         """Change the state, and start and stop the timers that the two states do not share."""
-        queue, timings = self.layer.queue, self._timings
+        queue, now, timings = self.layer.queue, self.layer.moment.now, self._timings
         again_before, _, end_before, _ = timings[self.state]
         again, interval, end, duration = timings[state]
         self.state = state
@@ -124,15 +128,17 @@ class Transaction:
             if self._again is not None:
                 queue.stop(self._again)
             self._interval = interval or 0.0
-            self._again = None if again is None or interval is None else self._start(interval, again)
+            if again is None or interval is None:
+                self._again = None
+            else:
+                self._again = queue.start(now, interval, self, again)
         if end is not end_before:
             if self._end is not None:
                 queue.stop(self._end)
-            self._end = None if end is None or duration is None else self._start(duration, end)
-
-    def _start(self, seconds: float, timer: Timer) -> Started:
-        layer = self.layer
-        return layer.queue.start(layer.moment.now, seconds, self, timer)
+            if end is None or duration is None:
+                self._end = None
+            else:
+                self._end = queue.start(now, duration, self, end)
 
     def leave(self) -> None:
         """The transaction is over: forget it, and let go of its user."""
@@ -158,15 +164,6 @@ class ClientTransaction(Transaction):
         self.user = user
         self.message = request.data
         self._acknowledgement = b""
-
-    def receive(self, response: Response) -> None:
-        status = response.status
-        if status < 200:
-            self.take(PROVISIONAL, response)
-        elif status < 300:
-            self.take(SUCCESS, response)
-        else:
-            self.take(FAILURE, response)
 
     def _perform(self, action: Action, response: Response | None) -> None:
         if action is PASS_UP:
@@ -230,7 +227,7 @@ class ServerTransaction(Transaction):
 
     def respond(self, status: int, reason: str | None = None, extra: str = "", body: bytes = b"") -> None:
         """Send a response.  After a final one, further ones are ignored."""
-        if self.answered:
+        if self.state is not TRYING and self.state is not PROCEEDING:
             return
         self.message = self.reply.write(status, reason, extra, body)
         self.take(PROVISIONAL if status < 200 else SUCCESS if status < 300 else FAILURE)
