@@ -28,6 +28,7 @@ INSTALL = {
     "baresip": "apt-get install baresip-core",
     "openssl": "apt-get install openssl",
     "stunnel": "apt-get install stunnel4",
+    "espeak-ng": "apt-get install espeak-ng",
     "tshark": "apt-get install tshark",
     "dumpcap": "apt-get install tshark",
 }
