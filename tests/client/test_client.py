@@ -21,6 +21,7 @@ from cordboard.client import (
     Plan,
     Playlist,
     RequestError,
+    SipParams,
     audio,
     phone,
     silence,
@@ -209,6 +210,43 @@ async def test_devices_go_over_the_wire_two_levels_deep(server: ScriptedServer, 
             await client.dial(whom)
     sent = [params["devices"] for params in server.params("calling.dial")]
     assert sent == [[[a]], [[a], [b]], [[a, b]], [[a], [a, b]]]
+
+
+async def test_a_device_takes_what_the_types_say_and_nothing_else(
+    server: ScriptedServer, client: Client
+) -> None:
+    given: SipParams = {
+        "from_": "sip:a@x",
+        "timeout": 5,
+        "max_duration": 60,
+        "call_state_url": "http://x/",
+        "call_state_events": ("ended",),
+        "headers": [("X-A", "1")],
+        "codecs": ("PCMU", "G722"),
+        "webrtc_media": False,
+        "session_timeout": 0,
+        "from_name": "A",
+        "encryption": "optional",
+        "username": "u",
+        "password": "p",
+    }
+    server.answers["calling.dial"] = lambda _: {"result": {"code": "400", "message": "no"}}
+    with pytest.raises(RequestError):
+        await client.dial_sip(to="sip:b@x", **given)
+    [[device]] = server.params("calling.dial")[0]["devices"]
+    assert device == sip(to="sip:b@x", **given)
+    assert device["params"] == {
+        "from": "sip:a@x",
+        "to": "sip:b@x",
+        **{name: value for name, value in given.items() if name != "from_"},
+        "call_state_events": ["ended"],
+        "headers": [{"name": "X-A", "value": "1"}],
+        "codecs": ["PCMU", "G722"],
+    }
+    with pytest.raises(TypeError, match="fromm"):
+        await client.dial_sip(to="sip:b@x", fromm="sip:a@x")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="codecs"):
+        phone(to="+1", codecs=["PCMU"])  # type: ignore[call-arg]
 
 
 async def test_a_dial_that_fails_says_why(server: ScriptedServer, client: Client) -> None:

@@ -2,7 +2,7 @@
 
 from cordboard.client.call import Call
 from cordboard.client.client import Client
-from cordboard.client.devices import Device, Plan, phone, sip
+from cordboard.client.devices import Device, PhoneParams, Plan, SipParams, phone, sip
 from cordboard.client.errors import (
     AuthenticationError,
     CallEndedError,
@@ -40,12 +40,14 @@ __all__ = [
     "DialError",
     "Operation",
     "OperationError",
+    "PhoneParams",
     "Plan",
     "Playing",
     "Playlist",
     "Prompting",
     "Recording",
     "RequestError",
+    "SipParams",
     "Tapping",
     "audio",
     "phone",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from cordboard.client.devices import Device, Headers, Whom, groups_of, phone, sip
+from cordboard.client.devices import Device, PhoneParams, SipParams, Whom, groups_of, phone, sip
 from cordboard.client.errors import CallEndedError, ConnectError, RequestError
 from cordboard.client.operable_call import OperableCall, given
 from cordboard.client.playlist import What, items_of
@@ -191,59 +191,25 @@ class Call(OperableCall):
         self,
         *,
         to: str,
-        from_: str | None = None,
-        timeout: float | None = None,
-        headers: Headers | None = None,
-        codecs: Sequence[str] | None = None,
         ringback: What | None = None,
         max_price_per_minute: float | None = None,
-        webrtc_media: bool | None = None,
-        session_timeout: int | None = None,
-        call_state_url: str | None = None,
-        call_state_events: Sequence[str] | None = None,
-        from_name: str | None = None,
-        encryption: str | None = None,
-        username: str | None = None,
-        password: str | None = None,
+        **device: Unpack[SipParams],
     ) -> Call:
         """Connect with a SIP URI; the arguments are those of `devices.sip` and `connect`."""
-        device = sip(
-            to=to,
-            from_=from_,
-            timeout=timeout,
-            headers=headers,
-            codecs=codecs,
-            webrtc_media=webrtc_media,
-            session_timeout=session_timeout,
-            call_state_url=call_state_url,
-            call_state_events=call_state_events,
-            from_name=from_name,
-            encryption=encryption,
-            username=username,
-            password=password,
-        )
-        return await self.connect(device, ringback=ringback, max_price_per_minute=max_price_per_minute)
+        whom = sip(to=to, **device)
+        return await self.connect(whom, ringback=ringback, max_price_per_minute=max_price_per_minute)
 
     async def connect_phone(
         self,
         *,
         to: str,
-        from_: str | None = None,
-        timeout: float | None = None,
         ringback: What | None = None,
         max_price_per_minute: float | None = None,
-        call_state_url: str | None = None,
-        call_state_events: Sequence[str] | None = None,
+        **device: Unpack[PhoneParams],
     ) -> Call:
         """Connect with a phone number; the arguments are those of `devices.phone` and `connect`."""
-        device = phone(
-            to=to,
-            from_=from_,
-            timeout=timeout,
-            call_state_url=call_state_url,
-            call_state_events=call_state_events,
-        )
-        return await self.connect(device, ringback=ringback, max_price_per_minute=max_price_per_minute)
+        whom = phone(to=to, **device)
+        return await self.connect(whom, ringback=ringback, max_price_per_minute=max_price_per_minute)
 
     async def disconnected(self, timeout: float | None = None) -> Call:
         """Wait until this call is not connected with anybody any more."""

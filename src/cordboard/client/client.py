@@ -26,11 +26,11 @@ import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from cordboard.client.call import Call
 from cordboard.client.connection import Connection, Tasks
-from cordboard.client.devices import Headers, Whom, groups_of, phone, sip
+from cordboard.client.devices import PhoneParams, SipParams, Whom, groups_of, phone, sip
 from cordboard.client.errors import AuthenticationError, ConnectionLostError, DialError
 
 Json = dict[str, Any]
@@ -191,31 +191,16 @@ class Client:
             self._expected.discard(tag)
 
     async def dial_sip(
-        self,
-        *,
-        to: str,
-        from_: str | None = None,
-        timeout: float | None = None,
-        headers: Headers | None = None,
-        max_price_per_minute: float | None = None,
-        **device: Any,
+        self, *, to: str, max_price_per_minute: float | None = None, **device: Unpack[SipParams]
     ) -> Call:
-        """Call a SIP URI; the arguments are those of `devices.sip`."""
-        whom = sip(to=to, from_=from_, timeout=timeout, headers=headers, **device)
-        return await self.dial(whom, max_price_per_minute=max_price_per_minute)
+        """Call a SIP URI; the arguments are those of `devices.sip` and `dial`."""
+        return await self.dial(sip(to=to, **device), max_price_per_minute=max_price_per_minute)
 
     async def dial_phone(
-        self,
-        *,
-        to: str,
-        from_: str | None = None,
-        timeout: float | None = None,
-        max_price_per_minute: float | None = None,
-        **device: Any,
+        self, *, to: str, max_price_per_minute: float | None = None, **device: Unpack[PhoneParams]
     ) -> Call:
-        """Call a number; the arguments are those of `devices.phone`."""
-        whom = phone(to=to, from_=from_, timeout=timeout, **device)
-        return await self.dial(whom, max_price_per_minute=max_price_per_minute)
+        """Call a number; the arguments are those of `devices.phone` and `dial`."""
+        return await self.dial(phone(to=to, **device), max_price_per_minute=max_price_per_minute)
 
     def call(self, call_id: str) -> Call | None:
         """One that this client knows of and that has not ended."""

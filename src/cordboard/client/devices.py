@@ -6,8 +6,8 @@ plan = plan.then(phone(to="+15550001", from_="+15559"), phone(to="+15550002", fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 Device = dict[str, Any]
 """`{"type": …, "params": {…}}`, as it goes over the wire."""
@@ -15,72 +15,48 @@ Device = dict[str, Any]
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
-def sip(
-    *,
-    to: str,
-    from_: str | None = None,
-    timeout: float | None = None,
-    headers: Headers | None = None,
-    codecs: Sequence[str] | None = None,
-    webrtc_media: bool | None = None,
-    session_timeout: int | None = None,
-    call_state_url: str | None = None,
-    call_state_events: Sequence[str] | None = None,
-    from_name: str | None = None,
-    encryption: str | None = None,
-    username: str | None = None,
-    password: str | None = None,
-    max_duration: float | None = None,
-) -> Device:
-    """A SIP URI.
+class PhoneParams(TypedDict, total=False):
+    """Of a phone number; what is None is left to the server."""
 
-    `timeout`: seconds of ringing.  `max_duration`: seconds of the call.  `headers`: `X-` headers of the
-    INVITE.  `codecs`: in order of preference.  `session_timeout`: Session-Expires in seconds.
-    `call_state_events`: of `created`, `ringing`, `answered`, `ended`.  `encryption`: `mandatory`, `optional`
-    or `forbidden`.  `username`, `password`: for a challenge.
-    """
-    return _device(
-        "sip",
-        {
-            "from": from_,
-            "to": to,
-            "timeout": timeout,
-            "headers": _header_list(headers),
-            "codecs": list(codecs) if codecs is not None else None,
-            "webrtc_media": webrtc_media,
-            "session_timeout": session_timeout,
-            "call_state_url": call_state_url,
-            "call_state_events": list(call_state_events) if call_state_events is not None else None,
-            "from_name": from_name,
-            "encryption": encryption,
-            "username": username,
-            "password": password,
-            "max_duration": max_duration,
-        },
-    )
+    from_: str | None
+    timeout: float | None
+    """Seconds of ringing."""
+    max_duration: float | None
+    """Seconds of the call."""
+    call_state_url: str | None
+    """Where callbacks about the device go."""
+    call_state_events: Sequence[str] | None
+    """Of `created`, `ringing`, `answered`, `ended`."""
 
 
-def phone(
-    *,
-    to: str,
-    from_: str | None = None,
-    timeout: float | None = None,
-    call_state_url: str | None = None,
-    call_state_events: Sequence[str] | None = None,
-    max_duration: float | None = None,
-) -> Device:
-    """A phone number in E.164 form; the arguments are those of `sip`."""
-    return _device(
-        "phone",
-        {
-            "from_number": from_,
-            "to_number": to,
-            "timeout": timeout,
-            "call_state_url": call_state_url,
-            "call_state_events": list(call_state_events) if call_state_events is not None else None,
-            "max_duration": max_duration,
-        },
-    )
+class SipParams(PhoneParams, total=False):
+    """Of a SIP URI: those of a phone number, and more."""
+
+    headers: Headers | None
+    """`X-` headers of the INVITE."""
+    codecs: Sequence[str] | None
+    """In order of preference."""
+    webrtc_media: bool | None
+    session_timeout: int | None
+    """Session-Expires in seconds."""
+    from_name: str | None
+    encryption: str | None
+    """`mandatory`, `optional` or `forbidden`"""
+    username: str | None
+    password: str | None
+    """For a challenge."""
+
+
+def sip(*, to: str, **params: Unpack[SipParams]) -> Device:
+    """A SIP URI; the other arguments are those of `SipParams`."""
+    _check("sip", params, SipParams.__optional_keys__)
+    return _device("sip", {"from": params.pop("from_", None), "to": to, **params})
+
+
+def phone(*, to: str, **params: Unpack[PhoneParams]) -> Device:
+    """A phone number in E.164 form; the other arguments are those of `PhoneParams`."""
+    _check("phone", params, PhoneParams.__optional_keys__)
+    return _device("phone", {"from_number": params.pop("from_", None), "to_number": to, **params})
 
 
 class Plan:
@@ -115,12 +91,31 @@ def groups_of(whom: Whom) -> list[list[Device]]:
     return [[entry] if isinstance(entry, dict) else list(entry) for entry in whom]
 
 
+def _check(name: str, params: Mapping[str, Any], known: frozenset[str]) -> None:
+    for unknown in params.keys() - known:
+        raise TypeError(f"{name}() got an unexpected keyword argument {unknown!r}")
+
+
 def _device(kind: str, params: dict[str, Any]) -> Device:
-    return {"type": kind, "params": {key: value for key, value in params.items() if value is not None}}
+    return {
+        "type": kind,
+        "params": {
+            key: _ON_THE_WIRE.get(key, _same)(value) for key, value in params.items() if value is not None
+        },
+    }
 
 
-def _header_list(headers: Headers | None) -> list[dict[str, str]] | None:
-    if headers is None:
-        return None
+def _same(value: Any) -> Any:
+    return value
+
+
+def _header_list(headers: Headers) -> list[dict[str, str]]:
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return [{"name": name, "value": value} for name, value in pairs]
+
+
+_ON_THE_WIRE: dict[str, Callable[[Any], Any]] = {
+    "headers": _header_list,
+    "codecs": list,
+    "call_state_events": list,
+}
