@@ -63,11 +63,11 @@ def statistics() -> int:
 def statistics_sampled() -> int:
     sample = rtp.ReceptionStatistics().sample
     counted = octets = 0
-    for data, arrival in ARRIVALS:
+    for (_, arrival), (sequence, timestamp, _) in zip(ARRIVALS, PIECES, strict=True):
         counted += 1
         octets += 172
         if counted == 8:
-            sample(data, arrival, counted, octets)
+            sample(sequence, timestamp, arrival, counted, octets)
             counted = octets = 0
     return PACKETS
 

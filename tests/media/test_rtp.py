@@ -217,18 +217,18 @@ def test_jitter_is_the_mean_difference_of_transit_times() -> None:
 def test_sampling_every_eighth_packet_finds_the_same_loss_and_jitter() -> None:
     chance = random.Random(3)
     statistics = rtp.ReceptionStatistics()
-    waiting, octets, lost, first = 0, 0, 0, True
+    statistics.update(packet(0, 0), 100)
+    waiting, octets, lost = 0, 0, 0
     readings = []
-    for n in range(20_000):
+    for n in range(1, 20_000):
         if chance.random() < 0.05:
             lost += 1
             continue
-        data = packet(n, 160 * n)
-        waiting, octets = waiting + 1, octets + len(data)
+        waiting, octets = waiting + 1, octets + len(packet(n, 160 * n))
         if waiting == 8:
-            statistics.sample(data, 100 + 0.02 * n + chance.uniform(0, 0.03), waiting, octets)
-            lost = 0 if first else lost
-            waiting, octets, first = 0, 0, False
+            arrival = 100 + 0.02 * n + chance.uniform(0, 0.03)
+            statistics.sample(n & 0xFFFF, 160 * n, arrival, waiting, octets)
+            waiting = octets = 0
             assert statistics.lost == lost
             readings.append(statistics.jitter_ms)
     assert sum(readings[100:]) / len(readings[100:]) == pytest.approx(10, rel=0.05)

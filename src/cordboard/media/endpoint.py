@@ -20,8 +20,9 @@ from cordboard.media.outgoing import Outgoing, Transmit, nowhere
 from cordboard.media.ports import PortPair, connected_socket
 from cordboard.media.protocol import DigitHeard, Event, LegStatistics, SetRemote
 from cordboard.media.readiness import Readiness
-from cordboard.media.relay import DATAGRAM, Incoming
+from cordboard.media.relay import Incoming
 from cordboard.media.reports import Reports
+from cordboard.media.run import DATAGRAM
 from cordboard.media.speaker import Speaker
 from cordboard.media.srtp import Protection, is_usable
 from cordboard.media.video import Video

@@ -93,6 +93,7 @@ class Outgoing:
         "feeder",
         "frame",
         "hearing",
+        "last",
         "overlay",
         "payload_type",
         "sender",
@@ -114,6 +115,8 @@ class Outgoing:
         self._pending_pcm = b""
         """The same where packets are encoded as a whole."""
         self.transmit: Transmit = nowhere
+        self.last = b""
+        """The packet that was put on the wire last (a feeder's run is not seen here)."""
         self.feeder: Incoming | None = None
         self.overlay: Overlay | None = None
         """While it is there, audio of others passes through it and the stream's time is its affair."""
@@ -254,6 +257,16 @@ class Outgoing:
         else:
             self._say_whole(encoder, pcm)
 
+    def encoding(self, rate: int) -> Callable[[bytes], bytes] | None:
+        """What makes the next packet's payload of a packet's length of audio at `rate`; None while something
+        else has to be done first, or besides."""
+        waits = self._interrupted or self._pending or self._pending_pcm
+        encoder = self._encoder
+        if waits or encoder is None or rate != self._rate or self.overlay is not None:
+            return None
+        encode, converter = encoder.encode, self._converter
+        return encode if converter is None else lambda pcm: encode(converter.convert(pcm))
+
     def _prepare(self, rate: int) -> Encoder | None:
         speech = self.speech
         if speech.codec.make_encoder is None:
@@ -337,6 +350,7 @@ class Outgoing:
 
     def put(self, packet: bytes) -> None:
         """Onto the wire."""
+        self.last = packet
         self.sent_at = self._clock.now
         if self.hearing is not None:
             self._overhear(self.hearing, packet)

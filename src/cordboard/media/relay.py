@@ -1,10 +1,9 @@
-"""What comes from one far end, and its way to the one it talks to: the hot path of the worker.
+"""What comes from one far end, and its way to the one it talks to.
 
-Almost every packet is the next one of a stream that is already understood: same payload type, same SSRC, the
-next sequence number, a plain header.  `receive_and_forward` does such a packet in one comparison, rewrites
-the header by constant shifts, and puts it on the wire.  Everything else (the first packet, a gap, another
-payload type, another length, a digit, a header extension, a change at the sink) goes through `accept`, which
-counts and forwards it with care and then arms the fast path anew.
+Almost every packet is the next one of a stream that is already understood: it belongs to the run (`run`),
+which is the hot path of the worker.  Everything else (the first packet, a gap, another payload type, another
+length, a digit, a header extension, a change at the sink) goes through `accept`, which counts and forwards it
+with care and then begins the run anew.
 
 Where the far end wants another codec, or something is played over what it hears, packets are decoded and
 encoded one by one as they come (`transcoding`).  Where it wants them longer or shorter, or where they would
@@ -14,8 +13,9 @@ have to be transcoded and come in disorder, the stream goes through a jitter buf
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
+from functools import lru_cache
+from operator import methodcaller
 
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
@@ -24,70 +24,46 @@ from cordboard.media.codecs.catalogue import codec
 from cordboard.media.codecs.codec import Codec
 from cordboard.media.dtmf import Digit, duration_of, rescale
 from cordboard.media.hearing import Hearing, Hearings, Listener
-from cordboard.media.outgoing import EVENT, Outgoing, Transmit, nowhere
+from cordboard.media.outgoing import EVENT, Outgoing, nowhere
 from cordboard.media.paced import Paced
+from cordboard.media.run import DATAGRAM, Convert, Run
 from cordboard.media.their_keys import TheirKeys
 from cordboard.media.tone_ear import ToneEar, wants_no_tones
 from cordboard.media.transcoding import Order, Transcoder, can_transcode
-
-DATAGRAM = 2048
-"""Larger datagrams are cut: no telephone sends them."""
-
-_buffer = bytearray(DATAGRAM)
-"""Every packet of the process passes through this one piece of memory, which so stays in the cache."""
-_views = [memoryview(_buffer)[:length] for length in range(DATAGRAM + 1)]
-
-_HEADER = struct.Struct("!HHII")
-_pack_into = _HEADER.pack_into
-_unpack = _HEADER.unpack_from
-"""(the first two bytes, sequence, timestamp, ssrc)"""
 
 _NEVER = -1
 _ODD = 3
 """Packets in succession of another length than the far end wants, after which the stream is paced."""
 _EVEN = 100
 """Packets in succession of the length that it wants, after which it is relayed again."""
-_NO_MARKER = 0xFF7F
 
 
-def _no_socket(_: bytearray) -> int:
-    raise BlockingIOError
+@lru_cache(maxsize=8)
+def _by_table(from_: str, to: str) -> Convert | None:
+    """Between the two laws of G.711; None where a payload can stay as it is."""
+    table = g711.translation(from_, to)
+    return methodcaller("translate", table) if table is not None else None
 
 
-class Incoming:
+class Incoming(Run):
     """The stream of one far end.  `sink` (set by `feed`) is where it goes; None = it is only counted."""
 
     __slots__ = (
         "_arrived",
-        "_clock",
         "_clock_rate",
         "_event",
         "_event_apart",
-        "_folded",
         "_hearings",
-        "_kind",
-        "_length",
-        "_next",
+        "_odd",
         "_order",
-        "_out_kind",
-        "_out_ssrc",
         "_paced",
-        "_run",
-        "_samples",
-        "_sequence_shift",
-        "_ssrc",
-        "_table",
         "_take_report",
         "_ticking",
-        "_timestamp",
-        "_timestamp_shift",
         "_tone_ear",
         "_transcoder",
-        "_transmit",
         "hearing",
         "keys",
         "malformed",
-        "receive",
         "sink",
         "statistics",
         "types",
@@ -102,7 +78,7 @@ class Incoming:
         ticking: set[Incoming] | None = None,
         hearings: Hearings | None = None,
     ) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self.keys = TheirKeys(clock, hear)
         self._take_report = take_report
         """Takes RTCP that comes among the media (RFC 5761)."""
@@ -119,12 +95,10 @@ class Incoming:
         """Timestamp of the key's event that was passed on last."""
         self._event_apart = False
         """It has a timestamp of its own at the sink, not the one that the relay would give it."""
-        self._run = 0
+        self._odd = 0
         """Packets in succession that speak against the way the stream goes; below 0 = it has not begun."""
         self._clock_rate = 8000
         """Of the audio that comes."""
-        self.receive: Callable[[bytearray], int] = _no_socket
-        """Takes one datagram of the latched source out of its socket; its length."""
         self.types: dict[int, str] = {}
         """Encoding name by payload type of all that may arrive."""
         self.sink: Outgoing | None = None
@@ -133,23 +107,6 @@ class Incoming:
         self.unexpected = 0
         """Packets of a payload type that was not negotiated."""
         self._arrived = _NEVER * 1.0
-        # The run: packets that the fast path has passed on and not yet counted.
-        self._kind = _NEVER
-        """The first two bytes of a packet of the run: version and nothing else, no marker, payload type."""
-        self._ssrc = _NEVER
-        self._next = 0
-        self._folded = 0
-        self._length = 0
-        self._samples = 0
-        """Ticks of the clock that a packet of the run lasts."""
-        self._timestamp = 0
-        # What the fast path does to a header.
-        self._out_kind = 0
-        self._out_ssrc = 0
-        self._sequence_shift = 0
-        self._timestamp_shift = 0
-        self._table: bytes | None = None
-        self._transmit: Transmit = nowhere
 
     def let_go(self) -> None:
         """Tell nobody any more: what listens owns this stream, and the two would keep each other alive."""
@@ -160,103 +117,62 @@ class Incoming:
     @property
     def heard_at(self) -> float:
         """When the last packet came, as of the last sample of the run; -1.0 = never."""
-        return self._arrived
+        return self._marks[-1][1] if self._marks else self._arrived
 
-    # -------------------------------------------------------------- the fast path
-
-    def receive_and_forward(self) -> None:
-        """The socket is readable.  Never raises."""
-        # Callables are fetched before they are called: that way the interpreter reads them fastest.
-        receive, transmit = self.receive, self._transmit
-        try:
-            length = receive(_buffer)
-        except OSError:
-            return
-        # A short datagram leaves old bytes where the header should be: the length must be the run's as well.
-        kind, sequence, timestamp, ssrc = _unpack(_buffer)
-        if sequence == self._next and kind == self._kind and ssrc == self._ssrc and length == self._length:
-            self._next = sequence + 1
-            self._timestamp = timestamp
-            if not sequence & 7:
-                self._sample(bytes(_views[12]))
-            table = self._table
-            if table is not None:
-                _buffer[12:length] = _buffer[12:length].translate(table)
-            _pack_into(
-                _buffer,
-                0,
-                self._out_kind,
-                (sequence + self._sequence_shift) & 0xFFFF,
-                (timestamp + self._timestamp_shift) & 0xFFFFFFFF,
-                self._out_ssrc,
-            )
-            try:
-                transmit(_views[length])
-            except OSError:
-                if self.sink is not None:
-                    self.sink.unsent += 1
-        else:
-            self.accept(bytes(_views[length]))
-
-    def _sample(self, header: bytes) -> None:
-        """Count the run up to the packet that came just now: from time to time, so that it costs little."""
-        packets = self._next - self._folded
-        self._arrived = self._clock.now
-        self.statistics.sample(header, self._arrived, packets, packets * self._length)
-        self._fold(packets)
+    # -------------------------------------------------------------- the run
 
     def settle(self) -> None:
         """Count the run in the statistics of both sides, in the middle of it."""
-        packets = self._next - self._folded
-        if packets:
+        first, following = self._counted, self._expected
+        packets = (following - first) // self._step
+        if following < 0 or not packets:
+            return
+        marks, self._marks = self._marks, []
+        for head, arrival in marks:
+            came = (head - self._counted) // self._step + 1
+            self._counted = head + self._step
+            self._arrived = arrival
+            self.statistics.sample(*_numbers(head), arrival, came, came * self._length)
+        rest = (following - self._counted) // self._step
+        if rest:
             # When its last packet came is not known, only when it must have been sent.
-            spoken = packets * self._samples / self._clock_rate
+            spoken = rest * _numbers(self._step)[1] / self._clock_rate
             self._arrived = min(self._clock.now, self._arrived + spoken)
-            self.statistics.advance(self._next - 1, packets, packets * self._length)
-            self._fold(packets)
+            self.statistics.advance(_numbers(following - self._step)[0], rest, rest * self._length)
+        self._counted = following
+        if self._convert is not None and self._transcoder is not None:
+            self._transcoder.went_on(*_numbers(following))
+            self._order.went_on(_numbers(following)[0], packets)
+        self._settle_sink(packets)
 
-    def _fold(self, packets: int) -> None:
-        self._folded = self._next
+    def _settle_sink(self, packets: int) -> None:
+        octets, self._octets = self._octets, 0
         sink = self.sink
         if sink is not None:
             sender = sink.sender
-            sender.sequence = (self._next + self._sequence_shift) & 0xFFFF
-            sender.timestamp = (self._timestamp + self._timestamp_shift + self._samples) & 0xFFFFFFFF
+            sender.sequence, sender.timestamp = _numbers(self._out)
             sender.packets += packets
-            sender.octets += packets * (self._length - rtp.HEADER_LENGTH)
+            unchanged = self._convert is None
+            sender.octets += packets * (self._length - rtp.HEADER_LENGTH) if unchanged else octets
             sink.sent_at = self._arrived
 
-    def disarm(self) -> None:
-        """The next packet takes the careful way."""
-        self.settle()
-        self._kind = _NEVER
+    def not_sent(self) -> None:
+        """The system did not take a packet."""
+        if self.sink is not None:
+            self.sink.unsent += 1
 
     def start_over(self) -> None:
         """What waits is not said any more; the next packet decides which way the stream goes on."""
         self.disarm()
-        self._run = _NEVER
+        self._odd = _NEVER
         self._paced = None
         self._transcoder = None
 
-    def _arm(self, data: bytes, packet: bytes, samples: int, table: bytes | None, transmit: Transmit) -> None:
-        """`data` went out as `packet`; what follows in order can go the same way without another thought."""
+    def _is_steady(self, data: bytes) -> bool:
+        """Nobody listens, nothing is out of the ordinary: what follows in order can go as this packet did."""
         if self.hearing is not None or (self.sink is not None and self.sink.hearing is not None):
-            return
-        kind, sequence, timestamp, ssrc = _unpack(data)
-        if kind >> 8 != 0x80 or sequence != self.statistics.highest & 0xFFFF:
-            return
-        out_kind, out_sequence, out_timestamp, out_ssrc = _unpack(packet)
-        self._kind = kind & _NO_MARKER
-        self._ssrc = ssrc
-        self._length = len(data)
-        self._samples = samples
-        self._next = self._folded = sequence + 1
-        self._out_kind = out_kind & _NO_MARKER
-        self._out_ssrc = out_ssrc
-        self._sequence_shift = out_sequence - sequence
-        self._timestamp_shift = out_timestamp - timestamp
-        self._table = table
-        self._transmit = transmit
+            return False
+        return data[0] == 0x80 and rtp.sequence(data) == self.statistics.highest & 0xFFFF
 
     # -------------------------------------------------------------- listeners
 
@@ -300,8 +216,7 @@ class Incoming:
 
     def accept(self, data: bytes) -> None:
         """One datagram from the source that is believed.  Never raises."""
-        self.settle()
-        self._kind = _NEVER
+        self.disarm()
         payload = rtp.payload(data)
         if payload is None:
             self.malformed += 1
@@ -327,7 +242,8 @@ class Incoming:
         samples = spoken.samples(payload)
         sink = self.sink
         if sink is None:
-            self._arm(data, data, samples, None, nowhere)
+            if self._is_steady(data):
+                self.begin(data, samples, data, samples, convert=None, transmit=nowhere)
         elif self.keys.is_down and sink.event_type is None:
             # The key is told in another way: what sounds beside its event must not be heard as a second one.
             sink.interrupt()
@@ -346,16 +262,28 @@ class Incoming:
             self._paced = None
         name = spoken.encoding
         if (sink.overlay is not None or not sink.takes(name)) and can_transcode(spoken, sink):
-            transcoder = self._transcoder
-            if transcoder is None or transcoder.codec is not spoken:
-                transcoder = self._transcoder = Transcoder(spoken, sink, event=self._event)
-            transcoder.take(data, payload)
+            self._transcode(sink, spoken, data, payload, samples)
             return
         self._transcoder = None
         packet = sink.relay(name, data, payload)
-        if packet is not None and self._run <= 0:
-            table = g711.translation(name, sink.codec) if name != sink.codec else None
-            self._arm(data, packet, samples, table, sink.transmit)
+        if packet is not None and self._odd <= 0 and self._is_steady(data):
+            convert = _by_table(name, sink.codec) if name != sink.codec else None
+            self.begin(data, samples, packet, samples, convert=convert, transmit=sink.transmit)
+
+    def _transcode(self, sink: Outgoing, spoken: Codec, data: bytes, payload: bytes, samples: int) -> None:
+        transcoder = self._transcoder
+        if transcoder is None or transcoder.codec is not spoken:
+            transcoder = self._transcoder = Transcoder(spoken, sink, event=self._event)
+        sender = sink.sender
+        packets = sender.packets
+        transcoder.take(data, payload)
+        convert = transcoder.steady()
+        if convert is None or sender.packets != packets + 1 or self._odd > 0 or not self._is_steady(data):
+            return
+        packet = sink.last
+        lasts = (sender.timestamp - rtp.timestamp(packet)) & 0xFFFFFFFF
+        if lasts * spoken.clock_rate == samples * sink.clock_rate and len(packet) <= DATAGRAM:
+            self.begin(data, samples, packet, lasts, convert=convert, transmit=sink.transmit)
 
     def _is_to_be_paced(self, sink: Outgoing, spoken: Codec, data: bytes, samples: int) -> bool:
         """One packet of another length changes nothing: senders begin and end with what they have."""
@@ -370,11 +298,11 @@ class Incoming:
             # Who takes such packets takes them at any length.
             return False
         if (samples * sink.clock_rate != sink.frame * spoken.clock_rate) == paced:
-            self._run = 0
+            self._odd = 0
             return paced
-        begins, self._run = self._run < 0, max(0, self._run) + 1
-        if begins or self._run >= (_EVEN if paced else _ODD):
-            self._run = 0
+        begins, self._odd = self._odd < 0, max(0, self._odd) + 1
+        if begins or self._odd >= (_EVEN if paced else _ODD):
+            self._odd = 0
             return not paced
         return paced
 
@@ -436,3 +364,8 @@ class Incoming:
             self.keys.tick()
         elif self._paced is None:
             self._ticking.discard(self)
+
+
+def _numbers(head: int) -> tuple[int, int]:
+    """(sequence number, timestamp)"""
+    return head >> 32 & 0xFFFF, head & 0xFFFFFFFF

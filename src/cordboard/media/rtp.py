@@ -287,6 +287,10 @@ class ReceptionStatistics:
             self._place(sequence, ssrc)
         self.received += 1
         self.octets += len(data)
+        self._measure(timestamp, arrival)
+
+    def _measure(self, timestamp: int, arrival: float) -> None:
+        """The jitter, by one more packet."""
         # A repeated timestamp (telephone events) says nothing about the delay of its packet.
         if timestamp != self._timestamp:
             self._timestamp = timestamp
@@ -299,11 +303,11 @@ class ReceptionStatistics:
                 self._jitter += (step - self._jitter) * 0.0625
             # A longer step is a new timestamp base, or the 32 bits' wrap; the first packet's is NaN.
 
-    def sample(self, data: bytes, arrival: float, packets: int, octets: int) -> None:
-        """Count `packets` (of `octets` in all) that came since the last call, of which `data` is the last."""
-        self.received += packets - 1
-        self.octets += octets - len(data)
-        self.update(data, arrival)
+    def sample(self, sequence: int, timestamp: int, arrival: float, packets: int, octets: int) -> None:
+        """Count `packets` (of `octets` in all) of the source that came since the last call; the last of them
+        had these numbers."""
+        self.advance(sequence, packets, octets)
+        self._measure(timestamp, arrival)
 
     def advance(self, sequence: int, packets: int, octets: int) -> None:
         """As `sample`, where only the last packet's number is known: jitter stays as it is."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from cordboard.media import rtp
 from cordboard.media.codecs.codec import Codec, CodecError
 from cordboard.media.outgoing import Outgoing
+from cordboard.media.run import Convert
 
 _MOST_CONCEALED = 3
 """Packets in succession; more is a pause."""
@@ -48,6 +49,13 @@ class Order:
         self._next = (sequence + 1) & 0xFFFF
         if self._badness:
             self._badness -= 1
+            self.is_bad = self.is_bad and self._badness > 0
+
+    def went_on(self, following: int, packets: int) -> None:
+        """So many came in order; the next one is `following`."""
+        self._next = following
+        if self._badness:
+            self._badness = max(0, self._badness - packets)
             self.is_bad = self.is_bad and self._badness > 0
 
 
@@ -95,6 +103,24 @@ class Transcoder:
         except CodecError:
             return
         self._sink.pass_pcm(pcm, self._decoder.rate)
+
+    def steady(self) -> Convert | None:
+        """All that `take` does with a packet that follows the last one, if that makes one packet at once."""
+        decoder = self._decoder
+        encode = self._sink.encoding(decoder.rate)
+        if encode is None:
+            return None
+        decode = decoder.decode
+
+        def convert(payload: bytes) -> bytes:
+            pcm = self._last = decode(payload)
+            return encode(pcm)
+
+        return convert
+
+    def went_on(self, following: int, timestamp: int) -> None:
+        """Packets in order have gone the way of `steady`; these are the numbers of the next."""
+        self._next, self._timestamp = following, timestamp
 
     def _make_up(self, sequence: int, timestamp: int, ssrc: int, samples: int, payload: bytes) -> bool:
         """What lies between the last packet and this one; False if this one is of the past."""
