@@ -18,8 +18,8 @@ from cordboard.sdp.media import (
     Section,
     VideoParameters,
 )
-from cordboard.sdp.session import MediaDescription, SessionDescription
-from cordboard.sdp.stream import is_reachable, packet_time, rtcp_port, settle, transport_problem
+from cordboard.sdp.session import MediaDescription, SessionDescription, Traits
+from cordboard.sdp.stream import is_reachable, packet_time, rtcp_port, transport_problem
 
 _MOST_PROBLEMS = 4
 _EVENT_RATE = 8000
@@ -93,39 +93,48 @@ def answered_events(theirs: Sequence[Codec], common: Sequence[Codec]) -> list[Co
 
 
 def agree(
-    session: SessionDescription,
-    section: MediaDescription,
+    theirs: Traits,
     common: Sequence[Codec],
     *,
     ours: Sequence[Codec],
     accepted: Sequence[Codec],
     their_events: Sequence[Codec],
     our_events: Sequence[Codec],
-    wanted: str,
+    direction: str,
     ptime_ms: int,
-    crypto: CryptoPair | None,
 ) -> MediaParameters:
-    """`section` is theirs; the first of `common` is what we send, `accepted` what may arrive."""
-    address = session.address_of(section) or ""
-    reachable = is_reachable(address)
+    """The first of `common` is what we send, `accepted` what may arrive.  Not placed yet (`placed`)."""
     codec = common[0]
     fmtps = [mine.fmtp for mine in ours if mine.same_format(codec)] if codec.name == OPUS else []
     event, heard = _event(codec, their_events, our_events)
     return MediaParameters(
-        address=address,
-        port=section.port,
-        rtcp_port=rtcp_port(section) if reachable else 0,
+        address="",
+        port=0,
+        rtcp_port=0,
         codec=codec,
         accepted=tuple([(one.payload_type, one.name) for one in accepted]),
         formats=tuple(accepted),
         events=tuple(our_events),
-        ptime_ms=packet_time(section, ptime_ms, known.longest_ptime(codec)),
+        ptime_ms=packet_time(theirs, ptime_ms, known.longest_ptime(codec)),
         audio_rate=known.audio_rate(codec.fmtp, *fmtps) if codec.name == OPUS else 0,
         bit_rate=known.bit_rate(codec.fmtp, *fmtps) if codec.name == OPUS else 0,
         dtmf_send_type=event.payload_type if event is not None else None,
         dtmf_receive_type=heard.payload_type if event is not None and heard is not None else None,
         dtmf_clock_rate=event.clock_rate if event is not None else _EVENT_RATE,
-        direction=settle(wanted, session.direction_of(section), reachable),
+        direction=direction,
+    )
+
+
+def placed(
+    media: MediaParameters, session: SessionDescription, section: MediaDescription, crypto: CryptoPair | None
+) -> MediaParameters:
+    """What was agreed with a section of theirs, with its address, port and keys."""
+    address = (session.address if section.address is None else section.address) or ""
+    return msgspec.structs.replace(
+        media,
+        address=address,
+        port=section.port,
+        rtcp_port=rtcp_port(section) if is_reachable(address) else 0,
         crypto=crypto,
     )
 
@@ -147,8 +156,10 @@ def standing(
     active: Sequence[bool],
 ) -> MediaParameters:
     """The audio with its video and the m-lines as they stand now."""
-    sections = [
-        Section(line.kind, line.protocol, tuple(line.formats), alive)
-        for line, alive in zip(lines, active, strict=True)
-    ]
-    return msgspec.structs.replace(media, video=picture, sections=tuple(sections))
+    sections = tuple(
+        [
+            Section(line.kind, line.protocol, tuple(line.formats), alive)
+            for line, alive in zip(lines, active, strict=True)
+        ]
+    )
+    return msgspec.structs.replace(media, video=picture, sections=sections)

@@ -8,6 +8,7 @@ types of an offer stay as they are in the answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from cordboard.sdp import security, video_section, writing
 from cordboard.sdp.agreement import (
@@ -15,6 +16,7 @@ from cordboard.sdp.agreement import (
     answered_events,
     in_common,
     nothing_in_common,
+    placed,
     refusal,
     section_problem,
     standing,
@@ -23,8 +25,8 @@ from cordboard.sdp.agreement import (
 from cordboard.sdp.codec import Codec
 from cordboard.sdp.crypto import CryptoPair, answer_to
 from cordboard.sdp.media import Answer, MediaParameters, NoCommonCodec, VideoOffer, VideoParameters
-from cordboard.sdp.session import MediaDescription, SessionDescription
-from cordboard.sdp.stream import DEFAULT_PTIME_MS
+from cordboard.sdp.session import MediaDescription, SessionDescription, Traits
+from cordboard.sdp.stream import DEFAULT_PTIME_MS, is_reachable, settle
 
 NewKey = Callable[[int], bytes]
 
@@ -70,11 +72,13 @@ def answer_offer(
     codecs, in whatever order, and the same encryption.  Raises `NoCommonCodec`.
     """
     keys = _Keys(encryption, new_key)
-    common = in_common(chosen.codecs(), codecs) if chosen is not None else []
+    common = in_common(chosen.traits.codecs, codecs) if chosen is not None else []
     if chosen is None or not common:
         chosen, common = _choose(offer, codecs, address, keys.encryption)
     pair = keys.answer(chosen, keep.crypto if keep else None)
-    media = _agree(offer, chosen, common, codecs, direction, ptime_ms, pair)
+    agreed = _remembered_agreement if chosen.traits.is_shared else _agree
+    way = settle(direction, offer.direction_of(chosen), is_reachable(offer.address_of(chosen) or ""))
+    media = placed(agreed(chosen.traits, tuple(common), tuple(codecs), way, ptime_ms), offer, chosen, pair)
     written = {id(chosen): _write(port, chosen, media, common, codecs)}
     seen = _see(offer, address, video, keys, keep) if video is not None else None
     if seen is not None and video is not None:
@@ -87,28 +91,23 @@ def answer_offer(
 
 
 def _agree(
-    offer: SessionDescription,
-    chosen: MediaDescription,
-    common: list[Codec],
-    ours: Sequence[Codec],
-    wanted: str,
-    ptime_ms: int,
-    pair: CryptoPair | None,
+    theirs: Traits, common: tuple[Codec, ...], ours: tuple[Codec, ...], direction: str, ptime_ms: int
 ) -> MediaParameters:
     """Payload types are the same in both directions: those of the offer."""
-    events = answered_events(chosen.codecs(), common)
+    events = answered_events(theirs.codecs, common)
     return agree(
-        offer,
-        chosen,
+        theirs,
         common,
         ours=ours,
         accepted=common,
         their_events=events,
         our_events=events,
-        wanted=wanted,
+        direction=direction,
         ptime_ms=ptime_ms,
-        crypto=pair,
     )
+
+
+_remembered_agreement = lru_cache(maxsize=256)(_agree)
 
 
 def _write(
@@ -144,13 +143,15 @@ def _choose(
     usable: list[tuple[MediaDescription, list[Codec]]] = []
     for section in offer.media:
         problem = section_problem(offer, section, address, encryption)
-        common = [] if problem else in_common(section.codecs(), codecs)
+        common = [] if problem else in_common(section.traits.codecs, codecs)
         if common:
             usable.append((section, common))
         else:
             problems.append(problem or nothing_in_common(section))
     if not usable:
         raise refusal(problems)
+    if len(usable) == 1:
+        return usable[0]
     return min(usable, key=lambda found: not security.is_secure(found[0], encryption))
 
 

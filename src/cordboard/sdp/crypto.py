@@ -86,7 +86,9 @@ def _key(parameter: str) -> bytes | None:
 
 def serialise_crypto(crypto: CryptoAttribute) -> str:
     """The value of the line."""
-    return f"{crypto.tag} {crypto.suite} inline:{base64.b64encode(crypto.key).decode('ascii')}"
+    return (
+        f"{crypto.tag} {crypto.suite} inline:{binascii.b2a_base64(crypto.key, newline=False).decode('ascii')}"
+    )
 
 
 def usable(values: Iterable[str]) -> list[CryptoAttribute]:

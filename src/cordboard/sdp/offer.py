@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from cordboard.sdp import writing
 from cordboard.sdp.codec import Codec
@@ -15,6 +15,7 @@ from cordboard.sdp.stream import DEFAULT_PTIME_MS, round_ptime
 
 PLAIN, SECURE = PLAIN_PROTOCOLS[0], SECURE_PROTOCOLS[0]
 BOTH = "both"
+_LONGEST_PTIME_MS = 60
 
 
 def make_offer(
@@ -40,8 +41,11 @@ def make_offer(
     `profile`: RTP/AVP (with `crypto`: RFC 8643), RTP/SAVP, or `both`, a secure line and a plain one, of which
     the far end takes one.  Where `sections` has the stream already, its profile holds.
     """
-    packets = round_ptime(min([ptime_ms, *(longest_ptime(codec) for codec in codecs)]))
-    formats = [*codecs, *(events(codecs) if dtmf else [])]
+    formats, longest = _formats(tuple(codecs), dtmf)
+    packets = round_ptime(min(ptime_ms, longest))
+    if not sections and video is None and profile != BOTH:
+        audio_line = writing.audio(port, profile, formats, packets, direction, crypto)
+        return f"{writing.head(address, session_id, version, '0 0')}{audio_line}".encode("ascii")
     audio = partial(writing.audio, port, codecs=formats, ptime_ms=packets, direction=direction)
     new = [(SECURE, crypto), (PLAIN, ())] if profile == BOTH else [(profile, crypto)]
     writers: dict[str, Callable[[str], str]] = {"audio": lambda protocol: audio(protocol, crypto=crypto)}
@@ -54,6 +58,13 @@ def make_offer(
     if "video" in writers:
         parts.append(writers["video"](_video_protocol(profile, video, sections)))
     return "".join(parts).encode("ascii")
+
+
+@lru_cache(maxsize=256)
+def _formats(codecs: tuple[Codec, ...], dtmf: bool) -> tuple[tuple[Codec, ...], int]:
+    """With the telephone events, and the longest packets (in ms) that all of them can have."""
+    formats = (*codecs, *events(codecs)) if dtmf else codecs
+    return formats, min([longest_ptime(codec) for codec in codecs], default=_LONGEST_PTIME_MS)
 
 
 def _standing(sections: Sequence[Section], writers: dict[str, Callable[[str], str]]) -> Iterator[str]:

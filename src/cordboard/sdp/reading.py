@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from cordboard.sdp import security, video_section
-from cordboard.sdp.agreement import agree, events_of, nothing_in_common, refusal, standing
+from cordboard.sdp.agreement import agree, events_of, nothing_in_common, placed, refusal, standing
 from cordboard.sdp.codec import TELEPHONE_EVENT, Codec
 from cordboard.sdp.crypto import CryptoPair
 from cordboard.sdp.media import MediaParameters, NoCommonCodec, VideoOffer, VideoParameters
-from cordboard.sdp.session import MediaDescription, SdpError, SessionDescription, parse
-from cordboard.sdp.stream import DEFAULT_PTIME_MS, packet_time, transport_problem
+from cordboard.sdp.session import MediaDescription, SdpError, SessionDescription, Traits, parse
+from cordboard.sdp.stream import DEFAULT_PTIME_MS, is_reachable, packet_time, settle, transport_problem
 
 Line = tuple[MediaDescription, MediaDescription]
 """A section of the offer and the one at its place in the answer."""
@@ -35,7 +36,9 @@ def read_answer(
     chosen, media = _first(offer, answer, offered, encryption)
     seen = _see(offer, answer, lines, encryption)
     used = [chosen, seen[0]] if seen is not None else [chosen]
-    active = [any(section is one for one in used) for section in offer.media]
+    active = (
+        [any(section is one for one in used) for section in offer.media] if len(offer.media) > 1 else [True]
+    )
     return standing(media, seen[1] if seen is not None else None, offer.media, active)
 
 
@@ -60,27 +63,44 @@ def _audio(
 ) -> MediaParameters:
     _check(answer, theirs, offer.address_of(ours) or "")
     crypto = security.agreed(ours, theirs, encryption)
-    offered = ours.codecs()
-    speech = [codec for codec in offered if codec.name != TELEPHONE_EVENT]
-    # The far end's order decides here: its first format is what it likes best.
-    spoken = {codec.format for codec in speech}
-    common = [codec for codec in theirs.codecs() if codec.format in spoken]
-    if not common:
+    is_shared = ours.traits.is_shared and theirs.traits.is_shared
+    spoken = (_remembered_talk if is_shared else _spoken)(
+        ours.traits,
+        theirs.traits,
+        settle(
+            offer.direction_of(ours),
+            answer.direction_of(theirs),
+            is_reachable(answer.address_of(theirs) or ""),
+        ),
+    )
+    if spoken is None:
         raise nothing_in_common(theirs)
-    events = events_of(offered)
-    their_events = [event for event in events_of(theirs.codecs()) if _has(events, event)]
+    return placed(spoken, answer, theirs, crypto)
+
+
+def _spoken(ours: Traits, theirs: Traits, direction: str) -> MediaParameters | None:
+    """What both can speak; None: nothing."""
+    speech = [codec for codec in ours.codecs if codec.name != TELEPHONE_EVENT]
+    # The far end's order decides here: its first format is what it likes best.
+    formats = {codec.format for codec in speech}
+    common = [codec for codec in theirs.codecs if codec.format in formats]
+    if not common:
+        return None
+    events = events_of(ours.codecs)
+    their_events = [event for event in events_of(theirs.codecs) if _has(events, event)]
     return agree(
-        answer,
         theirs,
         common,
         ours=speech,
         accepted=_either(speech, common, {event.payload_type for event in events}),
         their_events=their_events,
         our_events=[event for event in events if _has(their_events, event)],
-        wanted=offer.direction_of(ours),
+        direction=direction,
         ptime_ms=packet_time(ours, DEFAULT_PTIME_MS, DEFAULT_PTIME_MS * 3),
-        crypto=crypto,
     )
+
+
+_remembered_talk = lru_cache(maxsize=256)(_spoken)
 
 
 def _check(answer: SessionDescription, section: MediaDescription, our_address: str) -> None:

@@ -39,13 +39,13 @@ def problem(section: MediaDescription, encryption: str) -> str | None:
 
 def keys(section: MediaDescription) -> list[CryptoAttribute]:
     """The usable lines of a section, the strongest first."""
-    lines = section.all("crypto")
+    lines = section.all("crypto") if section.has_keys else []
     return usable(lines) if lines else []
 
 
 def is_secure(section: MediaDescription, encryption: str) -> bool:
     """It becomes SRTP under that policy."""
-    return encryption != FORBIDDEN and bool(keys(section))
+    return section.has_keys and encryption != FORBIDDEN and bool(keys(section))
 
 
 def agreed(offer: MediaDescription, answer: MediaDescription, encryption: str) -> CryptoPair | None:
@@ -56,7 +56,7 @@ def agreed(offer: MediaDescription, answer: MediaDescription, encryption: str) -
             raise NoCommonSecurity(f"the answer is {answer.protocol}, and encryption is forbidden here")
         return None
     # Most far ends leave our keys alone: then they are not read again.
-    ours = keys(offer) if secure_profile or answer.attribute("crypto") is not None else []
+    ours = keys(offer) if secure_profile or answer.has_keys else []
     for line in keys(answer) if ours else ():
         for mine in ours:
             if (mine.tag, mine.suite) == (line.tag, line.suite):

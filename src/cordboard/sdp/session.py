@@ -45,8 +45,28 @@ class Origin(msgspec.Struct, frozen=True):
     address: str
 
 
+class Traits(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """What a section says of its stream beside address, port and keys.
+
+    Phones of a kind say the same in each call: then it is the same object, so that what follows from it can
+    be looked up by it.
+    """
+
+    codecs: tuple[Codec, ...]
+    """The formats, in order; those without meaning are left out."""
+    direction: str | None
+    """One of `DIRECTIONS`."""
+    ptime: int | None
+    """Milliseconds."""
+    maxptime: int | None
+    rtcp: str
+    """The port that RFC 3605 gives to RTCP, as it is written; empty = none is given."""
+    is_shared: bool
+    """It is the same object in each call."""
+
+
 class MediaDescription(msgspec.Struct, dict=True):
-    """One `m=` section.  Not to be changed once it has been asked for its codecs."""
+    """One `m=` section.  Not to be changed once it has been asked for its traits or codecs."""
 
     kind: str
     port: int
@@ -67,17 +87,33 @@ class MediaDescription(msgspec.Struct, dict=True):
 
     def codecs(self) -> list[Codec]:
         """The formats as codecs, in order; formats without meaning are left out."""
-        return [*self._codecs]
+        return [*self.traits.codecs]
 
     def all(self, name: str) -> list[str]:
         """Values of all attributes of that name, in order."""
         return [value for key, value in self.attributes if key == name]
 
     @cached_property
-    def _codecs(self) -> list[Codec]:
+    def has_keys(self) -> bool:
+        """There is `crypto` among the attributes."""
+        return self.attribute("crypto") is not None
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What it says, read once."""
+        return self._read_traits(is_shared=False)
+
+    def _read_traits(self, *, is_shared: bool) -> Traits:
         mapped, parameters = _rtpmaps(self.attributes), _fmtps(self.attributes)
         found = [mapped.get(text) or _static(text) for text in self.formats]
-        return [_with_fmtp(codec, parameters) for codec in found if codec is not None]
+        return Traits(
+            codecs=tuple([_with_fmtp(codec, parameters) for codec in found if codec is not None]),
+            direction=_direction(self.attributes),
+            ptime=_milliseconds(self.attribute("ptime")),
+            maxptime=_milliseconds(self.attribute("maxptime")),
+            rtcp=(self.attribute("rtcp") or "").partition(" ")[0],
+            is_shared=is_shared,
+        )
 
 
 class SessionDescription(msgspec.Struct):
@@ -101,7 +137,10 @@ class SessionDescription(msgspec.Struct):
 
     def direction_of(self, media: MediaDescription) -> str:
         """One of `DIRECTIONS`; a section without one inherits the session's (RFC 8866 section 6.7)."""
-        return _direction(media.attributes) or _direction(self.attributes) or "sendrecv"
+        theirs = media.traits.direction
+        if theirs is None and self.attributes:
+            theirs = _direction(self.attributes)
+        return theirs or "sendrecv"
 
 
 def parse(body: bytes) -> SessionDescription:
@@ -110,7 +149,9 @@ def parse(body: bytes) -> SessionDescription:
     if len(sections) > MAX_MEDIA:
         raise SdpError(f"more than {MAX_MEDIA} media sections")
     session = _ordinary_head(head) or _head(head)
-    session.media = [_section(text) for text in sections]
+    media = session.media = []
+    for text in sections:
+        media.append(_section(text))
     return session
 
 
@@ -152,8 +193,7 @@ def _ordinary_head(text: str) -> SessionDescription | None:
     if found is None:
         return None
     user, session_id, version, from_, name, address, timing = found.groups()
-    origin = Origin(user, session_id, version, from_)
-    return SessionDescription(origin, name or "-", address, timing, [])
+    return SessionDescription(Origin(user, session_id, version, from_), name or "-", address, timing, [])
 
 
 def _head(text: str) -> SessionDescription:
@@ -188,25 +228,22 @@ _KEY_LINE = re.compile(_KEYS + "([^\n]*)")
 
 def _section(text: str) -> MediaDescription:
     """A section from behind its `m=`.  Keys are new in each call, and no memory of ours shall have them."""
-    if _KEYS not in text:
-        return _known_section(text)
-    section = _known_section(_KEY_LINE.sub("", text))
-    section.attributes += [("crypto", value) for value in _KEY_LINE.findall(text)]
-    return section
-
-
-def _known_section(text: str) -> MediaDescription:
-    kind, _, rest = text.partition(" ")
+    has_keys = _KEYS in text
+    plain = _KEY_LINE.sub("", text) if has_keys else text
+    kind, _, rest = plain.partition(" ")
     port, _, rest = rest.partition(" ")
-    if len(text) > _ORDINARY_LENGTH or not _is_port(port):
+    if len(plain) > _ORDINARY_LENGTH or not _is_port(port):
         return _read_section(text)
     try:
         model = _remembered_section(f"{kind} {_SOME_PORT} {rest}")
     except SdpError:
         return _read_section(text)  # for the text of the error
-    formats, attributes = [*model.formats], [*model.attributes]
-    section = MediaDescription(kind, int(port), model.protocol, formats, model.address, attributes)
-    section._codecs = model._codecs
+    attributes = [*model.attributes]
+    if has_keys:
+        attributes += [("crypto", value) for value in _KEY_LINE.findall(text)]
+    section = MediaDescription(kind, int(port), model.protocol, [*model.formats], model.address, attributes)
+    section.has_keys = has_keys
+    section.traits = model.traits
     return section
 
 
@@ -228,7 +265,11 @@ def _read_section(text: str) -> MediaDescription:
     return section
 
 
-_remembered_section = lru_cache(maxsize=512)(_read_section)
+@lru_cache(maxsize=512)
+def _remembered_section(text: str) -> MediaDescription:
+    section = _read_section(text)
+    section.traits = section._read_traits(is_shared=True)
+    return section
 
 
 def _attribute(line: str) -> tuple[str, str]:
@@ -273,6 +314,16 @@ def _direction(attributes: list[tuple[str, str]]) -> str | None:
         if name in DIRECTIONS:
             return name
     return None
+
+
+def _milliseconds(text: str | None) -> int | None:
+    """A ptime value; None when missing, malformed or beyond reason.  Some phones write `20.0`."""
+    if text is None:
+        return None
+    whole = text.strip().partition(".")[0]
+    if not (whole.isascii() and whole.isdigit() and len(whole) <= 4):
+        return None
+    return int(whole) or None
 
 
 def _rtpmaps(attributes: list[tuple[str, str]]) -> dict[str, Codec]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cordboard.sdp.address import classify_address, same_family
 from cordboard.sdp.media import RECEIVING, SENDING
-from cordboard.sdp.session import MediaDescription, SessionDescription
+from cordboard.sdp.session import MediaDescription, SessionDescription, Traits
 
 DEFAULT_PTIME_MS = 20
 PTIMES_MS = (10, 20, 30, 40, 50, 60)
@@ -25,7 +25,7 @@ def transport_problem(session: SessionDescription, section: MediaDescription, ou
         return f"the {section.kind} is rejected (port 0)"
     if section.port < _LOWEST_PORT:
         return f"port {section.port} is no port for media"
-    address = session.address_of(section)
+    address = session.address if section.address is None else section.address
     if not address:
         return f"there is no address for the {section.kind}"
     kind = classify_address(address)
@@ -49,10 +49,9 @@ def settle(wanted: str, theirs: str, reachable: bool) -> str:
     return _DIRECTION[sends, wanted in RECEIVING and theirs in SENDING]
 
 
-def packet_time(section: MediaDescription, default: int, longest: int) -> int:
+def packet_time(traits: Traits, default: int, longest: int) -> int:
     """Milliseconds of audio in the packets that they want, one of `PTIMES_MS`."""
-    wish = _milliseconds(section.attribute("ptime")) or default
-    most = _milliseconds(section.attribute("maxptime"))
+    wish, most = traits.ptime or default, traits.maxptime
     if most is not None and most < wish:
         wish = most
     return round_ptime(min(wish, longest))
@@ -65,16 +64,6 @@ def round_ptime(wish: int) -> int:
 
 def rtcp_port(section: MediaDescription) -> int:
     """RFC 3605, else the next port; 0 = none."""
-    text = (section.attribute("rtcp") or "").partition(" ")[0]
-    port = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else section.port + 1
+    text = section.traits.rtcp
+    port = int(text) if text and text.isascii() and text.isdigit() and len(text) <= 5 else section.port + 1
     return port if _LOWEST_PORT <= port <= 65_535 else 0
-
-
-def _milliseconds(text: str | None) -> int | None:
-    """A ptime value; None when missing, malformed or beyond reason.  Some phones write `20.0`."""
-    if text is None:
-        return None
-    whole = text.strip().partition(".")[0]
-    if not (whole.isascii() and whole.isdigit() and len(whole) <= 4):
-        return None
-    return int(whole) or None

@@ -26,7 +26,7 @@ def audio(
 ) -> str:
     """An audio section; `codecs` with the telephone events."""
     body = _body(protocol, tuple(codecs), (f"a=ptime:{ptime_ms}", f"a={direction}"))
-    return f"m=audio {port} {body}{keys(crypto)}"
+    return f"m=audio {port} {body}{keys(crypto) if crypto else ''}"
 
 
 def video(
@@ -50,7 +50,10 @@ def rejected(kind: str, protocol: str, formats: Sequence[str]) -> str:
 
 def keys(crypto: Sequence[CryptoAttribute]) -> str:
     """Not remembered with the rest: it is new in each call."""
-    return "".join([f"a=crypto:{serialise_crypto(line)}\r\n" for line in crypto])
+    lines = ""
+    for one in crypto:
+        lines += f"a=crypto:{serialise_crypto(one)}\r\n"
+    return lines
 
 
 @lru_cache(maxsize=256)
