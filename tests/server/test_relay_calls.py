@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -134,6 +135,41 @@ async def test_a_client_dials_and_hangs_up(tmp_path: Path) -> None:
         assert (await client.ask("calling.end", about))["result"]["code"] == "200"
         await client.event("calling.call.state", call_state="ended")
         await server.exchange.quiet()
+
+
+@pytest.mark.parametrize("first", ["dial", "begin"])
+@pytest.mark.parametrize("second", ["dial", "begin"])
+async def test_a_tag_names_one_dial_at_a_time(tmp_path: Path, first: str, second: str) -> None:
+    async with office(tmp_path) as (server, client), silent_phone() as to:
+        device = {"type": "sip", "params": {"from": "sip:me@here.example", "to": to}}
+        asked = {"dial": {"tag": "t", "devices": [[device]]}, "begin": {"tag": "t", "device": device}}
+        assert (await client.ask(f"calling.{first}", asked[first]))["result"]["code"] == "200"
+        refused = (await client.ask(f"calling.{second}", asked[second]))["result"]
+        assert refused["code"] == "409"
+        assert "the tag t " in refused["message"]
+        created = await client.event("calling.call.state", call_state="created")
+        about = {"node_id": created["node_id"], "call_id": created["call_id"]}
+        assert (await client.ask("calling.end", about))["result"]["code"] == "200"
+        await client.event("calling.call.state", call_state="ended")
+        await server.exchange.quiet()
+        await client.ask("signalwire.ping")  # all is told
+        dials = ["dialing", "failed"] if first == "dial" else []
+        assert [e["dial_state"] for e in told(client, "calling.call.dial")] == dials
+        assert {e["call_id"] for e in told(client, "calling.call.state")} == {created["call_id"]}
+        # Whoever has its outcome has done with its tag.
+        assert (await client.ask(f"calling.{second}", asked[second]))["result"]["code"] == "200"
+
+
+def told(client: Client, kind: str) -> list[dict[str, Any]]:
+    return [e["params"]["params"] for e in client.events if e["params"]["event_type"] == kind]
+
+
+@asynccontextmanager
+async def silent_phone() -> AsyncIterator[str]:
+    """A SIP URI where nobody says anything."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        yield f"sip:nobody@127.0.0.1:{deaf.getsockname()[1]}"
 
 
 async def test_a_client_that_does_not_come_back_leaves_no_call_behind(tmp_path: Path) -> None:

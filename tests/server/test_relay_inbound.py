@@ -193,6 +193,16 @@ async def test_a_document_takes_the_call_over(dest: str) -> None:
         assert server.calls.did("give_driver") == [("c1",)]
 
 
+async def test_an_outbound_call_is_not_offered_and_the_client_is_told_what_to_do_instead() -> None:
+    async with bench() as server:
+        client, other = await server.connected(), await server.connected(contexts=["sales"])
+        server.calls.add("c1", owner=client.protocol).direction = "outbound"
+        answer = await client.ask("calling.transfer", {**of("c1"), "dest": "sales"})
+        assert answer["result"]["code"] == "400"
+        assert "document" in answer["result"]["message"]
+        assert not any("receive" in event["params"]["event_type"] for event in other.events)
+
+
 async def test_a_long_document_holds_up_no_other_request() -> None:
     async with bench() as server:
         client = await server.connected()

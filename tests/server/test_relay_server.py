@@ -106,6 +106,24 @@ async def test_there_are_so_many_sockets_of_one_source_and_of_all() -> None:
             await server.client()
 
 
+@pytest.mark.parametrize(("status", "limits"), [(429, {"most_of_a_source": 0}), (503, {"most": 0})])
+async def test_an_upgrade_that_is_refused_closes_its_connection(status: int, limits: dict[str, int]) -> None:
+    async with bench(**limits) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: %b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            % host.encode()
+        )
+        async with asyncio.timeout(5.0):
+            answer = (await reader.read()).decode()  # to the end of the connection
+        writer.close()
+        assert answer.startswith(f"HTTP/1.1 {status} ")
+        assert "\r\nConnection: close\r\n" in answer
+        assert ("\r\nRetry-After: 5\r\n" in answer) is (status == 429)
+
+
 async def test_a_server_that_stops_takes_nobody_in() -> None:
     async with bench() as server:
         server.stopping = True

@@ -51,6 +51,7 @@ class RelayServer:
         """Upgrade, and stay until the socket is gone."""
         refused = self._refusal(request)
         if refused is not None:
+            refused.force_close()  # it would be one more connection that nobody counts
             return refused
         source = network_of(request.remote or "")
         self._sources[source] += 1
@@ -91,9 +92,8 @@ class RelayServer:
         if len(self._sockets) >= self._most:
             return refusal(503, "The server has all the connections that it may have.")
         if self._sources[network_of(request.remote or "")] >= self._most_of_a_source:
-            # Whoever comes again over this connection would only be told so again.
             sentence = "This address has all the connections that it may have."
-            return refusal(429, sentence, **{"Connection": "close", "Retry-After": _RETRY_AFTER})
+            return refusal(429, sentence, **{"Retry-After": _RETRY_AFTER})
         return None
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:

@@ -19,6 +19,10 @@ from cordboard.swml.document import DocumentError, load
 Done = Callable[[str, str], None]
 """(code, sentence): once for each transfer."""
 
+_NOT_OFFERED = (
+    "Only an inbound call can be transferred to a context: clients take what they are offered as a call that"
+    " comes in, and answer it. Give an outbound call a document as dest, its URL or itself."
+)
 _FETCH_WITHIN = 6.0
 """Seconds: clients wait ten for their answer."""
 
@@ -80,7 +84,7 @@ class RelayTransfers:
     def _offer(self, info: CallInfo, context: str, done: Done) -> None:
         routed = Routed(context=context, project=info.project_id)
         if info.direction != "inbound":
-            done("400", "Only an inbound call can be transferred to a context.")
+            done("400", _NOT_OFFERED)
         elif not self._inbound.can_take(routed):
             done("404", f"No client is there for the context {context[:100]!r}.")
         else:
