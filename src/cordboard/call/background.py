@@ -300,6 +300,8 @@ class Background:
 
     def stop_all(self) -> list[Effect]:
         """The call is ending."""
+        if not self.items:
+            return []
         return [effect for item in self.items.values() for effect in item.stop()]
 
     def leg_ended(self, now: float) -> list[Effect]:

@@ -26,7 +26,7 @@ from cordboard.call.background import Background
 from cordboard.call.commanding import Commanding
 from cordboard.call.driving import Driving
 from cordboard.call.effects import CallOver, Effect, EndLeg
-from cordboard.call.leg import Leg
+from cordboard.call.leg import GONE, UNANSWERED, Leg
 from cordboard.call.plan import DEFAULT_CALL_STATE_EVENTS, DEFAULT_TIMEOUT, Destination
 from cordboard.call.reasons import Ending, EndReason, caller_code, ending, q850_cause
 from cordboard.call.running import Running, earliest
@@ -143,7 +143,9 @@ class Call:
             return None
         due, running = self._deadline, self._driving.running
         if running is not None:
-            due = earliest((due, running.next_timeout()))
+            done = running.next_timeout()
+            if done is not None and (due is None or done < due):
+                due = done
         if self._commands is not None:
             due = earliest((due, self._commands.operations.next_timeout()))
         if self._background.deadline is None and self._side.deadline is None:
@@ -174,18 +176,18 @@ class Call:
     # -------------------------------------------------- facts about the own leg
 
     def _leg_dialled(self, fact: facts.LegDialled, now: float) -> list[Effect]:
-        if not self._leg.is_unanswered:
+        if self.info.call_state not in UNANSWERED:
             return []
         return self._ties.tell_parent(facts.PeerDialled(call_id=self.info.call_id))
 
     def _leg_rings(self, fact: facts.LegRinging, now: float) -> list[Effect]:
-        if not self._leg.is_unanswered:
+        if self.info.call_state not in UNANSWERED:
             return []
         told = facts.PeerRinging(call_id=self.info.call_id, early_media=fact.early_media)
         return [*self._leg.ringing(), *self._ties.tell_parent(told)]
 
     def _leg_answered(self, fact: facts.LegAnswered, now: float) -> list[Effect]:
-        if not self._leg.is_unanswered:
+        if self.info.call_state not in UNANSWERED:
             return self._leg.answered()
         effects = self._leg.answered()
         self._limit(now)
@@ -212,7 +214,7 @@ class Call:
         return led or self._ties.parent is None
 
     def _leg_ended(self, fact: facts.LegEnded, now: float) -> list[Effect]:
-        if self._leg.is_ended or self._held is not None:
+        if self.info.call_state == "ended" or self._held is not None:
             return []
         self._deadline = None
         why = fact.ending
@@ -325,21 +327,22 @@ class Call:
         effects: list[Effect] = []
         if self.info.peer_call_id != self._side.peer:
             effects += self._side.follow()
-        if self._driving.running is not None and (done := self._driving.finished()) is not None:
-            effects += self._take_result(done, now)
-        if self._driving.wish is not None:
+        driving = self._driving
+        if driving.running is not None and driving.running.is_over:
+            effects += self._take_result(driving.take_away(driving.running), now)
+        if driving.wish is not None:
             effects += self._fulfil(now)
         if self._orphaned is not None and self._is_abandoned:
             effects += self._end(self._orphaned, now)
         if self._held is not None and self._has_last_word:
             effects += self._report_end(self._held)
-        if self._driving.running is None and self._leg.is_ended and self._has_last_word:
+        if self.info.call_state == "ended" and driving.running is None and self._has_last_word:
             self._over = True
             effects.append(CallOver())
         return effects
 
     def _take_result(self, done: Running, now: float) -> list[Effect]:
-        if done.result is None or not self._leg.is_up:
+        if done.result is None or self.info.call_state in GONE:
             return []
         if self._driving.has_driver:
             return self._driving.resume(done.result, now)
@@ -369,7 +372,7 @@ class Call:
 
     def _end(self, why: Ending, now: float) -> list[Effect]:
         """The one door: abandon what runs, end the leg.  Both are done once, however often it is asked."""
-        if not self._leg.is_up:
+        if self.info.call_state in GONE:
             return []
         command = EndLeg(
             ending=why,
@@ -382,7 +385,9 @@ class Call:
 
     def _abandon(self, why: Ending, now: float) -> list[Effect]:
         operations = self._commands.operations.abandon(why, now) if self._commands is not None else []
-        return [*operations, *self._driving.abandon(why, now), *self._side.close()]
+        running = self._driving.running
+        abandoned = running.abandon(why, now) if running is not None else []
+        return [*operations, *abandoned, *self._side.close()]
 
     def _ending(self, cause: str, detail: str = "") -> Ending:
         return ending(cause, who=self.info.far_end, detail=detail)

@@ -120,34 +120,35 @@ class ConnectMachine:
         problem = problem_of(self._plan)
         if problem is not None:
             return [connecting, *self._fail(ending("bad_plan", who=self._own.from_, detail=problem))]
-        if self._plan.answer_on_bridge or self._leg.is_answered:
+        if self._plan.answer_on_bridge or self._own.call_state == "answered":
             return [connecting, *self._leg.ring(), *self._dial(now)]
         self._state = "answering"
         return [connecting, *self._leg.answer()]
 
     def handle(self, fact: Fact, now: float) -> list[Effect]:
         """Take what concerns the caller's answer, the branches, the bridge."""
-        if self.is_over:
+        state, kind = self._state, type(fact)
+        if state == "over":
             return []
-        if isinstance(fact, LegAnswered):
-            return self._dial(now) if self._state == "answering" else []
+        if kind is LegAnswered:
+            return self._dial(now) if state == "answering" else []
         if isinstance(fact, PlayFinished):
             return self._ringback.play_finished(fact)
         if self._bridge is not None:
             return self._while_bridged(self._bridge, fact, now)
-        return self._after_dialling(self._dialling.handle(fact, now), now) if self._is_dialling else []
+        return self._after_dialling(self._dialling.handle(fact, now), now) if state == "dialling" else []
 
     def next_timeout(self) -> float | None:
         """The first ring timer, the longest duration, or the end of a parting."""
         if self._bridge is None:
-            return self._dialling.next_timeout() if self._is_dialling else None
+            return self._dialling.next_timeout() if self._state == "dialling" else None
         due = self._bridge.next_timeout()
         return due if self._transferor is None else earliest((due, self._dialling.next_timeout()))
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """End the branches that have rung long enough, and what has lasted too long."""
         effects: list[Effect] = []
-        if self._is_dialling or self._transferor is not None:
+        if self._state == "dialling" or self._transferor is not None:
             effects += self._after_dialling(self._dialling.handle_timeout(now), now)
         if self._bridge is not None:
             effects += self._bridge_timeout(self._bridge, now)
@@ -157,7 +158,7 @@ class ConnectMachine:
         """The caller is leaving: nobody shall ring for nobody, and a bridged peer is told."""
         if self._bridge is None:
             return [] if self.is_over else self._abandon_dialling(ending)
-        effects = self._abandon_transfer(ending)
+        effects = self._abandon_transfer(ending) if self._transferor is not None else []
         if self._stays:
             return [*effects, *self._leave(self._bridge, ending, now)]
         if self._own.owner is not None:
@@ -175,10 +176,6 @@ class ConnectMachine:
             self._state = "over"
             return [*effects, self._report("failed", why)]
         return [*effects, *self._after_bridge(self._bridge.leave(why))]
-
-    @property
-    def _is_dialling(self) -> bool:
-        return self._state == "dialling"
 
     def _dialling_of(self, groups: tuple[tuple[Destination, ...], ...]) -> Dialling:
         owner = self._own.owner if self._for_client else None
@@ -276,11 +273,13 @@ class ConnectMachine:
 
     def _after_bridge(self, effects: list[Effect]) -> list[Effect]:
         """The connect has done its job when its bridge is over."""
-        if self._bridge is None or not self._bridge.is_over or self.is_over:
+        if self._bridge is None or not self._bridge.is_over or self._state == "over":
             return effects
         self._state = "over"
         if self.result is None:
             self.result = ConnectDone(connected=True)
+        if self._transferor is None:
+            return effects
         over = ending("caller_gone", who="The transfer")
         return [*effects, *self._abandon_transfer(over)]
 
@@ -384,4 +383,7 @@ class ConnectMachine:
 
 
 def _first(plan: ConnectPlan) -> Destination | None:
-    return next((destination for group in plan.groups for destination in group), None)
+    for group in plan.groups:
+        for destination in group:
+            return destination
+    return None

@@ -29,7 +29,6 @@ from cordboard.call.peer import Peer
 from cordboard.call.plan import ConnectPlan, Destination
 from cordboard.call.reasons import Ending, EndReason, ending
 from cordboard.call.ringback import Listening
-from cordboard.call.running import earliest
 
 TIMEOUTS = ("ring_timeout", "confirm_timeout")
 
@@ -113,13 +112,19 @@ class Dialling:
     def handle(self, fact: Fact, now: float) -> list[Effect]:
         """Take what becomes of the branches."""
         take = _TAKE.get(type(fact))
-        return take(self, fact, now) if take is not None and not self.is_over else []
+        is_over = self.winner is not None or self.lost is not None
+        return [] if take is None or is_over else take(self, fact, now)
 
     def next_timeout(self) -> float | None:
         """The first ring timer."""
-        if self.is_over:
+        if self.winner is not None or self.lost is not None:
             return None
-        return earliest([branch.deadline for branch in self._branches if branch.is_live])
+        first: float | None = None
+        for branch in self._branches:
+            due = branch.deadline if branch.ending is None else None
+            if due is not None and (first is None or due < first):
+                first = due
+        return first
 
     def handle_timeout(self, now: float) -> list[Effect]:
         """End the branches that have rung long enough."""
@@ -144,7 +149,7 @@ class Dialling:
         """Somebody has won: all others shall stop ringing."""
         effects: list[Effect] = []
         for branch in self._branches:
-            if branch.is_live and branch is not self.winner:
+            if branch is not self.winner and branch.ending is None:
                 late = ending("lost_race", who=branch.destination.to)
                 self._out(branch, late)
                 effects.append(_hang_up(branch, late))
@@ -155,17 +160,25 @@ class Dialling:
     def _dial_next(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for group in self._groups:
-            effects += self._dial_group(group, now)
-            if any(branch.is_live for branch in self._branches):
+            dialled = self._dial_group(group, now)
+            effects += dialled
+            # Whoever is left of the group before may still win.
+            if dialled or any(branch.is_live for branch in self._branches):
                 return effects
         self.lost = _spokesman(self._branches, self._last_out)
         return effects
 
     def _dial_group(self, group: Iterable[Destination], now: float) -> list[Effect]:
         """An empty group is skipped; it does not count as the last one tried."""
-        branches = [self._branch(destination, now) for destination in group]
+        branches = []
+        effects = []
+        for destination in group:
+            branch = self._branch(destination, now)
+            branches.append(branch)
+            if branch.ending is None:
+                effects.append(self._dial(branch))
         self._branches = branches or self._branches
-        return [self._dial(branch) for branch in branches if branch.is_live]
+        return effects
 
     def _branch(self, destination: Destination, now: float) -> Branch:
         branch = Branch(
@@ -240,7 +253,10 @@ class Dialling:
         self._last_out = branch
 
     def _live(self, call_id: str) -> Branch | None:
-        return next((b for b in self._branches if b.call_id == call_id and b.is_live), None)
+        for branch in self._branches:
+            if branch.call_id == call_id and branch.ending is None:
+                return branch
+        return None
 
 
 _TAKE: dict[type, Callable[..., list[Effect]]] = {
@@ -264,11 +280,13 @@ def problem_of(plan: ConnectPlan) -> str | None:
     """Why nothing in the plan can be dialled, or None: a caller is not answered for nothing."""
     if plan.problem is not None:
         return plan.problem
-    destinations = [destination for group in plan.groups for destination in group]
-    if not destinations:
-        return "the connect names no destination."
-    problems = [destination.problem for destination in destinations]
-    return None if None in problems else problems[0]
+    problem: str | None = None
+    for group in plan.groups:
+        for destination in group:
+            if destination.problem is None:
+                return None
+            problem = problem or destination.problem
+    return problem or "the connect names no destination."
 
 
 def _spokesman(branches: list[Branch], last_out: Branch | None) -> Branch:

@@ -80,10 +80,6 @@ class Driving:
         """That of the running action."""
         return [] if self.running is None else self.running.handle_timeout(now)
 
-    def abandon(self, why: Ending, now: float) -> list[Effect]:
-        """The call is ending."""
-        return [] if self.running is None else self.running.abandon(why, now)
-
     def begin(self, running: Running, now: float) -> list[Effect]:
         """Run what nobody's turn has asked for: a client's connect."""
         effects: list[Effect] = []
@@ -103,11 +99,8 @@ class Driving:
             return running.disconnect(why)
         return running.abandon(why, now)
 
-    def finished(self) -> Running | None:
-        """The action that is over, taken away; None while it goes on."""
-        running = self.running
-        if running is None or not running.is_over:
-            return None
+    def take_away(self, running: Running) -> Running:
+        """The running action, which is over."""
         self.running = None
         self._note_failure(running)
         return running
@@ -144,7 +137,8 @@ class Driving:
 
     def _take(self, turn: Turn, now: float, effects: list[Effect]) -> Result | None:
         """Carry one turn out; the result if it is there at once."""
-        effects += [Report(happening=ScriptWarned(warning=warning)) for warning in turn.warnings]
+        if turn.warnings:
+            effects += [Report(happening=ScriptWarned(warning=warning)) for warning in turn.warnings]
         wanted = turn.next
         if isinstance(wanted, (Finished, Hangup)):
             self.wish = wanted

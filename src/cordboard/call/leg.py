@@ -28,6 +28,7 @@ NEXT_STATE: dict[tuple[str, str], str] = {
 }
 
 UNANSWERED = ("created", "ringing")
+GONE = ("ending", "ended")
 
 
 class Leg:
@@ -60,7 +61,7 @@ class Leg:
     @property
     def is_up(self) -> bool:
         """Not ended, and nobody has asked for its end."""
-        return self._info.call_state not in ("ending", "ended")
+        return self._info.call_state not in GONE
 
     @property
     def is_ended(self) -> bool:
@@ -76,7 +77,7 @@ class Leg:
 
     def ring(self, *, early_media: bool = False) -> list[Effect]:
         """Let an unanswered caller ring, once; or hear early media, once."""
-        if not self._awaits_us() or self._answering or self._early_media:
+        if not self._awaits_us or self._answering or self._early_media:
             return []
         if not early_media and self._info.call_state == "ringing":
             return []
@@ -85,14 +86,14 @@ class Leg:
 
     def answer(self, codecs: tuple[CodecWish, ...] = ()) -> list[Effect]:
         """Answer an unanswered caller, once; `LegAnswered` follows.  `codecs`: what may be spoken."""
-        if not self._awaits_us() or self._answering:
+        if not self._awaits_us or self._answering:
             return []
         self._answering = True
         return [AnswerLeg(codecs=codecs)]
 
     def end(self, command: EndLeg) -> list[Effect]:
         """Ask for the end, once: the first ending is the true one."""
-        if not self.is_up:
+        if self._info.call_state in GONE:
             return []
         self._end_leg = command
         return [*self._move("is ended"), command]
@@ -101,7 +102,8 @@ class Leg:
 
     def created(self) -> list[Effect]:
         """The first report."""
-        return [self._report("created")]
+        wanted = self._state_url if "created" in self._state_events else None
+        return [Report(happening=CallStateChanged(state="created"), callback_url=wanted)]
 
     def ringing(self) -> list[Effect]:
         """The far end rings; reported once."""
@@ -109,7 +111,7 @@ class Leg:
 
     def answered(self) -> list[Effect]:
         """The far end answered.  If that crossed our request to end, the request is made again."""
-        if self._end_leg is not None and not self.is_ended:
+        if self._end_leg is not None and self._info.call_state != "ended":
             return [self._end_leg]
         return self._move("answers")
 
@@ -123,16 +125,16 @@ class Leg:
 
     # -------------------------------------------------- inside
 
+    @property
     def _awaits_us(self) -> bool:
-        return self._info.direction == "inbound" and self.is_unanswered
+        return self._info.direction == "inbound" and self._info.call_state in UNANSWERED
 
     def _move(self, event: str, ending: Ending | None = None) -> list[Effect]:
         state = NEXT_STATE.get((self._info.call_state, event))
         if state is None:
             return []
         self._info.call_state = state
-        return [] if state == "ending" else [self._report(state, ending)]
-
-    def _report(self, state: str, ending: Ending | None = None) -> Effect:
+        if state == "ending":
+            return []
         wanted = self._state_url if state in self._state_events else None
-        return Report(happening=CallStateChanged(state=state, ending=ending), callback_url=wanted)
+        return [Report(happening=CallStateChanged(state=state, ending=ending), callback_url=wanted)]

@@ -75,13 +75,14 @@ def ending(
     its own ("connection refused"), or as the closing sentence where the row asks for one.
     """
     row = CAUSES[cause]
-    return Ending(
-        reason=row.reason,
-        cause=cause,
-        sip_code=sip_code,
-        sip_reason=sip_reason,
-        sentence=_sentence(row, who, detail, sip_code, sip_reason),
-    )
+    template = row.sentence
+    if template.endswith("{detail}"):
+        detail = _closed(detail or "no more is known")
+    elif detail:
+        detail = f" ({detail})"
+    code = "no code" if sip_code is None else sip_code
+    sentence = template.format(who=who, detail=detail, code=code, text=sip_reason).replace(" )", ")")
+    return Ending(reason=row.reason, cause=cause, sip_code=sip_code, sip_reason=sip_reason, sentence=sentence)
 
 
 def ending_of_status(status: int, text: str = "", *, who: str = "The far end") -> Ending:
@@ -111,16 +112,6 @@ def relay_word(end: Ending) -> str:
 def q850_cause(end: Ending) -> int:
     """Cause number for the Reason header of the BYE that ends a leg for this."""
     return Q850_CAUSES[end.reason]
-
-
-def _sentence(row: Cause, who: str, detail: str, code: int | None, text: str) -> str:
-    template = row.sentence
-    if template.endswith("{detail}"):
-        detail = _closed(detail or "no more is known")
-    elif detail:
-        detail = f" ({detail})"
-    filled = template.format(who=who, detail=detail, code="no code" if code is None else code, text=text)
-    return filled.replace(" )", ")")
 
 
 def _closed(detail: str) -> str:

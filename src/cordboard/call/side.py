@@ -96,6 +96,9 @@ class Side:
 
     def close(self) -> list[Effect]:
         """Our call is ending."""
+        if self._music is None and not self._leaving:
+            self._other = None
+            return []
         return [*self.silence(), *self._left()]
 
     def _left(self) -> list[Effect]:
@@ -111,7 +114,9 @@ class Side:
         if self._info.peer_call_id == self.peer:
             return []
         self.peer = self._info.peer_call_id
-        effects = [*self.silence(), *self._transfer_over(487, "Request Terminated")]
+        effects = self.silence() if self._music is not None else []
+        if self._transferring:
+            effects += self._transfer_over(487, "Request Terminated")
         if self.peer is None:
             effects += self._left()
         elif self._leaving:
