@@ -113,7 +113,8 @@ def _word(happening: Any) -> str:
     if isinstance(happening, DetectStateChanged):
         return happening.event + (" beep" if happening.beep else "")
     if isinstance(happening, ReferStateChanged):
-        return f"{happening.state} {happening.refer_code} {happening.notify_code}"
+        cause = f" {happening.ending.cause}" if happening.ending is not None else ""
+        return f"{happening.state} {happening.refer_code} {happening.notify_code}{cause}"
     states = (
         PlayStateChanged,
         RecordStateChanged,

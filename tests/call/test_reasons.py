@@ -81,6 +81,11 @@ OTHER_ROWS = [
     ("confirm_failed", "error", "error", 503),
     ("transferred", "hangup", "hangup", 480),
     ("transfer_failed", "error", "error", 480),
+    ("refer_refused", "declined", "decline", 603),
+    ("refer_unanswered", "no_answer", "noAnswer", 480),
+    ("refer_unsent", "error", "error", 503),
+    ("refer_impossible", "error", "error", 480),
+    ("refer_untold", "error", "error", 480),
     ("lost_race", "cancel", "cancel", 487),
     ("caller_gone", "cancel", "cancel", 487),
     ("caller_cancelled", "cancel", "cancel", 487),
@@ -161,7 +166,7 @@ def test_every_cause_of_the_table_has_a_row_here() -> None:
 
 
 def test_no_cause_stands_in_the_table_twice() -> None:
-    keys = [row.key for row in causes._REFUSALS + causes._ORDINARY + causes._FAILURES]
+    keys = [row.key for row in causes._REFUSALS + causes._ORDINARY + causes._TRANSFERS + causes._FAILURES]
     assert len(keys) == len(set(keys))
 
 

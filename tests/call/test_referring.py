@@ -9,6 +9,7 @@ import pytest
 from cordboard.call.actions import Refer
 from cordboard.call.effects import ReferLeg
 from cordboard.call.facts import ReferProgressed
+from cordboard.call.reasons import ending
 
 from .operating import Bench, operation
 
@@ -20,7 +21,9 @@ def referring() -> Bench:
 
 
 def says(refer: int | None, notify: int | None = None, *, final: bool = False, why: str = "") -> Any:
-    return ReferProgressed(refer_code=refer, notify_code=notify, is_final=final, sentence=why)
+    """`why`: a cause."""
+    failure = ending(why, who="ann") if why else None
+    return ReferProgressed(refer_code=refer, notify_code=notify, is_final=final, ending=failure)
 
 
 def test_the_far_end_is_asked() -> None:
@@ -40,19 +43,29 @@ def test_the_far_end_is_asked() -> None:
             id="answered",
         ),
         pytest.param(
-            [says(202), says(202, 486, final=True)], ["inProgress 202 None", "failed 202 486"], id="busy"
+            [says(202), says(202, 486, final=True)],
+            ["inProgress 202 None", "failed 202 486 user_busy"],
+            id="busy",
         ),
-        pytest.param([says(603, final=True, why="Declined.")], ["failed 603 None"], id="not accepted"),
-        pytest.param([says(None, final=True, why="No answer.")], ["failed None None"], id="no response"),
-        pytest.param([says(None, final=True)], ["failed None None"], id="no response, and no why"),
+        pytest.param(
+            [says(603, final=True, why="refer_refused")], ["failed 603 None refer_refused"], id="not accepted"
+        ),
+        pytest.param(
+            [says(None, final=True, why="refer_unanswered")],
+            ["failed None None refer_unanswered"],
+            id="no response",
+        ),
+        pytest.param(
+            [says(None, final=True)], ["failed None None refer_untold"], id="no response, and no why"
+        ),
         pytest.param([says(202, final=True)], ["success 202 None"], id="accepted, and nobody will tell"),
         pytest.param(
-            [says(202), says(202, 180, final=True, why="No more was told.")],
-            ["inProgress 202 None", "failed 202 180"],
+            [says(202), says(202, 180, final=True, why="refer_untold")],
+            ["inProgress 202 None", "failed 202 180 refer_untold"],
             id="the notifications ended",
         ),
         pytest.param(
-            [says(202, final=True, why="Nothing was told in time.")], ["failed 202 None"], id="nothing told"
+            [says(202, final=True, why="refer_untold")], ["failed 202 None refer_untold"], id="nothing told"
         ),
         pytest.param([says(202), says(202)], ["inProgress 202 None"], id="nothing new"),
         pytest.param(
@@ -67,12 +80,16 @@ def test_what_the_far_end_tells(facts: list[Any], told: list[str]) -> None:
 @pytest.mark.parametrize(
     ("deeds", "told"),
     [
-        pytest.param(["leave"], ["failed None None"], id="before anything is told"),
+        pytest.param(["leave"], ["failed None None refer_untold"], id="before anything is told"),
         pytest.param(
-            [says(202), "leave", "leave"], ["inProgress 202 None", "failed 202 None"], id="after 202"
+            [says(202), "leave", "leave"],
+            ["inProgress 202 None", "failed 202 None refer_untold"],
+            id="after 202",
         ),
         pytest.param([says(202, 200, final=True), "leave"], ["success 202 200"], id="after the end"),
-        pytest.param(["leave", says(202, 200, final=True)], ["failed None None"], id="crossing the end"),
+        pytest.param(
+            ["leave", says(202, 200, final=True)], ["failed None None refer_untold"], id="crossing the end"
+        ),
     ],
 )
 def test_the_call_may_end_before(deeds: list[Any], told: list[str]) -> None:

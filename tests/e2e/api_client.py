@@ -18,7 +18,7 @@ _LOOK_AGAIN = 0.02
 _T = TypeVar("_T")
 
 
-async def found(look: Callable[[], Awaitable[_T | None]], *, within: float = 5.0) -> _T:
+async def found(look: Callable[[], Awaitable[_T | None]], *, within: float = 30.0) -> _T:
     """What `look` finds, as soon as it finds something; TimeoutError if it does not."""
     async with asyncio.timeout(within):
         while True:
@@ -54,7 +54,7 @@ class Api:
     async def call(self, call_id: str) -> Json:
         return await self.get(f"{CALLS}/{call_id}")
 
-    async def until_state(self, call_id: str, state: str, *, within: float = 5.0) -> Json:
+    async def until_state(self, call_id: str, state: str, *, within: float = 30.0) -> Json:
         """The call as soon as it is in that state."""
 
         async def there() -> Json | None:

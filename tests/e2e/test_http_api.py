@@ -14,10 +14,12 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import MANUAL
 
 from .api_client import CALLS, Api, found
 from .cases import ANSWERS, CALLER, FAR_TONE, RINGS, Case, Json, Lab, laboratory, refuses, until
+from .explained import explain_last
 from .sounds import FILE_TONE, tone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -379,6 +381,40 @@ async def test_other_commands_are_taken(api: Api, case: Case, command: str, para
     await api.until_state(made["id"], "answered")
     assert (await api.command(command, id=made["id"], **params))["result"]["code"] == "200"
     await api.command("calling.end", id=made["id"])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason", "sentence"),
+    [
+        (Behaviour(refer_refuse=603), "declined", "{who} refused to be transferred (603 Decline): "),
+        (Behaviour(refer_refuse=405), "declined", "{who} refused to be transferred (405 "),
+        (Behaviour(refer_told=(100, 486)), "busy", "sip:carol@h is busy (486 Busy Here): add another "),
+        (
+            Behaviour(refer_told=(100, 404)),
+            "error",
+            "sip:carol@h does not exist there (404 Not Found): check ",
+        ),
+    ],
+)
+async def test_a_transfer_by_refer_that_fails_says_who_failed_and_what_to_change(
+    api: Api, case: Case, behaviour: Behaviour, reason: str, sentence: str
+) -> None:
+    made = await dialled(api, case, WAIT, behaviour=behaviour)
+    await api.until_state(made["id"], "answered")
+    device = {"type": "sip", "params": {"to": "sip:carol@h"}}
+    await api.command("calling.refer", id=made["id"], device=device)
+
+    async def over() -> Json | None:
+        events = await api.listed(f"{CALLS}/{made['id']}/events")
+        told = [one["params"] for one in events if one["event_type"] == "calling.call.refer"]
+        return told[-1] if told and told[-1]["state"] != "inProgress" else None
+
+    last = await found(over)
+    assert (last["state"], last["failed_reason"]) == ("failed", reason)
+    assert last["message"].startswith(sentence.format(who=made["to"]))
+    await api.command("calling.end", id=made["id"])
+    await api.until_state(made["id"], "ended")
+    assert f"call.refer failed {reason}: {last['message']}\n" in await explain_last(case.lab.server)
 
 
 async def test_a_transfer_to_somebody_connects_the_call(api: Api, case: Case) -> None:

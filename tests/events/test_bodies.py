@@ -25,7 +25,7 @@ from cordboard.call.effects import (
     SendDigitsStateChanged,
     TapStateChanged,
 )
-from cordboard.call.reasons import Ending, EndReason
+from cordboard.call.reasons import Ending, EndReason, ending
 from cordboard.events.bodies import _KINDS, bare_address, envelope
 
 ID = "a1b2c3d4-0000-4000-8000-00000000000"
@@ -249,6 +249,17 @@ def test_an_operation_of_a_client_has_its_event(
 def test_a_refer_without_codes_has_none() -> None:
     params = envelope(ReferStateChanged(state="failed", to="sip:x@y"), A, timestamp=AT)["params"]
     assert not {"sip_refer_response_code", "sip_notify_response_code"} & set(params)
+
+
+def test_a_failed_refer_has_its_reason_and_a_sentence_that_says_what_to_change() -> None:
+    refused = ending("refer_refused", who="sip:ann@h", sip_code=603, sip_reason="Decline")
+    failed = ReferStateChanged(state="failed", to="sip:x@y", refer_code=603, ending=refused)
+    params = envelope(failed, A, timestamp=AT)["params"]
+    assert params["failed_reason"] == "declined"
+    assert params["message"] == (
+        "sip:ann@h refused to be transferred (603 Decline): allow REFER there, "
+        "or dial the other party from here with `connect`."
+    )
 
 
 def test_the_event_of_a_dial_names_no_call_but_the_winner() -> None:

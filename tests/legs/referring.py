@@ -6,6 +6,7 @@ from typing import Any
 
 from cordboard.call.effects import ReferLeg
 from cordboard.call.facts import ReferProgressed
+from cordboard.call.reasons import Ending
 from cordboard.sip.events import RequestDone, RequestReceived
 from cordboard.sip.message import Request
 
@@ -75,6 +76,18 @@ class Referred:
 
     def progress(self) -> list[ReferProgressed]:
         return [fact for fact in self.bench.facts(self.call_id) if isinstance(fact, ReferProgressed)]
+
+    def cause(self) -> str:
+        """Of the failure that was told last."""
+        return self._failure().cause
+
+    def sentence(self) -> str:
+        return self._failure().sentence
+
+    def _failure(self) -> Ending:
+        failure = self.progress()[-1].ending
+        assert failure is not None
+        return failure
 
     def hang_up(self) -> None:
         """By the far end."""

@@ -33,7 +33,7 @@ def test_a_transfer_is_told_from_its_acceptance_to_its_end(up: Referred) -> None
     up.notify("180 Ringing")
     up.finished()
     assert up.told() == [ACCEPTED, TRYING, (202, 180, False), DONE]
-    assert [one.sentence for one in up.progress()] == [""] * 4
+    assert [one.ending for one in up.progress()] == [None] * 4
     assert up.outcomes() == [200] * 3
     up.ends_well()
 
@@ -96,7 +96,7 @@ def test_a_second_refer_while_one_is_on_never_leaves(up: Referred) -> None:
     up.refer()
     up.refer("sip:dave@example.com")
     assert up.told() == [(None, None, True)]
-    assert "under way" in up.progress()[0].sentence
+    assert "under way" in up.sentence()
     up.answer()
     up.finished()
     assert len(up.asked()) == 1
@@ -110,7 +110,7 @@ def test_what_is_no_address_is_refused_before_anything_leaves(up: Referred, to: 
     up.refer(to)
     [told] = up.progress()
     assert told.is_final
-    assert told.sentence
+    assert up.cause() == "refer_impossible"
     assert up.asked() == []
 
 
@@ -138,7 +138,9 @@ def test_a_refusal_is_final_and_the_call_goes_on(up: Referred, status: int) -> N
     up.refer()
     up.answer(status)
     assert up.told() == [(status, None, True)]
-    assert str(status) in up.progress()[0].sentence
+    assert up.cause() == "refer_refused"
+    assert f"({status} " in up.sentence()
+    assert "connect" in up.sentence()
     assert up.call_id in up.bench.legs
     up.refer()
     assert len(up.asked()) == 2
@@ -154,6 +156,7 @@ def test_nobody_answers(up: Referred) -> None:
     assert up.told() == []
     up.bench.run(0.2)
     assert up.told() == [(408, None, True)]
+    assert up.cause() == "refer_unanswered"
     assert up.call_id in up.bench.legs
 
 
@@ -162,6 +165,7 @@ def test_nothing_can_be_sent(up: Referred) -> None:
     up.refer()
     up.bench.do(up.bench.legs.transport_failed(FAR, up.bench.now))
     assert up.told() == [(503, None, True)]
+    assert up.cause() == "refer_unsent"
 
 
 @pytest.mark.parametrize("challenge", [Challenge(), Challenge(status=407, algorithm="SHA-256")])
@@ -208,7 +212,8 @@ def test_a_failed_transfer_says_why(up: Referred) -> None:
     up.answer()
     up.finished("486 Busy Here")
     assert up.told()[-1] == (202, 486, True)
-    assert "486 Busy Here" in up.progress()[-1].sentence
+    assert up.cause() == "user_busy"
+    assert up.sentence().startswith(f"{CAROL} is busy (486 Busy Here): ")
 
 
 def test_a_final_status_is_the_end_even_if_the_subscription_goes_on(up: Referred) -> None:
@@ -228,7 +233,7 @@ def test_a_subscription_that_ends_without_an_outcome(up: Referred, body: bytes) 
     up.answer()
     up.notify("", "terminated;reason=timeout", body=body)
     assert up.told()[-1] == (202, 100 if b"100" in body else None, True)
-    assert up.progress()[-1].sentence
+    assert up.cause() == "refer_untold"
 
 
 @pytest.mark.parametrize(
@@ -313,7 +318,7 @@ BODIES = st.binary(max_size=400) | st.binary(max_size=20).map(lambda end: b"SIP/
 @given(BODIES, STATES, LINES, LINES | st.just("message/sipfrag"), st.booleans())
 def test_no_notify_raises(body: bytes, state: str, event: str, content: str, ours: bool) -> None:
     """Whatever it says, the REFER stands as before, has progressed or is over."""
-    refer = OwnRefer("bob")
+    refer = OwnRefer("bob", CAROL)
     fields = [("CSeq", "1 NOTIFY"), ("Event", "refer" if ours else event), ("Subscription-State", state)]
     request = Request("NOTIFY", "sip:a@h", [*fields, ("Content-Type", content)], body)
     if refer.takes(request):

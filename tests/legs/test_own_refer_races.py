@@ -28,7 +28,7 @@ def test_nobody_tells_anything_after_the_acceptance(up: Referred) -> None:
     assert up.told() == [ACCEPTED]
     up.bench.run(0.2)
     assert up.told() == [ACCEPTED, (202, None, True)]
-    assert "did not tell" in up.progress()[-1].sentence
+    assert up.cause() == "refer_untold"
     up.ends_well()
 
 
@@ -68,7 +68,7 @@ def test_a_notify_says_that_the_refer_was_accepted_if_the_202_never_comes(up: Re
     up.finished()
     up.bench.run(33)
     assert up.told() == [(None, 200, False), (None, 200, True)]
-    assert up.progress()[-1].sentence == ""
+    assert up.progress()[-1].ending is None
 
 
 @pytest.mark.parametrize("stage", ["asked", "accepted", "tried"])

@@ -313,6 +313,38 @@ _ORDINARY = (
     Cause("server_stopping", HANGUP, 503, "The call of {who} was ended because this server was shut down."),
 )
 
+_TRANSFERS = (
+    # A REFER of ours ends no leg: its caller code is never used.
+    Cause(
+        "refer_refused",
+        DECLINED,
+        603,
+        "{who} refused to be transferred ({code} {text}): allow REFER there, "
+        "or dial the other party from here with `connect`.",
+    ),
+    Cause(
+        "refer_unanswered",
+        NO_ANSWER,
+        480,
+        "{who} did not answer the REFER: check that it is still there, "
+        "or dial the other party from here with `connect`.",
+    ),
+    Cause(
+        "refer_unsent",
+        ERROR,
+        503,
+        "The REFER could not be sent to {who}: check the network between, and that it is still there.",
+    ),
+    Cause("refer_impossible", ERROR, 480, "{who} was not asked to call somebody else: {detail}"),
+    Cause(
+        "refer_untold",
+        ERROR,
+        480,
+        "{who} did not tell how its transfer went{detail}: "
+        "it may have worked, so ask there before trying again.",
+    ),
+)
+
 _FAILURES = (
     Cause(
         "invite_timeout",
@@ -513,6 +545,6 @@ _FAILURES = (
     Cause("internal_error", ERROR, 500, "This server failed while handling {who}{detail}: see its log."),
 )
 
-CAUSES: dict[str, Cause] = {cause.key: cause for cause in _REFUSALS + _ORDINARY + _FAILURES}
+CAUSES: dict[str, Cause] = {cause.key: cause for cause in _REFUSALS + _ORDINARY + _TRANSFERS + _FAILURES}
 
 BY_STATUS: dict[int, Cause] = {status: cause for cause in _REFUSALS for status in cause.statuses}

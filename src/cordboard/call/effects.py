@@ -376,7 +376,8 @@ class ReferStateChanged(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     refer_code: int | None = None
     notify_code: int | None = None
-    sentence: str = ""
+    ending: Ending | None = None
+    """Why it failed."""
 
 
 class HoldStateChanged(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,8 +73,8 @@ class ReferProgressed(msgspec.Struct, frozen=True, kw_only=True):
     notify_code: int | None = None
     """Status in the last NOTIFY (RFC 3515 section 2.4.4); None: none has come."""
     is_final: bool = False
-    sentence: str = ""
-    """Of a failure."""
+    ending: Ending | None = None
+    """Of a failure, where more is known than the codes."""
 
 
 class HoldAnswered(msgspec.Struct, frozen=True, kw_only=True):

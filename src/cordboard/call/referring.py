@@ -12,11 +12,9 @@ from __future__ import annotations
 from cordboard.call.actions import Done, Refer, Result
 from cordboard.call.effects import Effect, ReferLeg, ReferStateChanged, Report
 from cordboard.call.facts import Fact, ReferProgressed
-from cordboard.call.reasons import Ending
+from cordboard.call.reasons import Ending, ending, ending_of_status
 from cordboard.call.running import Outcome
 from cordboard.call.steered import Steered
-
-NOT_TOLD = "The call ended before the far end had told how its new call went."
 
 
 class Referring(Steered):
@@ -55,34 +53,41 @@ class Referring(Steered):
         self._last = fact
         if not fact.is_final:
             return [self._report("inProgress")]
-        return self._finish("success" if _succeeded(fact) else "failed", fact.sentence)
+        return self._finish(self._failure(fact))
 
     def abandon(self, ending: Ending, now: float) -> list[Effect]:
         """The far end is leaving."""
         if self._state == "asked":
-            return self._finish("failed", NOT_TOLD)
+            return self._finish(_untold("the call ended before"))
         self._state = "over"
         return []
 
     # -------------------------------------------------- inside
 
-    def _finish(self, state: str, sentence: str) -> list[Effect]:
+    def _failure(self, fact: ReferProgressed) -> Ending | None:
+        """None: the new call was answered; or nobody tells, but the REFER was accepted (RFC 4488)."""
+        if fact.ending is not None:
+            return fact.ending
+        if fact.notify_code is not None and fact.notify_code >= 300:
+            return ending_of_status(fact.notify_code, who=self._action.to)
+        codes = [code for code in (fact.refer_code, fact.notify_code) if code is not None]
+        return None if codes and all(200 <= code < 300 for code in codes) else _untold()
+
+    def _finish(self, failure: Ending | None) -> list[Effect]:
         self._state = "over"
         self.result = Done()
-        return [self._report(state, sentence)]
+        return [self._report("success" if failure is None else "failed", failure)]
 
-    def _report(self, state: str, sentence: str = "") -> Effect:
+    def _report(self, state: str, failure: Ending | None = None) -> Effect:
         happening = ReferStateChanged(
             state=state,
             to=self._action.to,
             refer_code=self._last.refer_code,
             notify_code=self._last.notify_code,
-            sentence=sentence,
+            ending=failure,
         )
         return Report(happening=happening, callback_url=self._action.status_url)
 
 
-def _succeeded(fact: ReferProgressed) -> bool:
-    """The new call was answered; or nobody tells, but the REFER was accepted (RFC 4488)."""
-    codes = [code for code in (fact.refer_code, fact.notify_code) if code is not None]
-    return bool(codes) and not fact.sentence and all(200 <= code < 300 for code in codes)
+def _untold(why: str = "") -> Ending:
+    return ending("refer_untold", detail=why)

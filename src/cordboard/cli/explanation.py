@@ -105,7 +105,8 @@ def _event_text(event: EventRecord) -> str:
         line = f", line {params['line']}" if "line" in params else ""
         return f"warning: {params.get('message', '')} ({params.get('code', '')}{line})"
     words = [str(params[key]) for key in _STATE_KEYS if params.get(key)]
-    return " ".join([kind, *words])
+    said = f": {params['message']}" if params.get("message") else ""
+    return " ".join([kind, *words]) + said
 
 
 _STATE_KEYS = ("call_state", "connect_state", "state", "end_reason", "failed_reason")

@@ -13,6 +13,7 @@ from cordboard.call.effects import (
     SendDigitsStateChanged,
 )
 from cordboard.call.info import CallInfo
+from cordboard.call.reasons import callback_word
 
 Body = dict[str, Any]
 
@@ -42,12 +43,16 @@ def send_digits_params(happening: SendDigitsStateChanged) -> Body:
 
 
 def refer_params(happening: ReferStateChanged) -> Body:
-    """The members after those that name the call; status codes as texts, where there are any."""
+    """The members after those that name the call; status codes as texts, where there are any; a failure with
+    its reason and sentence."""
     params: Body = {"sip_refer_to": happening.to, "state": happening.state}
     if happening.refer_code is not None:
         params["sip_refer_response_code"] = str(happening.refer_code)
     if happening.notify_code is not None:
         params["sip_notify_response_code"] = str(happening.notify_code)
+    if happening.ending is not None:
+        params["failed_reason"] = callback_word(happening.ending)
+        params["message"] = happening.ending.sentence
     return params
 
 

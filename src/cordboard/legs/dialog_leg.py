@@ -233,15 +233,15 @@ class DialogLeg(SipLeg):
         if self.over:
             return []
         if self.session is None or not self.answered:
-            return [self.tell(refused("A call that is not answered cannot be referred: answer it first."))]
+            return [self.tell(refused(self.who, "a call must be answered for that: answer it first."))]
         if self._refer is not None and not self._refer.is_over:
-            return [self.tell(refused(f"Another REFER to {self.who} is under way."))]
+            return [self.tell(refused(self.who, "another REFER is under way: wait for its end."))]
         try:
             fields = refer_fields(effect, self.stack.local_party(self.session))
         except TargetError as error:
-            return [self.tell(refused(str(error)))]
+            return [self.tell(refused(self.who, str(error)))]
         self.waits = True
-        self._refer = OwnRefer(self.who, 0 if self._refer is None else self._refer.last_cseq)
+        self._refer = OwnRefer(self.who, effect.to, 0 if self._refer is None else self._refer.last_cseq)
         credentials = None
         if effect.username is not None:
             credentials = Credentials(username=effect.username, password=effect.password or "")

@@ -6,10 +6,11 @@ import re
 
 from cordboard.call.effects import ReferLeg
 from cordboard.call.facts import ReferProgressed
+from cordboard.call.reasons import Ending, ending, ending_of_status
 from cordboard.legs.identity import safe_headers
 from cordboard.sip.headers import HeaderError, NameAddr, parse_name_addr
 from cordboard.sip.message import Request, Response
-from cordboard.sip.status import status_said
+from cordboard.sip.status import reason_phrase
 from cordboard.sip.uri import Uri, UriError
 
 NO_WORD = 60.0
@@ -60,12 +61,25 @@ class OwnRefer:
     has finished, and nobody hears of it.
     """
 
-    __slots__ = ("_before", "_cseq", "_due", "_notify_code", "_refer_code", "_subscribed", "_who", "is_over")
+    __slots__ = (
+        "_before",
+        "_cseq",
+        "_due",
+        "_notify_code",
+        "_refer_code",
+        "_subscribed",
+        "_to",
+        "_who",
+        "is_over",
+    )
 
-    def __init__(self, who: str, before: int = 0) -> None:
-        """`who`: how sentences name the far end.  `before`: CSeq number of the REFER before this one in the
-        dialog, 0 if it is the first."""
+    def __init__(self, who: str, to: str, before: int = 0) -> None:
+        """`who`: how sentences name the far end; `to`: whom it is asked to call.
+
+        `before`: CSeq number of the REFER before this one in the dialog, 0 if it is the first.
+        """
         self._who = who
+        self._to = to
         self._before = before
         self._cseq: int | None = None
         self._refer_code: int | None = None
@@ -90,13 +104,13 @@ class OwnRefer:
             return None
         if response is None and self._notify_code is None:
             self._refer_code, self._subscribed = status, False
-            return self._final(_UNANSWERED.get(status, _UNANSWERED[408]).format(who=self._who))
+            return self._final(ending(_UNANSWERED.get(status, _UNANSWERED[408]), who=self._who))
         if response is not None:
             self._refer_code = response.status
             if response.status >= 300:
                 self._subscribed = False
-                said = status_said(response.status, response.reason)
-                return self._final(f"{self._who} refused to be transferred: {said}.")
+                code, text = response.status, _phrase(response.status, response.reason)
+                return self._final(ending("refer_refused", who=self._who, sip_code=code, sip_reason=text))
         # A NOTIFY alone says too that the REFER was accepted (RFC 6665 section 4.1.2.4).
         return self._accepted(response, now)
 
@@ -105,7 +119,7 @@ class OwnRefer:
             return self._final(self._outcome())
         if response is not None and (response.headers.get("Refer-Sub") or "").strip().lower() == "false":
             self._subscribed = False
-            return self._final("")
+            return self._final(None)
         if self._notify_code is None:
             self._due = now + NO_WORD
         return self._progress()
@@ -148,40 +162,45 @@ class OwnRefer:
         """The far end has said nothing for too long."""
         if self._due is None or now < self._due:
             return None
-        return self._final(f"{self._who} did not tell how the transfer went.")
+        return self._final(self._untold("nothing came in time"))
 
     def ended(self) -> ReferProgressed | None:
         """The far end has left the dialog: nothing more will be told."""
         if self.is_over:
             return None
-        return self._final(f"{self._who} hung up before it told how the transfer went.")
+        return self._final(self._untold("it hung up before"))
 
     def _progress(self) -> ReferProgressed:
         return ReferProgressed(refer_code=self._refer_code, notify_code=self._notify_code)
 
-    def _final(self, sentence: str) -> ReferProgressed:
+    def _final(self, failure: Ending | None) -> ReferProgressed:
         self.is_over, self._due = True, None
         return ReferProgressed(
-            refer_code=self._refer_code, notify_code=self._notify_code, is_final=True, sentence=sentence
+            refer_code=self._refer_code, notify_code=self._notify_code, is_final=True, ending=failure
         )
 
-    def _outcome(self) -> str:
-        """The sentence of a subscription that is over."""
+    def _outcome(self) -> Ending | None:
+        """Of a subscription that is over; None: a success."""
         code = self._notify_code
         if code is None or code < 200:
-            return f"{self._who} stopped telling how the transfer goes."
-        return "" if code < 300 else f"The transfer of {self._who} failed: {status_said(code)}."
+            return self._untold("it stopped telling")
+        return None if code < 300 else ending_of_status(code, reason_phrase(code), who=self._to)
+
+    def _untold(self, why: str) -> Ending:
+        return ending("refer_untold", who=self._who, detail=why)
 
 
-_UNANSWERED = {
-    408: "{who} did not answer the REFER.",
-    503: "The REFER could not be sent to {who}.",
-}
+_UNANSWERED = {408: "refer_unanswered", 503: "refer_unsent"}
 
 
-def refused(sentence: str) -> ReferProgressed:
+def refused(who: str, sentence: str) -> ReferProgressed:
     """What is told of a REFER that never leaves."""
-    return ReferProgressed(is_final=True, sentence=sentence)
+    return ReferProgressed(is_final=True, ending=ending("refer_impossible", who=who, detail=sentence))
+
+
+def _phrase(status: int, theirs: str) -> str:
+    """Of the far end, if it can be printed."""
+    return (theirs if theirs and theirs.isprintable() else reason_phrase(status))[:80]
 
 
 def _status_in(request: Request) -> int | None:
