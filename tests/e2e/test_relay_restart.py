@@ -203,7 +203,8 @@ async def test_after_a_kill_clients_are_told_the_end_of_all_once_and_in_a_safe_o
             assert (failed["dial_state"], failed["reason"]) == ("failed", "error")
         for client in the.clients:
             assert client.names == [client.protocol], "its name is what it resumes with"
-            assert not relay_ledger.faults(client, server_killed=True)
+            assert not relay_ledger.faults(client)
+            assert not client.forgotten
         assert seen(asking, "connect", call_id=view.call_id, connect_state="failed") == 1
         await works(the)
         # Once more, with nothing new to tell: what clients hear is on the disk a moment later.

@@ -58,6 +58,7 @@ class World:
         """What the client was told, in order, over all sockets."""
         self.disk: list[bytes] = []
         """Frames of events that the client may not have, as the session wants them kept."""
+        self.answers: list[frames.Remember] = []
         self.newest = 0
         """The number of the newest of all that were kept."""
         self._perform = perform
@@ -150,6 +151,8 @@ class World:
             elif isinstance(output, frames.Keep):
                 self.disk.append(output.frame)
                 self.newest += 1
+            elif isinstance(output, frames.Remember):
+                self.answers.append(output)
             elif isinstance(output, frames.Known):
                 del self.disk[: max(0, output.number - (self.newest - len(self.disk)))]
             else:
@@ -173,7 +176,7 @@ class World:
             self.cut(socket)
         self.session = self.new_session(self.session.protocol)
         kept = [(json.loads(frame)["id"], frame) for frame in self.disk]
-        self.session.take_over(kept, self.newest, self.now + 300.0)
+        self.session.take_over(kept, self.newest, self.now + 300.0, self.answers)
 
     # ------------------------------------------------------------ the network
 

@@ -109,3 +109,20 @@ def test_what_an_earlier_run_kept_counts_as_what_is_kept() -> None:
     world.kill()
     world.happen(3)
     assert world.over == ["More events wait for the client than are kept."]
+
+
+def test_a_request_that_comes_again_is_not_carried_out_again() -> None:
+    """Its answer, and the events that it began, died on their way."""
+    world = World()
+    socket = world.connect()
+    world.ask(socket, "calling.dial", {"tag": "t"}, "once")
+    world.deliver_to_server(socket)
+    world.happen(1)
+    world.kill()
+    again = world.resume()
+    world.ask(again, "calling.dial", {"tag": "t"}, "once")
+    world.ask(again, "calling.dial", {"tag": "u"}, "once")
+    world.run()
+    assert [request.params["tag"] for request in world.performed] == ["t", "u"]
+    assert [frame["result"] for frame in world.answer_to("once")] == [{"code": "200"}] * 2
+    assert world.told() == [1]

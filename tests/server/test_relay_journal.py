@@ -179,6 +179,22 @@ async def test_a_refused_request_begins_nothing(tmp_path: Path) -> None:
     assert owed(read(tmp_path)) == {}
 
 
+async def test_a_request_is_carried_out_once_however_often_the_server_dies(tmp_path: Path) -> None:
+    async with killed(tmp_path) as server:
+        client = await server.connected()
+        server.offer("c1")
+        await client.event("calling.call.receive")
+        for number in range(30):
+            await client.ask("calling.answer", ABOUT, f"request {number}")
+    for _ in range(2):
+        async with killed(tmp_path) as server:
+            again = await back(server, client)
+            assert (await again.ask("calling.answer", ABOUT, "request 29"))["result"]["code"] == "200"
+            assert (await again.ask("calling.answer", ABOUT, "request 0"))["result"]["code"] == "404"
+            assert server.calls.did("command") == []
+            await again.forget()
+
+
 # ------------------------------------------------------------ who may come back
 
 

@@ -163,4 +163,13 @@ class Known(msgspec.Struct, frozen=True):
     number: int
 
 
-Output = Keep | Known | Send | Ping | Close | ConnectWanted | Deliver | Perform | Over
+class Remember(msgspec.Struct, frozen=True):
+    """A request was answered; the same one is answered so again, also by another process."""
+
+    id: str | int
+    digest: bytes
+    """Of the method and the params: 16 bytes."""
+    frame: bytes
+
+
+Output = Keep | Known | Remember | Send | Ping | Close | ConnectWanted | Deliver | Perform | Over

@@ -9,6 +9,7 @@ no socket for too long, or more events than it may keep, is over: a client that 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -32,6 +33,7 @@ from cordboard.relay.frames import (
     Ping,
     Proven,
     Received,
+    Remember,
     Send,
 )
 from cordboard.relay.handshake import MAX_CONTEXTS, Ids, Signer, connect_result, is_contexts
@@ -112,21 +114,35 @@ class Session:
         """The number that the ping on its way will prove."""
         self._tickets = 0
         self._pending: dict[int, _Pending] = {}
-        self._remembered: OrderedDict[tuple[type, jsonrpc.Id], tuple[bytes, bytes]] = OrderedDict()
+        self._remembered: OrderedDict[tuple[type, jsonrpc.Id], Remember] = OrderedDict()
 
-    def take_over(self, kept: Iterable[tuple[str, bytes]], last: int, expires: float) -> None:
+    def take_over(
+        self,
+        kept: Iterable[tuple[str, bytes]],
+        last: int,
+        expires: float,
+        answers: Iterable[Remember] = (),
+    ) -> None:
         """Be the session of an earlier run of the server.
 
         `kept`: the ids and frames of events that its client is not known to have, in order; `last`: the
-        number of the newest event; `expires`: when it is over if the client has not come back.
+        number of the newest event; `expires`: when it is over if the client has not come back; `answers`: to
+        requests that may come again.
         """
         self._outbox.take_over(kept, last)
+        for answer in answers:
+            self._remember(answer)
         self._was_attached = True
         self._expires = expires
 
     def kept(self) -> tuple[int, list[bytes]]:
         """What `take_over` wants to know: the number of the newest event, and the frames."""
         return self._outbox.last, self._outbox.frames()
+
+    def latest_answers(self, most: int) -> list[Remember]:
+        """Those whose requests may come again, the oldest first."""
+        latest = list(itertools.islice(reversed(self._remembered.values()), most))
+        return latest[::-1]
 
     @property
     def unproven(self) -> int:
@@ -307,8 +323,8 @@ class Session:
         digest = _digest(request)
         if request.id is not None:
             before = self._remembered.get((type(request.id), request.id))
-            if before is not None and before[0] == digest:
-                return [self._send(before[1])]
+            if before is not None and before.digest == digest:
+                return [self._send(before.frame)]
             if self._is_under_way(request, digest):
                 return []
         if len(self._pending) >= self._limits.requests:
@@ -334,14 +350,17 @@ class Session:
         if pending is None:
             return []
         frame = jsonrpc.result(pending.id, answered.result)
+        remembered: list[Output] = []
         if pending.id is not None:
-            self._remember((type(pending.id), pending.id), pending.digest, frame)
+            remembered.append(answer := Remember(pending.id, pending.digest, frame))
+            self._remember(answer)
         if self.socket is None:
-            return []
-        return [self._send(frame)] * pending.copies
+            return remembered
+        return [*remembered, *[self._send(frame)] * pending.copies]
 
-    def _remember(self, key: tuple[type, jsonrpc.Id], digest: bytes, frame: bytes) -> None:
-        self._remembered[key] = (digest, frame)
+    def _remember(self, answer: Remember) -> None:
+        key = type(answer.id), answer.id
+        self._remembered[key] = answer
         self._remembered.move_to_end(key)
         while len(self._remembered) > self._limits.remembered:
             self._remembered.popitem(last=False)

@@ -27,7 +27,7 @@ from cordboard.server.control import Control
 from cordboard.server.projects import Projects
 from cordboard.server.relay_journal import Journal
 from cordboard.server.relay_sessions import Client, Sessions, Setting
-from cordboard.server.relay_stored import StoredSession
+from cordboard.server.relay_stored import StoredSession, as_answer
 
 _log = logging.getLogger(__name__)
 
@@ -296,6 +296,10 @@ class Hub:
         assert client is not None
         self.journal.known(client.number, output.number)
 
+    def _remember(self, output: frames.Remember, client: Client | None) -> None:
+        assert client is not None
+        self.journal.note("R", client.number, as_answer(output))
+
     def _performs(self, output: frames.Perform, client: Client | None) -> None:
         assert client is not None
         self.perform(client, output.ticket, output.method, output.params)
@@ -388,6 +392,7 @@ def _keep_count(client: Client, info: CallInfo, happening: Happening) -> None:
 _CARRY: dict[type, Callable[[Hub, Any, Client | None], None]] = {
     frames.Keep: Hub._keep,
     frames.Known: Hub._known,
+    frames.Remember: Hub._remember,
     frames.Send: Hub._send,
     frames.Ping: Hub._ping,
     frames.Close: Hub._close,

@@ -9,7 +9,8 @@ milliseconds: clients hear of an event at once, and would be told of calls that 
 
 Lines, each of a session by its number: `S` all of it, which replaces what was said of it before; `E` one more
 event (its frame); `P` the client has all events up to a number; `C` contexts; `B` a request of it was carried
-out whose end is told later; `L` when its socket was lost, null while it has one; `X` it is over.
+out whose end is told later; `R` a request was answered; `L` when its socket was lost, null while it has one;
+`X` it is over.
 
 What is proven stays in the file until it is written anew: then each session gets an `S` in the next file,
 some in each turn of the loop, and the files before it are deleted.  A disk that does not take lines makes

@@ -14,7 +14,7 @@ from cordboard.relay.open_ends import Event, OpenEnds
 from cordboard.relay.projection import Projection
 from cordboard.relay.session import Limits, Session
 from cordboard.server.relay_journal import Journal, Snapshot
-from cordboard.server.relay_stored import StoredSession, event_id
+from cordboard.server.relay_stored import MOST_ANSWERS, StoredSession, as_answer, event_id, from_answer
 
 MAX_SESSIONS = 20_000
 
@@ -99,7 +99,8 @@ class Sessions:
             client = self._make(one.number, one.protocol, one.project)
             client.left_at = left_at
             kept = [(event_id(frame), bytes(frame)) for frame in one.frames]
-            client.session.take_over(kept, one.last, self._loop.time() + rest)
+            answers = [from_answer(answer) for answer in one.answers]
+            client.session.take_over(kept, one.last, self._loop.time() + rest, answers)
             client.session.contexts.update(dict.fromkeys(one.contexts))
             yield client, one.ends.last_events()
 
@@ -121,6 +122,7 @@ def stored(client: Client) -> StoredSession:
         left_at=client.left_at,
         last=last,
         frames=[msgspec.Raw(frame) for frame in kept],
+        answers=[as_answer(answer) for answer in session.latest_answers(MOST_ANSWERS)],
         ends=client.ends,
     )
 

@@ -11,10 +11,27 @@ from typing import Any
 
 import msgspec
 
+from cordboard.relay.frames import Remember
 from cordboard.relay.open_ends import OpenEnds, last_event
 from cordboard.server.recovery import Operation
 
 _log = logging.getLogger(__name__)
+
+
+Answer = tuple[str | int, str, msgspec.Raw]
+"""The id of a request, its digest in hex digits, the frame that answers it."""
+MOST_ANSWERS = 16
+"""Kept of a session: those to requests that a client may send again, as it has not heard of them."""
+
+
+def as_answer(answer: Remember) -> Answer:
+    """For the disk."""
+    return answer.id, answer.digest.hex(), msgspec.Raw(answer.frame)
+
+
+def from_answer(answer: Answer) -> Remember:
+    """From there."""
+    return Remember(answer[0], bytes.fromhex(answer[1]), bytes(answer[2]))
 
 
 class StoredSession(msgspec.Struct, kw_only=True):
@@ -31,6 +48,8 @@ class StoredSession(msgspec.Struct, kw_only=True):
     """The number of its newest event."""
     frames: list[msgspec.Raw] = []
     """Of the events that its client is not known to have."""
+    answers: list[Answer] = []
+    """The latest ones, the oldest first."""
     ends: OpenEnds = msgspec.field(default_factory=OpenEnds)
     """What its client was told of that has not ended."""
 
@@ -46,10 +65,11 @@ class _Frame(msgspec.Struct):
 
 
 _frame = msgspec.json.Decoder(_Frame)
+_answer = msgspec.json.Decoder(Answer)
 _accepted = msgspec.json.Decoder(tuple[str, str, dict[str, Any], str | None])
 _session = msgspec.json.Decoder(StoredSession)
 _NAMES = ("call_id", "node_id", "segment_id")
-_LINE = re.compile(rb"([SEPCBLX])(\d+) (.*)", re.DOTALL)
+_LINE = re.compile(rb"([SEPCBRLX])(\d+) (.*)", re.DOTALL)
 
 
 def event_id(frame: bytes) -> str:
@@ -117,6 +137,10 @@ class _Session:
     def accepted(self, value: bytes) -> None:
         self.it.ends.accepted(*_accepted.decode(value))
 
+    def answer(self, value: bytes) -> None:
+        id_, digest, frame = _answer.decode(value)
+        self.it.answers = [*self.it.answers[1 - MOST_ANSWERS :], (id_, digest, frame.copy())]
+
     def left(self, value: bytes) -> None:
         self.it.left_at = msgspec.json.decode(value, type=float | None)
 
@@ -139,5 +163,6 @@ _CHANGE: dict[bytes, Callable[[_Session, bytes], None]] = {
     b"P": _Session.known,
     b"C": _Session.contexts,
     b"B": _Session.accepted,
+    b"R": _Session.answer,
     b"L": _Session.left,
 }

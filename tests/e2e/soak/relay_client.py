@@ -105,6 +105,9 @@ class RelayClient:
         self.is_dead = False
         self.away: Callable[[], float] = lambda: 0.05
         """Seconds until it comes back."""
+        self.may_come = asyncio.Event()
+        """Unset while it stays away."""
+        self.may_come.set()
         self._seen: set[str] = set()
         self._ids = itertools.count()
         self._waiting: dict[str, asyncio.Future[Json]] = {}
@@ -147,8 +150,15 @@ class RelayClient:
                 self._more.clear()
                 await self._more.wait()
 
+    async def leave(self) -> None:
+        """The connection breaks, and it does not come back before `may_come` is set."""
+        self.may_come.clear()
+        self.cut()
+        await self.until(lambda: self._socket is None, 30.0)
+
     async def _keep(self) -> None:
         while not self.is_dead:
+            await self.may_come.wait()
             with contextlib.suppress(OSError, aiohttp.ClientError):
                 await self._one_socket()
             self._socket = None

@@ -30,15 +30,12 @@ _BEGUN_BY = {
 """The events that an accepted request is followed by."""
 
 
-def faults(client: RelayClient, *, server_killed: bool = False) -> list[str]:
-    """Sentences.  A client that was killed has seen the beginning of everything only.
-
-    `server_killed`: `ending` died with it.
-    """
+def faults(client: RelayClient) -> list[str]:
+    """Sentences.  A client that was killed has seen the beginning of everything only."""
     found = [
         *_of_others(client),
         *_of_answers(client),
-        *_of_calls(client, server_killed),
+        *_of_calls(client),
         *_of_connects(client),
         *_of_operations(client),
         *_of_dials(client),
@@ -115,7 +112,7 @@ def _of_answers(client: RelayClient) -> Iterable[str]:
 # ---------------------------------------------------------------- calls
 
 
-def _of_calls(client: RelayClient, server_killed: bool) -> Iterable[str]:
+def _of_calls(client: RelayClient) -> Iterable[str]:
     states: dict[str, list[str]] = defaultdict(list)
     directions: dict[str, str] = {}
     for told in client.diary:
@@ -124,8 +121,6 @@ def _of_calls(client: RelayClient, server_killed: bool) -> Iterable[str]:
             directions[told.params["call_id"]] = told.params["direction"]
     for call_id, seen in states.items():
         whole = _INBOUND if directions[call_id] == "inbound" else _OUTBOUND
-        if server_killed:
-            whole = whole.replace("ending ", "(ending )?")
         if not _fits(whole, seen, partly=client.is_dead):
             yield f"{directions[call_id]} call {call_id}: {seen}"
 
