@@ -134,7 +134,11 @@ class Program:
         ask = self._client.command
         short = [{"type": "silence", "params": {"duration": 0.2}}]
         await ask(view, "answer")
+        # Where its line was cut another client may have got the call, and hears how it goes on.
+        await view.until(lambda: "answered" in view.states or view.is_over, _PATIENCE)
         for number in range(self._choose.randint(1, 5)):
+            if view.is_over:
+                return
             control_id = f"{name}-{number}"
             what = self._choose.choice(["play", "collect", "record", "detect", "connect", "prompt", "digits"])
             if what == "play":
