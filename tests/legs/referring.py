@@ -98,4 +98,4 @@ class Referred:
         bench = self.bench
         bench.end(self.call_id)
         bench.comes_to_rest()
-        assert bench.legs._timed == {}
+        assert bench.legs.timed == {}

@@ -245,4 +245,4 @@ def test_a_leg_ends_once_and_leaves_nothing(steps: list[int]) -> None:
         assert sum(isinstance(fact, LegDialled) for fact in told) <= 1
     walk.far_ends()
     bench.comes_to_rest()
-    assert bench.legs._timed == {}
+    assert bench.legs.timed == {}

@@ -65,7 +65,7 @@ def test_a_far_end_that_will_tell_nothing_has_told_all(up: Referred) -> None:
     up.refer()
     up.answer(202, Refer_Sub="false")
     assert up.told() == [(202, None, True)]
-    assert up.bench.legs._timed == {}
+    assert up.bench.legs.timed == {}
 
 
 def test_one_refer_after_the_other(up: Referred) -> None:

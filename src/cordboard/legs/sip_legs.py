@@ -6,6 +6,7 @@ Pure: bytes, effects and time in; bytes, facts and orders for the media out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from cordboard.call.effects import (
     AnswerLeg,
@@ -70,7 +71,7 @@ class SipLegs:
         self._rules = rules
         self._legs: dict[str, DialogLeg] = {}
         self._by_session: dict[str, DialogLeg] = {}
-        self._timed: dict[str, float] = {}
+        self.timed: dict[str, float] = {}
         """When those have something to do that wait for a time of their own."""
         self._around = Surroundings(stack, rules, domain=ours.domain, call_of_session=self._call_of_session)
         self._serial = 0
@@ -102,14 +103,14 @@ class SipLegs:
 
     def next_timeout(self) -> float | None:
         due = self.stack.next_timeout()
-        if not self._timed:
+        if not self.timed:
             return due
-        first = min(self._timed.values())
+        first = min(self.timed.values())
         return first if due is None else min(due, first)
 
     def handle_timeout(self, now: float) -> list[Output]:
         outputs = self._digest(self.stack.handle_timeout(now), now)
-        for call_id in [name for name, due in self._timed.items() if due <= now]:
+        for call_id in [name for name, due in self.timed.items() if due <= now]:
             leg = self._legs.get(call_id)
             if leg is not None:
                 outputs += self._settle(leg, leg.handle_timeout(now), now)
@@ -234,7 +235,7 @@ class SipLegs:
             if isinstance(output, events.SendMessage):
                 done.append(output)
             else:
-                done.extend(self._happened(output, now))
+                done += self._happened(output, now)
         return done
 
     def _happened(self, event: events.Event, now: float) -> list[Output]:
@@ -245,10 +246,16 @@ class SipLegs:
         leg = self._by_session.get(event.session)
         if leg is None:
             return self._without_leg(event, now)
+        inform = _INFORM.get(type(event))
+        if inform is not None:
+            return self._settle(leg, inform(leg, event, now), now)
         if isinstance(event, events.Refused):
             # This session is over, but the leg may have further ones.
             del self._by_session[event.session]
-        return self._settle(leg, _inform(leg, event, now), now)
+        inform_outbound = _INFORM_OUTBOUND.get(type(event))
+        if inform_outbound is None or not isinstance(leg, OutboundLeg):
+            return self._settle(leg, [], now)
+        return self._settle(leg, inform_outbound(leg, event, now), now)
 
     def _without_leg(self, event: events.Event, now: float) -> list[Output]:
         """The leg is over, but its far end still asks something."""
@@ -258,13 +265,20 @@ class SipLegs:
 
     def _settle(self, leg: DialogLeg, outputs: list[FromLeg], now: float) -> list[Output]:
         """Keep the tables in step with what a leg has just done."""
-        if leg.session is not None and not leg.over:
-            self._by_session[leg.session] = leg
+        session = leg.session
         if leg.over:
             self._legs.pop(leg.call_id, None)
-            if leg.session is not None:
-                self._by_session.pop(leg.session, None)
-        done = self._unfold(outputs, now)
+            if session is not None:
+                self._by_session.pop(session, None)
+        elif session is not None:
+            self._by_session[session] = leg
+        # Legs hand on what the stack returned to them; its events come back to us.
+        done: list[Output] = []
+        for output in outputs:
+            if isinstance(output, events.EVENTS):
+                done += self._happened(output, now)
+            else:
+                done.append(output)
         if leg.waits:
             self._watch(leg)
         return done
@@ -273,19 +287,9 @@ class SipLegs:
         """Keep whoever waits for a time of its own."""
         due = None if leg.over else leg.next_timeout()
         if due is None:
-            self._timed.pop(leg.call_id, None)
+            self.timed.pop(leg.call_id, None)
         else:
-            self._timed[leg.call_id] = due
-
-    def _unfold(self, outputs: list[FromLeg], now: float) -> list[Output]:
-        """Legs hand on what the stack returned to them; its events come back to us."""
-        done: list[Output] = []
-        for output in outputs:
-            if isinstance(output, events.EVENTS):
-                done.extend(self._happened(output, now))
-            else:
-                done.append(output)
-        return done
+            self.timed[leg.call_id] = due
 
     def _call_of_session(self, session: str) -> str | None:
         leg = self._by_session.get(session)
@@ -373,31 +377,21 @@ class SipLegs:
         return self._serial
 
 
-def _inform(leg: DialogLeg, event: events.Event, now: float) -> list[FromLeg]:
-    """One event for one leg."""
-    if isinstance(event, events.SessionEnded):
-        return leg.session_ended(event)
-    if isinstance(event, events.ReinviteReceived):
-        return leg.reinvited(event, now)
-    if isinstance(event, events.RequestReceived):
-        return leg.requested(event, now)
-    if isinstance(event, events.AckReceived):
-        return leg.acknowledged(event.body, now)
-    if isinstance(event, events.RequestDone):
-        return leg.request_done(event, now)
-    if isinstance(event, events.RefreshDue):
-        return leg.refresh_due(now)
-    return _inform_outbound(leg, event, now) if isinstance(leg, OutboundLeg) else []
+_INFORM: dict[type, Callable[[DialogLeg, Any, float], list[FromLeg]]] = {
+    events.SessionEnded: lambda leg, event, now: leg.session_ended(event),
+    events.ReinviteReceived: lambda leg, event, now: leg.reinvited(event, now),
+    events.RequestReceived: lambda leg, event, now: leg.requested(event, now),
+    events.AckReceived: lambda leg, event, now: leg.acknowledged(event.body, now),
+    events.RequestDone: lambda leg, event, now: leg.request_done(event, now),
+    events.RefreshDue: lambda leg, event, now: leg.refresh_due(now),
+}
+"""What each leg does at an event of the stack."""
 
-
-def _inform_outbound(leg: OutboundLeg, event: events.Event, now: float) -> list[FromLeg]:
-    if isinstance(event, events.Provisional):
-        return leg.progressed(event, now)
-    if isinstance(event, events.Answered):
-        return leg.answered_by(event, now)
-    if isinstance(event, events.Refused):
-        return leg.refused(event, now)
-    return []
+_INFORM_OUTBOUND: dict[type, Callable[[OutboundLeg, Any, float], list[FromLeg]]] = {
+    events.Provisional: OutboundLeg.progressed,
+    events.Answered: OutboundLeg.answered_by,
+    events.Refused: OutboundLeg.refused,
+}
 
 
 def _explained(output: events.Output, why: str) -> events.Output:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -22,8 +22,16 @@ class ChannelError(Exception):
 
 def frame(message: Command | Event) -> bytes:
     """One message as it goes over the stream."""
-    body = _encoder.encode(message)
-    return _LENGTH.pack(len(body)) + body
+    return frames((message,))
+
+
+def frames(messages: Iterable[Command | Event]) -> bytes:
+    """Several messages, one after the other."""
+    parts: list[bytes] = []
+    for message in messages:
+        body = _encoder.encode(message)
+        parts += (_LENGTH.pack(len(body)), body)
+    return b"".join(parts)
 
 
 class Reader(Generic[T]):

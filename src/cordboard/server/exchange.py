@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -103,7 +104,9 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_due: float | None = None
+        self._timer_due = math.inf
+        """When the timer of the legs goes off."""
+        self._queue = legs.stack.queue
         self._carrying = False
         self._send: Callable[[bytes, Endpoint], None] = _nowhere
         self.media: MediaEngine
@@ -230,7 +233,7 @@ class Exchange:
             self._defect("the failure of %s could not be handled", destination.host_port)
 
     def _legs_timeout(self) -> None:
-        self._timer = self._timer_due = None
+        self._timer, self._timer_due = None, math.inf
         try:
             self._carry(self.legs.handle_timeout(self._loop.time()))
         except Exception:
@@ -243,16 +246,14 @@ class Exchange:
         _log.exception("internal error: " + what, *details)
 
     def _arm(self) -> None:
+        """An earlier wake-up is harmless and rare; a timer for each message would not be."""
         due = self.legs.next_timeout()
-        if due == self._timer_due and self._timer is not None:
+        if due is None or due >= self._timer_due:
             return
         if self._timer is not None:
-            # An earlier wake-up is harmless and rare; a timer for each message would not be.
-            if due is not None and self._timer_due is not None and self._timer_due <= due:
-                return
             self._timer.cancel()
         self._timer_due = due
-        self._timer = self._loop.call_at(due, self._legs_timeout) if due is not None else None
+        self._timer = self._loop.call_at(due, self._legs_timeout)
 
     # ------------------------------------------------------------ from the media
 
@@ -299,13 +300,15 @@ class Exchange:
 
     def _carry(self, outputs: list[out.Output]) -> None:
         outermost, self._carrying = not self._carrying, True
+        carriers = self._carriers
         try:
             for output in outputs:
-                self._carriers[type(output)](output)
+                carriers[type(output)](output)
         finally:
             if outermost:
                 self._carrying = False
-                self._arm()
+                if self._queue.due < self._timer_due or self.legs.timed:
+                    self._arm()
 
     def _transmit(self, order: SendMessage) -> None:
         self._send(order.data, order.destination)

@@ -146,15 +146,18 @@ class MediaEngine:
 
     def set_remote(self, command: SetRemote) -> None:
         """May come again at any time."""
-        self._send(command.endpoint_id, command)
+        worker = self._worker_of.get(command.endpoint_id)
+        if worker is not None:
+            worker.send(command)
 
     def join(self, a: str, b: str) -> None:
         """Either hears the other, whatever workers they are on; earlier joins of either end."""
         worker_a, worker_b = self._worker_of.get(a), self._worker_of.get(b)
         if worker_a is None or worker_b is None or a == b or self._peers.get(a) == b:
             return
-        self._part(a)
-        self._part(b)
+        for end in (a, b):
+            if end in self._peers:
+                self._part(end)
         self._peers[a], self._peers[b] = b, a
         if worker_a is worker_b:
             worker_a.send(JoinEndpoints(a=a, b=b))
@@ -195,7 +198,8 @@ class MediaEngine:
 
     def close(self, endpoint_id: str) -> None:
         """`EndpointClosed` follows; the id may be used again after it."""
-        self._part(endpoint_id)
+        if endpoint_id in self._peers:
+            self._part(endpoint_id)
         self._send(endpoint_id, CloseEndpoint(endpoint_id=endpoint_id))
 
     def ping(self, serial: int) -> None:
@@ -205,7 +209,9 @@ class MediaEngine:
 
     def send(self, command: EndpointCommand) -> None:
         """Any other command for an open endpoint; without one it does nothing."""
-        self._send(command.endpoint_id, command)
+        worker = self._worker_of.get(command.endpoint_id)
+        if worker is not None:
+            worker.send(command)
 
     def _send(self, endpoint_id: str, command: Command) -> None:
         worker = self._worker_of.get(endpoint_id)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from cordboard.media.channel import ChannelError, event_reader, frame
+from cordboard.media.channel import ChannelError, event_reader, frames
 from cordboard.media.protocol import Command, Event, Ping, Pong
 from cordboard.media.worker import WorkerSettings
 
@@ -42,7 +42,7 @@ class WorkerProcess(asyncio.Protocol):
         self._on_event = on_event
         self._on_died = on_died
         self._events = event_reader()
-        self._outbox: list[bytes] = []
+        self._outbox: list[Command] = []
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
@@ -131,12 +131,12 @@ class WorkerProcess(asyncio.Protocol):
             return
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._outbox.append(frame(command))
+        self._outbox.append(command)
 
     def _flush(self) -> None:
-        data, self._outbox = b"".join(self._outbox), []
+        commands, self._outbox = self._outbox, []
         if self._transport is not None:
-            self._transport.write(data)
+            self._transport.write(frames(commands))
 
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()

@@ -60,7 +60,18 @@ class Reception:
     def receive(self, data: bytes, source: Endpoint) -> None:
         """One message."""
         try:
-            self._receive(data, source)
+            if data[:1] in _BLANKS and not data.strip(_BLANKS):
+                self.ignored += 1  # a keep-alive
+                return
+            try:
+                message = parse(data)
+            except MessageError as error:
+                self._refuse_malformed(error, source)
+                return
+            if isinstance(message, Request):
+                self._receive_request(message, source)
+            elif not self._core.layer.receive_response(message):
+                self.ignored += 1
         except Exception as defect:  # the last guard: one message must not take the server down
             self._note(defect)
 
@@ -75,20 +86,6 @@ class Reception:
     def _note(self, defect: Exception) -> None:
         self.defects += 1
         self.last_defect = defect
-
-    def _receive(self, data: bytes, source: Endpoint) -> None:
-        if data[:1] in _BLANKS and not data.strip(_BLANKS):
-            self.ignored += 1  # a keep-alive
-            return
-        try:
-            message = parse(data)
-        except MessageError as error:
-            self._refuse_malformed(error, source)
-            return
-        if isinstance(message, Request):
-            self._receive_request(message, source)
-        elif not self._core.layer.receive_response(message):
-            self.ignored += 1
 
     def _refuse_malformed(self, error: MessageError, source: Endpoint) -> None:
         partial = error.partial

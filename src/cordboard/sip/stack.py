@@ -23,7 +23,7 @@ from cordboard.sip.session import Session
 from cordboard.sip.session_client import ClientSession
 from cordboard.sip.session_server import ServerSession
 from cordboard.sip.session_timer import MIN_SE, wish_lines
-from cordboard.sip.timers import Timers
+from cordboard.sip.timers import TimerQueue, Timers
 from cordboard.sip.transaction.table import State
 from cordboard.sip.transaction.transaction import NOBODY
 from cordboard.sip.uri import UriError
@@ -70,7 +70,10 @@ class SipStack:
 
     def receive(self, data: bytes, source: Endpoint, now: float) -> list[Output]:
         """One datagram, or one message cut from a stream."""
-        outputs = self._core.moment.begin(now)
+        moment = self._core.moment
+        moment.now = now
+        outputs: list[Output] = []
+        moment.outputs = outputs
         self._reception.receive(data, source)
         return outputs
 
@@ -82,6 +85,11 @@ class SipStack:
                 dialog.lose_connection()
         self._core.layer.transport_failed(destination)
         return outputs
+
+    @property
+    def queue(self) -> TimerQueue:
+        """For its `due`: no timer runs out before."""
+        return self._core.queue
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` wants to be called; None: not before something else happens."""
@@ -390,7 +398,12 @@ class SipStack:
         return self._reception.ignored
 
     def _begin(self, session: str, now: float) -> tuple[list[Output], Session | None]:
-        return self._core.moment.begin(now), self._core.sessions.get(session)
+        core = self._core
+        moment = core.moment
+        moment.now = now
+        outputs: list[Output] = []
+        moment.outputs = outputs
+        return outputs, core.sessions.get(session)
 
 
 def _offering(core: UserAgentCore, uri: str, destination: Endpoint) -> str:

@@ -130,7 +130,7 @@ class TimerQueue:
     marked.
     """
 
-    __slots__ = ("_apart", "_first", "_held", "_lanes", "_running", "_serial")
+    __slots__ = ("_apart", "_first", "_held", "_lanes", "_running", "_serial", "due")
 
     def __init__(self) -> None:
         self._lanes: dict[float, deque[Started]] = {}
@@ -141,6 +141,8 @@ class TimerQueue:
         """In the lanes, running or not."""
         self._first = _NEVER
         """No running timer is due before this one, which may have been stopped meanwhile."""
+        self.due = math.inf
+        """When that one is due: to be looked at after each message, where `next_timeout` costs too much."""
 
     def __len__(self) -> int:
         return self._running
@@ -162,8 +164,8 @@ class TimerQueue:
         if lane is None:
             lane = self._lanes[seconds] = deque()
         lane.append(started)
-        if started[0] < self._first[0]:
-            self._first = started
+        if when < self.due:
+            self._first, self.due = started, when
         return started
 
     def start_apart(self, now: float, seconds: float, target: Waiting, timer: Timer) -> Started:
@@ -171,10 +173,11 @@ class TimerQueue:
         self._serial += 1
         self._running += 1
         self._held += 1
-        started: Started = [now + seconds, self._serial, target, timer]
+        when = now + seconds
+        started: Started = [when, self._serial, target, timer]
         heappush(self._apart, started)
-        if started[0] < self._first[0]:
-            self._first = started
+        if when < self.due:
+            self._first, self.due = started, when
         return started
 
     def stop(self, started: Started) -> None:
@@ -198,6 +201,7 @@ class TimerQueue:
         first = self._first
         if first[2] is None:
             self._first = first = self._find_first()
+            self.due = first[0]
         return None if first is _NEVER else first[0]
 
     def _find_first(self) -> Started:
