@@ -1,14 +1,16 @@
 """The worker's own loop: readable sockets and one tick of 20 ms.
 
 It is not asyncio because a packet must cost next to nothing beyond the kernel's share.  Under load it rests
-for a moment between turns, so that one wake-up serves many packets: that saves more than half of the context
-switches for a delay of at most `_REST` seconds.
+between turns, so that one wake-up serves many packets: whoever wakes up finds nothing in the caches any more,
+and has to wake those it sends to, so that the first packet of a turn costs as much as ten of those after it.
+The price is a delay of at most `_LONGEST_REST` seconds.  What the control process says is not kept waiting.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import select
 import socket
 import time
@@ -20,8 +22,10 @@ TICK = 0.020
 _LONGEST_STALL = 5
 """Ticks that are made up for after a stall; what is older is left out."""
 _MOST_ROUNDS = 16
-"""Packets of one socket that are taken in before those ticks."""
-_REST = 0.002
+"""Packets of one socket that are taken in before a rest, or before ticks that are late."""
+_LONGEST_REST = 0.010
+_BATCH = 100
+"""Packets that are worth a turn: it rests for as long as so many take to come."""
 _BUSY = 20
 """Packets in a tick from which on the loop rests between turns."""
 _MOST_READY = 1024
@@ -52,14 +56,22 @@ class Loop:
         self._after = after
         self._is_idle = is_idle
         self._epoll = select.epoll()
+        self._urgent = select.epoll()
+        """Of all that is watched, what ends a rest."""
         self._handlers: list[Callable[[], None]] = []
         """By file number."""
         self._running = True
         self._next_tick = 0.0
         self._handled = 0
-        self._busy = False
+        self._rest = 0.0
+        """Seconds between turns; 0 = there is too little to do."""
         self._late: list[float] = []
         self.defects = 0
+
+    def watch_urgently(self, readable: socket.socket, handler: Callable[[], None]) -> None:
+        """As `watch`, also in the middle of a rest."""
+        self.watch(readable, handler)
+        self._urgent.register(readable.fileno(), select.EPOLLIN)
 
     def watch(self, readable: socket.socket, handler: Callable[[], None]) -> None:
         """Call `handler` whenever the socket has something."""
@@ -96,6 +108,7 @@ class Loop:
         while self._running:
             self._turn()
         self._epoll.close()
+        self._urgent.close()
 
     def tick_late_p99_ms(self) -> float:
         """Over the last ten seconds of ticks."""
@@ -126,18 +139,19 @@ class Loop:
             except Exception:
                 self._defect()
         self._handled += len(ready)
+        if self._rest or clock.now >= self._next_tick + TICK:
+            self._take_what_waits()
         if clock.now >= self._next_tick:
-            if clock.now >= self._next_tick + TICK:
-                self._take_what_waits()
             self._do_ticks(idle)
         self.guard(self._after)
-        if self._busy:
-            rest = min(_REST, self._next_tick - time.monotonic())
-            if rest > 0:
-                time.sleep(rest)
+        if self._rest:
+            left = self._next_tick - time.monotonic()
+            if left > 0:
+                # All turns up to the tick are to be of one length.
+                self._urgent.poll(left / math.ceil(left / self._rest))
 
     def _take_what_waits(self) -> None:
-        """After a stall: each socket has as many packets as ticks were missed, and they came in time."""
+        """Before a rest, or after a stall, when each socket has as many packets as ticks were missed."""
         for _ in range(_MOST_ROUNDS):
             ready = self._epoll.poll(0, _MOST_READY)
             if not ready:
@@ -157,8 +171,8 @@ class Loop:
         self._late.append(0.0 if idle else now - self._next_tick)
         if len(self._late) > _TICKS_REMEMBERED:
             del self._late[: _TICKS_REMEMBERED // 2]
-        self._busy = self._handled >= _BUSY * due
-        self._handled = 0
+        packets, self._handled = self._handled / due, 0
+        self._rest = min(_LONGEST_REST, TICK * _BATCH / packets) if packets >= _BUSY else 0.0
         self._next_tick += due * TICK
         for _ in range(min(due, _LONGEST_STALL)):
             self.guard(self._tick)

@@ -44,8 +44,10 @@ _lib: Any = _binding.lib
 _more = ctypes.CDLL(_binding.__file__)
 """The functions of libsrtp that the binding does not name."""
 
-_WINDOW = 1024
-"""Packets that may overtake each other before the late ones count as replayed."""
+_WINDOW = 128
+"""Packets that may overtake each other before the late ones count as replayed: 2.5 seconds of audio."""
+_LONG_WINDOW = 1024
+"""The same of video; each packet moves the whole window."""
 _MOST_SOURCES = 8
 """SSRCs of one far end that are remembered."""
 _OLD_KEY = 5.0
@@ -84,7 +86,7 @@ class _Direction:
         _set(policy, "rtp", rtp)
         _set(policy, "rtcp", rtcp)
         key = _ffi.new("unsigned char[]", keys.key)
-        policy.key, policy.ssrc.type, policy.window_size = key, ssrcs, _WINDOW
+        policy.key, policy.ssrc.type, policy.window_size = key, ssrcs, _LONG_WINDOW if repeats else _WINDOW
         policy.allow_repeat_tx = repeats
         created = _ffi.new("srtp_t *")
         if _lib.srtp_create(created, policy):

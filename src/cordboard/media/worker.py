@@ -123,7 +123,7 @@ class Worker:
         self._silence = SilenceWatch(self._endpoints, clock=self._clock, report=self._report)
         self._actions[protocol.WatchSilence] = self._silence.watch
         self._links = LinkSocket(settings.link_path)
-        self._loop.watch(self._control, self._control_ready)
+        self._loop.watch_urgently(self._control, self._control_ready)
         self._loop.watch(self._links.socket, self._links.receive)
 
     def run(self) -> None:
