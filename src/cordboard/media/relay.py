@@ -168,8 +168,12 @@ class Incoming(Run):
         self._paced = None
         self._transcoder = None
 
-    def _is_steady(self, data: bytes) -> bool:
+    def _is_steady(self, spoken: Codec, data: bytes) -> bool:
         """Nobody listens, nothing is out of the ordinary: what follows in order can go as this packet did."""
+        length, self._length = self._length, len(data)
+        if not spoken.unit and len(data) != length:
+            # Packets of any length: the next one will have another.
+            return False
         if self.hearing is not None or (self.sink is not None and self.sink.hearing is not None):
             return False
         return data[0] == 0x80 and rtp.sequence(data) == self.statistics.highest & 0xFFFF
@@ -242,7 +246,7 @@ class Incoming(Run):
         samples = spoken.samples(payload)
         sink = self.sink
         if sink is None:
-            if self._is_steady(data):
+            if self._is_steady(spoken, data):
                 self.begin(data, samples, data, samples, convert=None, transmit=nowhere)
         elif self.keys.is_down and sink.event_type is None:
             # The key is told in another way: what sounds beside its event must not be heard as a second one.
@@ -266,7 +270,7 @@ class Incoming(Run):
             return
         self._transcoder = None
         packet = sink.relay(name, data, payload)
-        if packet is not None and self._odd <= 0 and self._is_steady(data):
+        if packet is not None and self._odd <= 0 and self._is_steady(spoken, data):
             convert = _by_table(name, sink.codec) if name != sink.codec else None
             self.begin(data, samples, packet, samples, convert=convert, transmit=sink.transmit)
 
@@ -277,8 +281,10 @@ class Incoming(Run):
         sender = sink.sender
         packets = sender.packets
         transcoder.take(data, payload)
+        if sender.packets != packets + 1 or self._odd > 0 or not self._is_steady(spoken, data):
+            return
         convert = transcoder.steady()
-        if convert is None or sender.packets != packets + 1 or self._odd > 0 or not self._is_steady(data):
+        if convert is None:
             return
         packet = sink.last
         lasts = (sender.timestamp - rtp.timestamp(packet)) & 0xFFFFFFFF

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
@@ -167,10 +168,10 @@ class Run:
         left = min(_MOST_MARKS, packets // _BETWEEN_MARKS)
         if left <= 0 or samples <= 0:
             return
-        self._step = _PACKET + samples
+        self._step = _step(samples)
         self._expected = self._counted = (head & ~_MARKER) + self._step
         self._ssrc, self._length = ssrc, len(came)
-        self._out_step = _PACKET + out_samples
+        self._out_step = _step(out_samples)
         self._out = (out_head & ~_MARKER) + self._out_step
         self._out_ssrc = out_ssrc
         self._convert, self._transmit = convert, transmit
@@ -193,6 +194,12 @@ class Run:
         """The run is over: the next packet takes the careful way."""
         self.settle()
         self._expected = NEVER
+
+
+@lru_cache(maxsize=64)
+def _step(samples: int) -> int:
+    """Of heads whose packets last so long; one number for all streams, which so stays in the cache."""
+    return _PACKET + samples
 
 
 def _packets_before_wrap(head: int, samples: int) -> int:
