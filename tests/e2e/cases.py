@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import pytest
 from aiohttp import web
 
 from cordboard.server.config import Config
@@ -245,7 +246,7 @@ class Case:
             assert told["call"]["call_state"] == "answered"
         return result_of(told)
 
-    async def told(self, name: str = "tail", *, within: float = 10.0) -> Json:
+    async def told(self, name: str = "tail", *, within: float = 20.0) -> Json:
         """The body that the step `mark(name)` posted."""
         path = f"/{self.serial}/{name}"
         try:
@@ -257,7 +258,7 @@ class Case:
             raise
         return self.lab.site.at(path)[0].body
 
-    async def incoming(self, name: str, *, within: float = 5.0) -> PhoneCall:
+    async def incoming(self, name: str, *, within: float = 20.0) -> PhoneCall:
         """The call that a far end of this case gets."""
         user = f"{name}-{self.serial}"
         calls = self.lab.phones.calls
@@ -277,7 +278,7 @@ class Case:
         """The states posted to `url(name)`; an end or a failure with its reason: `ended busy`."""
         return [_state(event["params"]) for event in self.events(name)]
 
-    async def until_states(self, name: str, count: int, *, within: float = 5.0) -> list[str]:
+    async def until_states(self, name: str, count: int, *, within: float = 20.0) -> list[str]:
         """Wait for so many events."""
         await until(lambda: len(self.events(name)) >= count, within)
         return self.states(name)
@@ -302,7 +303,7 @@ class Case:
         return message
 
     async def seen(
-        self, label: str, name: str | None = None, *, count: int = 1, within: float = 5.0
+        self, label: str, name: str | None = None, *, count: int = 1, within: float = 20.0
     ) -> Packet:
         """Wait for a message."""
         await until(lambda: self.labels(name).count(label) >= count, within)
@@ -352,7 +353,12 @@ def _invites(message: Request | Response, user: str) -> bool:
     return isinstance(message, Request) and message.method == "INVITE" and Uri.parse(message.uri).user == user
 
 
-async def until(done: Callable[[], bool], within: float = 5.0) -> None:
+def about(seconds: float) -> Any:
+    """What a time that was measured must equal: never early, and on a busy machine late."""
+    return pytest.approx(seconds + 0.35, abs=0.45)
+
+
+async def until(done: Callable[[], bool], within: float = 20.0) -> None:
     """Wait until something is so; TimeoutError if it does not become so."""
     async with asyncio.timeout(within):
         while not done():  # noqa: ASYNC110 - many kinds of things are waited for
@@ -452,4 +458,4 @@ async def laboratory(directory: Path, *, trunk: Json | None = None, **sections: 
             yield lab
             for call in list(caller.calls):
                 call.hang_up()
-            await lab.book.rest(within=20.0)
+            await lab.book.rest()

@@ -120,7 +120,7 @@ class Receiver:
         self._came.set()
         return web.Response()
 
-    async def until(self, done: Callable[[Receiver], bool], within: float = 5.0) -> None:
+    async def until(self, done: Callable[[Receiver], bool], within: float = 20.0) -> None:
         """Wait until `done(self)`; TimeoutError if that does not happen."""
         async with asyncio.timeout(within):
             while not done(self):

@@ -8,6 +8,7 @@ import math
 import struct
 import wave
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from aiohttp import web
 from cordboard.media.codecs.rates import RateConverter
 from cordboard.media.tones import dominant_frequency, level
 from cordboard.testing.phone import SimulatedPhone
+from cordboard.testing.phone_call import PhoneCall
 from cordboard.testing.phone_hearing import envelope, likeness, longest_gap_ms
 
 from .cases import Case, Lab, laboratory, until
-from .measured import CODECS, TONE_HZ, Measured, between, heard, measure, speaks
+from .measured import CODECS, TONE_HZ, Measured, between, comes_right, heard, measure, speaks
 from .peers import free_ports
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,8 +86,10 @@ async def test_every_pairing_of_codecs_is_as_loud_without_gaps_and_prompt(lab: L
     for first in range(0, len(pairs), _AT_ONCE):
         some = pairs[first : first + _AT_ONCE]
         found = await asyncio.gather(*(pair(a, b) for a, b in some))
-        # A busy machine may have been late once.
-        assert not [again for n, one in enumerate(found) if one and (again := await pair(*some[n]))]
+        # A busy machine may have been late.
+        for _ in range(2):
+            found = [await pair(*some[n]) if one else [] for n, one in enumerate(found)]
+        assert not [one for one in found if one]
 
 
 PTIMES = [(10, 20), (20, 60), (60, 10), (30, 40)]
@@ -102,12 +106,9 @@ async def test_each_leg_has_packets_of_its_own_length(
         speaks(b, ptime_ms=theirs, tone_hz=TONE_HZ),
         wish=f"{b}@{theirs}I",
     )
-    await asyncio.sleep(1.0)
     for call, length in ((caller, ours), (callee, theirs)):
-        pcm = heard(call).pcm()[-9600:]
-        assert longest_gap_ms(pcm) <= LONGEST_GAP_MS
-        assert level(pcm) == pytest.approx(-16.0, abs=1.0)
-        assert dominant_frequency(pcm) == pytest.approx(TONE_HZ, abs=3)
+        await comes_right(partial(unsteady, call))
+        assert dominant_frequency(heard(call).pcm()[-9600:]) == pytest.approx(TONE_HZ, abs=3)
         sizes = [len(piece) // 16 for _, _, piece in heard(call).since(0.0)]
         assert sizes.count(length) > 0.8 * len(sizes), (length, sizes)
         assert call.report.audio.packets_lost == 0
@@ -117,11 +118,18 @@ async def test_opus_packets_have_the_length_that_each_leg_asks_for(case: Case) -
     caller, callee = await between(
         case, speaks("OPUS", ptime_ms=40, tone_hz=TONE_HZ), speaks("OPUS", ptime_ms=20, tone_hz=TONE_HZ)
     )
-    await asyncio.sleep(1.0)
     for call in (caller, callee):
-        pcm = heard(call).pcm()[-9600:]
-        assert longest_gap_ms(pcm) <= LONGEST_GAP_MS
-        assert level(pcm) == pytest.approx(-16.0, abs=1.0)
+        await comes_right(partial(unsteady, call))
+
+
+def unsteady(call: PhoneCall) -> str:
+    """What is wrong with the last 0.6 s that a phone has heard of a tone."""
+    pcm = heard(call).pcm()
+    if len(pcm) < 16_000:
+        return f"only {len(pcm) // 16} ms were heard"
+    pcm = pcm[-9600:]
+    gap, loud = longest_gap_ms(pcm), level(pcm)
+    return "" if gap <= LONGEST_GAP_MS and abs(loud + 16.0) <= 1.0 else f"gap {gap} ms, level {loud:.1f}"
 
 
 # ---------------------------------------------------------------- which codec

@@ -257,7 +257,7 @@ async def test_a_receiver_that_fails_hangs_or_is_gone_delays_nothing(lab: Lab) -
         }
         began = asyncio.get_running_loop().time()
         assert await case.outcome(connect) == ("connected", "")
-        assert asyncio.get_running_loop().time() - began < 2.0
+        assert asyncio.get_running_loop().time() - began < 4.5
 
     failing, hanging, gone = lab.case(), lab.case(), lab.case()
     lab.site.on(f"/{failing.serial}/state", lambda _: web.Response(status=500))

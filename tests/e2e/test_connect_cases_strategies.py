@@ -18,6 +18,7 @@ from .cases import (
     Case,
     Lab,
     Silent,
+    about,
     in_order,
     laboratory,
     refuses,
@@ -76,7 +77,7 @@ async def test_a_busy_destination_fails_the_connect_at_once(case: Case) -> None:
     """S2"""
     began = asyncio.get_running_loop().time()
     assert await case.outcome({"to": case.phone("b1", refuses(486))}) == ("failed", "busy")
-    assert asyncio.get_running_loop().time() - began < 2.0
+    assert asyncio.get_running_loop().time() - began < 5.0
     assert without_trying(case.labels("b1")) == REFUSED
 
 
@@ -103,8 +104,8 @@ async def test_serial_gives_each_destination_the_whole_timeout(case: Case) -> No
     assert await case.outcome({"serial": serial, "timeout": 1}) == ("failed", "no_answer")
     start = case.packet("> INVITE", "b1").at
     for index, name in enumerate(names):
-        assert case.packet("> INVITE", name).at - start == pytest.approx(index, abs=0.3)
-        assert case.packet("> CANCEL", name).at - start == pytest.approx(index + 1, abs=0.3)
+        assert case.packet("> INVITE", name).at - start == about(index)
+        assert case.packet("> CANCEL", name).at - start == about(index + 1)
 
 
 async def test_parallel_rings_all_and_cancels_the_slower(case: Case) -> None:
@@ -115,7 +116,7 @@ async def test_parallel_rings_all_and_cancels_the_slower(case: Case) -> None:
     ]
     caller = await case.connect({"parallel": parallel})
     assert await caller.hears(FAR_TONE)
-    assert abs(case.packet("> INVITE", "b1").at - case.packet("> INVITE", "b2").at) < 0.2
+    assert abs(case.packet("> INVITE", "b1").at - case.packet("> INVITE", "b2").at) < 0.4
     cancel = await case.seen("> CANCEL", "b1")
     assert cancel.header("Reason") == 'SIP;cause=200;text="Call completed elsewhere"'
     await until(lambda: in_order(["> CANCEL", "< 487", "> ACK"], case.labels("b1")))
@@ -211,7 +212,7 @@ async def test_a_destination_has_its_own_timeout(case: Case) -> None:
     assert await case.outcome(connect) == ("failed", "no_answer")
     for name, seconds in (("b1", 1.0), ("b2", 2.0)):
         rang = case.packet("> CANCEL", name).at - case.packet("> INVITE", name).at
-        assert rang == pytest.approx(seconds, abs=0.3)
+        assert rang == about(seconds)
 
 
 async def test_a_destination_reports_to_its_own_url(case: Case) -> None:
@@ -250,7 +251,7 @@ async def test_a_phone_that_only_rings_is_cancelled_in_time(case: Case) -> None:
     """T1, with a shorter timeout"""
     assert await case.outcome({"to": case.phone("b1", RINGS), "timeout": 1}) == ("failed", "no_answer")
     rang = case.packet("> CANCEL", "b1").at - case.packet("> INVITE", "b1").at
-    assert rang == pytest.approx(1.0, abs=0.3)
+    assert rang == about(1.0)
 
 
 async def test_early_media_does_not_stop_the_timer(case: Case) -> None:
@@ -258,7 +259,7 @@ async def test_early_media_does_not_stop_the_timer(case: Case) -> None:
     speaks = Behaviour(early_media=True, answer_after=None)
     assert await case.outcome({"to": case.phone("b1", speaks), "timeout": 1}) == ("failed", "no_answer")
     rang = case.packet("> CANCEL", "b1").at - case.packet("> INVITE", "b1").at
-    assert rang == pytest.approx(1.0, abs=0.3)
+    assert rang == about(1.0)
 
 
 async def test_an_answer_just_in_time_counts(case: Case) -> None:

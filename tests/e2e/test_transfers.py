@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 import pytest_asyncio
 
+from cordboard.testing.phone import MANUAL
 from cordboard.testing.phone_call import PhoneCall
 
 from .cases import (
@@ -155,10 +157,13 @@ async def test_a_call_of_this_server_that_is_over_cannot_be_replaced(case: Case)
 
 async def test_a_blind_transfer_keeps_the_parties_together_until_the_new_one_answers(case: Case) -> None:
     talk = await Talk.begin(case)
-    talk.ben.refer(case.phone("cleo", Behaviour(tone_hz=CLEO_TONE, answer_after=0.3)))
+    talk.ben.refer(case.phone("cleo", msgspec.structs.replace(MANUAL, tone_hz=CLEO_TONE)))
+    cleo = await case.incoming("cleo")
+    cleo.ring()
     await case.seen("< 180", "cleo")
     talk.ann.audio.speak(FRESH)
-    assert await talk.ben.hears(FRESH, within=1.0)
+    assert await talk.ben.hears(FRESH)
+    cleo.accept()
     assert await talk.ann.hears(CLEO_TONE)
     assert (await talk.ben.ended()).cause == "bye_received"
     assert talk.ben.notices[0] == "SIP/2.0 100 Trying"

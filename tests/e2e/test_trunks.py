@@ -177,7 +177,7 @@ async def test_a_port_where_nothing_listens_is_passed_at_once(world: World, case
     number = f"{prefix}001"
     began = asyncio.get_running_loop().time()
     assert await case.outcome({"to": number}) == ("connected", "")
-    assert asyncio.get_running_loop().time() - began < 3.0
+    assert asyncio.get_running_loop().time() - began < 4.5
     assert trunk_of(world, invites(case, number)[-1]) == "two"
 
 

@@ -68,29 +68,29 @@ class PhoneCall(PhoneDialog):
 
     # ------------------------------------------------------------ what happened
 
-    async def ringing(self, *, within: float = 5.0) -> bool:
+    async def ringing(self, *, within: float = 20.0) -> bool:
         """True when it rings; False when it ended without."""
         async with asyncio.timeout(within):
             await self._rang.wait()
         return self._report.ringing_at is not None
 
-    async def answered(self, *, within: float = 5.0) -> bool:
+    async def answered(self, *, within: float = 20.0) -> bool:
         """True when it is answered; False when it ended without."""
         async with asyncio.timeout(within):
             await self._answered.wait()
         return self._report.answered_at is not None
 
-    async def ended(self, *, within: float = 5.0) -> PhoneReport:
+    async def ended(self, *, within: float = 20.0) -> PhoneReport:
         """The report, when all is over."""
         async with asyncio.timeout(within):
             await self._over.wait()
         return self.report
 
-    async def hears(self, frequency: float, *, within: float = 3.0) -> bool:
+    async def hears(self, frequency: float, *, within: float = 10.0) -> bool:
         """True when 100 ms of that tone have been heard; False when they have not by then."""
         return await self._until(lambda: self.audio.hears(frequency), within)
 
-    async def hears_digits(self, digits: str, *, within: float = 3.0) -> bool:
+    async def hears_digits(self, digits: str, *, within: float = 10.0) -> bool:
         """True when exactly these keys have been heard so far."""
         return await self._until(lambda: self.digits_heard == digits, within)
 

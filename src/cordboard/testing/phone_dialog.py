@@ -57,7 +57,7 @@ class PhoneDialog:
         """The far end does not listen, as its last description says."""
         return self._media.is_held
 
-    async def held(self, on: bool = True, *, within: float = 3.0) -> bool:
+    async def held(self, on: bool = True, *, within: float = 10.0) -> bool:
         """True when the far end has put the phone on hold, or with `on=False` has taken it back."""
         deadline = self._agent.now() + within
         while self.is_held is not on:

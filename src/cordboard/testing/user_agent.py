@@ -168,7 +168,7 @@ class UserAgent:
         call.invite(f"<{target}>", str(caller), target, Endpoint(transport, address, port), headers)
         return call
 
-    async def next_call(self, *, within: float = 5.0) -> PhoneCall:
+    async def next_call(self, *, within: float = 20.0) -> PhoneCall:
         """The next call that came in, in order; TimeoutError if none comes."""
         while not self._incoming:
             self._came_in.clear()
