@@ -512,7 +512,7 @@ OPERATIONS: list[tuple[Happening, str, dict[str, Any]]] = [
     (
         collected("start_of_input", final=False),
         COLLECT,
-        {**C, "result": {"type": "start_of_input"}, "final": False, "state": "collecting"},
+        {**C, "result": {"type": "start_of_input"}, "state": "collecting"},
     ),
     (
         collected("finished"),

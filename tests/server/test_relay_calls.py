@@ -97,6 +97,7 @@ async def test_a_call_that_every_client_passes_is_turned_away(tmp_path: Path) ->
         about = await offered(client)
         assert (await client.ask("calling.pass", about))["result"]["code"] == "200"
         assert (await call.ended()).status == 480
+        await client.event("calling.call.state", call_state="ended")
         assert states(client, about["call_id"]) == ["created", "ending", "ended"]
 
 

@@ -90,6 +90,7 @@ def _audio(wanted: Recording) -> Params:
 def _collect(happening: CollectStateChanged) -> Params:
     """v3 ends on whatever has not `final` false, v4 on whatever has not `state` collecting: both always say.
 
+    Only a start of input is neither final nor partial: for one that says so, no listener of a start is called.
     A collect that is stopped, or whose call ends, ends as one without input.
     """
     kind = "no_input" if happening.type == "finished" else happening.type
@@ -97,10 +98,11 @@ def _collect(happening: CollectStateChanged) -> Params:
     if happening.params and kind == happening.type:
         result["params"] = happening.params
     goes_on = happening.goes_on or not happening.final
+    final = {} if kind == "start_of_input" else {"final": happening.final}
     return {
         "control_id": happening.control_id,
         "result": result,
-        "final": happening.final,
+        **final,
         "state": "collecting" if goes_on else "finished",
     }
 
