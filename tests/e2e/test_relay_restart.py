@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
+from cordboard.sip.timers import Timers
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import PhoneBank, SimulatedPhone
 from cordboard.testing.phone_call import PhoneCall
@@ -31,10 +32,10 @@ _PATIENCE = 40.0
 class Scene:
     """A server, clients that take every call, callers and phones."""
 
-    def __init__(self, subject: RelaySubject, http: aiohttp.ClientSession) -> None:
+    def __init__(self, subject: RelaySubject, http: aiohttp.ClientSession, timers: Timers | None) -> None:
         self.subject = subject
         self.phones = PhoneBank(lambda user: RINGS if user == "ring" else QUIET)
-        self.callers = SimulatedPhone(QUIET, name="caller")
+        self.callers = SimulatedPhone(QUIET, name="caller", timers=timers)
         self.clients = [
             RelayClient(subject.url, http, acks=n % 2 == 0, contexts=["office"]) for n in range(CLIENTS)
         ]
@@ -100,11 +101,11 @@ def seen(client: RelayClient, kind: str, **values: object) -> int:
 
 
 @asynccontextmanager
-async def scene(directory: Path, *, workers: int = 1) -> AsyncIterator[Scene]:
-    subject = RelaySubject(directory, workers=workers)
+async def scene(directory: Path, *, timers: Timers | None = None) -> AsyncIterator[Scene]:
+    subject = RelaySubject(directory, timers=timers)
     subject.write({})
     async with aiohttp.ClientSession() as http:
-        the = Scene(subject, http)
+        the = Scene(subject, http, timers)
         async with the.phones, the.callers, subject:
             try:
                 for client in the.clients:
