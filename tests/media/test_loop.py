@@ -41,19 +41,19 @@ def test_what_came_during_a_stall_is_taken_in_before_the_ticks_that_were_missed(
 
 
 class Busy:
-    """A loop with so many packets that it rests between turns: three on each of ten sockets, every tick."""
+    """A loop with so many packets that it rests between turns: six on each of twenty sockets, every tick."""
 
     ticks = 8
 
     def __init__(self) -> None:
         self.loop = Loop(clock=Clock(0.0), tick=self._tick, after=self._after, is_idle=lambda: False)
-        self.pairs = [_pair() for _ in range(11)]
+        self.pairs = [_pair() for _ in range(21)]
         self.read = 0
         self.read_by_ticks: list[int] = []
         self.turns = 0
         self.turns_by_ticks: list[int] = []
         self.said_every_turn = False
-        for _, ours in self.pairs[:10]:
+        for _, ours in self.pairs[:20]:
             self.loop.watch(ours, lambda ours=ours: self._take(ours))  # type: ignore[misc]
 
     def close(self) -> None:
@@ -70,14 +70,14 @@ class Busy:
         self.turns_by_ticks.append(self.turns)
         if len(self.read_by_ticks) == self.ticks:
             self.loop.stop()
-        for theirs, _ in self.pairs[:10]:
-            for _ in range(3):
+        for theirs, _ in self.pairs[:20]:
+            for _ in range(6):
                 theirs.send(b"packet")
 
     def _after(self) -> None:
         self.turns += 1
         if self.said_every_turn:
-            self.pairs[10][0].send(b"word")
+            self.pairs[20][0].send(b"word")
 
 
 def void(_: object) -> None:
@@ -98,13 +98,13 @@ def busy() -> Iterator[Busy]:
 
 def test_packets_that_came_together_do_not_wait_for_each_other_while_it_rests(busy: Busy) -> None:
     busy.loop.run()
-    assert busy.read_by_ticks == [30 * number for number in range(busy.ticks)]
+    assert busy.read_by_ticks == [120 * number for number in range(busy.ticks)]
 
 
 @pytest.mark.parametrize("urgent", [False, True])
 def test_only_what_is_urgent_ends_a_rest(busy: Busy, urgent: bool) -> None:
     busy.said_every_turn = True
-    words = busy.pairs[10][1]
+    words = busy.pairs[20][1]
     watch = busy.loop.watch_urgently if urgent else busy.loop.watch
     watch(words, lambda: void(words.recv(10)))
     busy.loop.run()

@@ -24,8 +24,10 @@ _LONGEST_STALL = 5
 _MOST_ROUNDS = 16
 """Packets of one socket that are taken in before a rest, or before ticks that are late."""
 _LONGEST_REST = 0.010
+_REST_A_PACKET = 0.00005
+"""Seconds of rest for each packet of a tick: a worker with few calls can afford more turns."""
 _BATCH = 100
-"""Packets that are worth a turn: it rests for as long as so many take to come."""
+"""Packets that are worth a turn: one with many calls rests for no longer than so many take to come."""
 _BUSY = 20
 """Packets in a tick from which on the loop rests between turns."""
 _MOST_READY = 1024
@@ -172,7 +174,12 @@ class Loop:
         if len(self._late) > _TICKS_REMEMBERED:
             del self._late[: _TICKS_REMEMBERED // 2]
         packets, self._handled = self._handled / due, 0
-        self._rest = min(_LONGEST_REST, TICK * _BATCH / packets) if packets >= _BUSY else 0.0
+        self._rest = _rest_for(packets) if packets >= _BUSY else 0.0
         self._next_tick += due * TICK
         for _ in range(min(due, _LONGEST_STALL)):
             self.guard(self._tick)
+
+
+def _rest_for(packets: float) -> float:
+    """Seconds between turns while so many packets come in a tick."""
+    return min(_LONGEST_REST, packets * _REST_A_PACKET, TICK * _BATCH / packets)
