@@ -38,6 +38,8 @@ _CALLEE = Endpoint("UDP", "127.0.0.1", 5072)
 _AT_ONCE = 8
 _WARM_UP = 400
 _PATIENCE = 60.0
+_GC_THRESHOLDS = (50_000, 20, 50)
+"""As `cordboard serve` has them."""
 _HERE = str(Path(__file__))
 
 _OFFER = (
@@ -189,6 +191,7 @@ async def measure(options: argparse.Namespace, directory: Path) -> None:
         await bench.run(_WARM_UP)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         await _time(bench, options)
         profile = cProfile.Profile()
         profile.enable()

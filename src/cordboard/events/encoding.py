@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 _encoder = msgspec.json.Encoder()
+encode_readable = _encoder.encode
+"""`encode` of what is known to be valid text; else UnicodeEncodeError."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 

@@ -49,6 +49,7 @@ from cordboard.sip.uri import UriError
 
 __all__ = ["Identity", "SipLegs"]
 
+_EVENTS = frozenset(events.EVENTS)
 _RETRY_LATER = (("Retry-After", "5"),)
 
 
@@ -274,8 +275,9 @@ class SipLegs:
             self._by_session[session] = leg
         # Legs hand on what the stack returned to them; its events come back to us.
         done: list[Output] = []
+        output: Any
         for output in outputs:
-            if isinstance(output, events.EVENTS):
+            if type(output) in _EVENTS:
                 done += self._happened(output, now)
             else:
                 done.append(output)

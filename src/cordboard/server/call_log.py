@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 def log_failure(info: CallInfo, happening: Happening, body: Body) -> None:
     """A listener: warnings of scripts, connects that failed, calls that came in and ended with an error."""
-    if type(happening) is CallStateChanged and happening.ending is None:
+    if isinstance(happening, CallStateChanged | ConnectStateChanged) and happening.ending is None:
         return  # as nearly always
     failure = _failure(info, happening)
     if failure is not None:

@@ -23,12 +23,10 @@ def hex_digits(count: int, block: int = _BLOCK) -> Iterator[list[str]]:
 
 def _uuids() -> Iterator[list[str]]:
     for pieces in hex_digits(32):
-        yield [_uuid(digits) for digits in pieces]
-
-
-def _uuid(digits: str) -> str:
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+        # Version 4, and the variant of RFC 9562: the digits at 12 and 16 say so.
+        yield [
+            f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{'89ab'[int(d[16], 16) & 3]}{d[17:20]}-{d[20:]}" for d in pieces
+        ]
 
 
 new_id: Callable[[], str] = chain.from_iterable(_uuids()).__next__

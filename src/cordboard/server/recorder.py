@@ -18,7 +18,7 @@ from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happen
 from cordboard.call.outgoing_dial import OutgoingDial
 from cordboard.call.reasons import callback_word
 from cordboard.events.bodies import Body, envelope
-from cordboard.events.encoding import encode
+from cordboard.events.encoding import encode, encode_readable
 from cordboard.media.protocol import LegStatistics
 from cordboard.server.call_log import log_failure
 from cordboard.server.store import CallEnd, NewCall, NewEvent, OpenConnect, Store
@@ -162,13 +162,17 @@ class Recorder:
 
     def _write(self, entry: _Entry, report: Report, body: Body, at: float) -> None:
         entry.seq += 1
+        try:
+            text = encode_readable(body)
+        except UnicodeEncodeError:
+            text = encode(body)
         event = NewEvent(
             call_number=entry.number,
             seq=entry.seq,
             event_id=self._new_id(),
             event_type=body["event_type"],
             created_at=at,
-            body=encode(body),
+            body=text,
         )
         if report.callback_url:
             self._sender.send(event, entry.info.session_id, report.callback_url)

@@ -155,7 +155,8 @@ class SipLog:
 
     def _take_strays(self, dialog: bytes) -> list[_Kept]:
         taken = self._strays.pop(dialog, [])
-        self._stray_bytes -= sum(len(data) for _, _, data, _ in taken)
+        for _, _, data, _ in taken:
+            self._stray_bytes -= len(data)
         return taken
 
 
@@ -205,7 +206,6 @@ def _spelt_otherwise(data: bytes) -> bytes | None:
 
 # ---------------------------------------------------------------- what a ladder shows of a message
 
-_METHOD = re.compile(rb"\r\nCSeq:[^\r\n]*[ \t]([^ \t\r\n]+)")
 _MEDIA = re.compile(rb"^m=([^\r\n]*)", re.MULTILINE)
 _TOLD = re.compile(
     rb"\r\n(Reason|Warning|Retry-After|Min-SE|Unsupported|Refer-To):[ \t]*([^\r\n]*)", re.IGNORECASE
@@ -217,21 +217,33 @@ def _read(kept: _Kept) -> SipNote:
     at, sent, data, far_end = kept
     if far_end is None:
         return SipNote(at=at, sent=sent, far_end="", line=data.decode()[:_MAX_LINE])
-    head, _, body = data.partition(b"\r\n\r\n")
-    line = head.partition(b"\r\n")[0].decode("utf-8", "replace")
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        end = len(data)
+    first = data.find(b"\r\n", 0, end)
+    line = data[: end if first < 0 else first].decode("utf-8", "replace")
     if line.startswith("SIP/2.0 "):
-        method = _METHOD.search(head)
-        line = f"{line[8:]} [{method[1].decode('utf-8', 'replace') if method is not None else ''}]"
+        line = f"{line[8:]} [{_method(data, end)}]"
     else:
         line = line.rpartition(" SIP/")[0] or line
-    told = _TOLD.findall(head)
-    note = _note(told, body)[:_MAX_NOTE] if told or body else ""
+    told = _TOLD.findall(data, 0, end)
+    note = _note(told, data[end + 4 :])[:_MAX_NOTE] if told or len(data) > end + 4 else ""
     return SipNote(at, sent, _named(far_end), line[:_MAX_LINE], note)
 
 
 @lru_cache(maxsize=1024)
 def _named(far_end: Endpoint) -> str:
     return f"{far_end.transport} {far_end.host_port}"
+
+
+def _method(data: bytes, end: int) -> str:
+    """That of the CSeq."""
+    start = data.find(b"\r\nCSeq:", 0, end)
+    if start < 0:
+        return ""
+    stop = data.find(b"\r", start + 2, end)
+    words = data[start + 7 : end if stop < 0 else stop].split()
+    return words[-1].decode("utf-8", "replace") if len(words) > 1 else ""
 
 
 def _note(told: list[tuple[bytes, bytes]], body: bytes) -> str:

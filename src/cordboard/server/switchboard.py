@@ -124,7 +124,13 @@ class Switchboard:
         """The last line of defence: a defect ends its own call with a reason, and no other."""
         call, performers = runner.call, self._performers
         try:
-            effects = self._begun_or_due(runner, fact) if isinstance(fact, _Due) else runner.feed(fact)
+            if isinstance(fact, _Due):
+                effects = self._begun_or_due(runner, fact)
+            else:
+                effects = call.handle(fact, self._loop.time())
+                due = call.next_timeout()
+                if due != runner.due:
+                    runner.arm(due)
             for effect in effects:
                 performers[type(effect)](call, effect)
         except Exception:
