@@ -3,6 +3,7 @@
 A line for each: {"what": "tried", "name", "came": "ok" | "refused" | "nothing", "code", "message"}.
 """
 
+# mypy: ignore-errors
 from __future__ import annotations
 
 import asyncio
@@ -94,10 +95,10 @@ STEPS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[str, ...]]] = {
 }
 
 
-async def tried(name: str, work: Callable[[], Any]) -> Any:
+async def tried(name: str, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
     try:
         async with asyncio.timeout(PATIENCE):
-            value = await work()
+            value = await method(*given, **named)
     except TimeoutError:
         say("tried", name=name, came="nothing")
     except RelayError as error:
@@ -111,8 +112,7 @@ async def tried(name: str, work: Callable[[], Any]) -> Any:
 async def steered(name: str, action: Any, steps: tuple[str, ...]) -> None:
     for step in steps:
         method, *given = step.split()
-        work = getattr(action, method)
-        await tried(f"{name}.{method}", lambda work=work, given=given: work(*map(float, given)))
+        await tried(f"{name}.{method}", getattr(action, method), *map(float, given))
 
 
 async def main() -> None:
@@ -122,9 +122,7 @@ async def main() -> None:
     await client.connect()
     for name, (given, named, then) in STEPS.items():
         call = await client.dial(SIP)
-        action = await tried(
-            name, lambda call=call, name=name, given=given, named=named: getattr(call, name)(*given, **named)
-        )
+        action = await tried(name, getattr(call, name), *given, **named)
         if action is not None:
             await steered(name, action, then)
         await call.hangup()
