@@ -88,6 +88,9 @@ async def test_clients_that_are_away_while_a_server_is_killed_twice_are_told_all
         await stored(
             the.subject, "SELECT count(*) FROM calls WHERE answered_at IS NOT NULL AND dialog IS NOT NULL", 24
         )
+        async with asyncio.timeout(_PATIENCE):
+            while (await the.subject.counts())["held"]["unproven"]:
+                pass
         for client in away:
             await client.leave()
         await the.subject.kill()
@@ -103,6 +106,7 @@ async def test_clients_that_are_away_while_a_server_is_killed_twice_are_told_all
                 assert seen(client, kind, control_id=f"{name}-{number}") == 1
             assert seen(client, "play", control_id=f"prompt-{number}", state="finished") == 1
             assert seen(client, "send_digits", control_id=f"keys-{number}", state="error") == 1
+        assert [client.repeated for client in the.clients] == [0] * len(the.clients)
         # Nothing of it comes again after one more death.
         diaries = {client: len(client.diary) for client in the.clients}
         await killed(the)
