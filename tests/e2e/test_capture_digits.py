@@ -121,7 +121,7 @@ async def test_keys_go_out_as_events_as_negotiated(
         assert all(packet.ends for packet in last)
         assert last[0].duration >= lasting[-1]
         told, took = last[0].duration / 8_000, last[0].at - group[0].at
-        assert told == pytest.approx(took, abs=0.1), "the clock is not that of the SDP"
+        assert told == pytest.approx(took, abs=0.3), "the clock is not that of the SDP"
 
 
 async def negotiated(caught: Capture, ben: Baresip) -> int:

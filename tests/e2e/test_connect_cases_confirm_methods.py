@@ -140,7 +140,7 @@ async def test_a_recording_in_the_background_can_be_stopped_before_the_bridge(ca
     b, _ = await confirmed(case, steps, ANSWERS)
     assert b["vars"]["stop_record_call_result"] == "success"
     await until(lambda: states_of(case, "record") == ["recording", "finished"])
-    assert case.events("record")[-1]["params"]["duration"] < 1.0
+    assert case.events("record")[-1]["params"]["duration"] < 3.0
 
 
 async def test_a_tap_has_its_variables_and_events(case: Case) -> None:
