@@ -26,6 +26,7 @@ _LATE = 0.025
 _FEW, _MANY = 15, 200
 _LAST = 60.0
 """Seconds after all is pressed: the machine may be busy."""
+_TRIES = 2
 KEYS = "0123456789*#ABCD"
 WAYS = {
     "rfc4733": speaks("PCMU"),
@@ -160,7 +161,13 @@ async def _talk(lab: Lab, ways: tuple[str, str], count: int) -> list[str]:
 
 
 async def _press_all(lab: Lab, count: int) -> None:
-    found = await asyncio.gather(*(_talk(lab, ways, count) for ways in PAIRINGS))
+    pairings = PAIRINGS
+    for _ in range(_TRIES):
+        found = await asyncio.gather(*(_talk(lab, ways, count) for ways in pairings))
+        pairings = [ways for ways, some in zip(pairings, found, strict=True) if some]
+        if not pairings:
+            return
+        # A machine that stands still for longer than a jitter buffer loses keys; a defect loses them each time.
     assert [one for some in found for one in some] == []
 
 
