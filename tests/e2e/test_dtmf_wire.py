@@ -167,7 +167,7 @@ async def _press_all(lab: Lab, count: int) -> None:
         pairings = [ways for ways, some in zip(pairings, found, strict=True) if some]
         if not pairings:
             return
-        # A machine that stands still for longer than a jitter buffer loses keys; a defect loses them each time.
+        # A machine that stands still longer than a jitter buffer lasts loses keys, a defect loses them again.
     assert [one for some in found for one in some] == []
 
 
