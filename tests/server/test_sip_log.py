@@ -73,6 +73,17 @@ def test_a_ladder_has_the_messages_from_before_the_call_was_known_to_after_its_e
     assert len(kept.log) == 0
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b""])
+def test_a_ladder_says_what_a_notify_told_of_a_transfer(end: bytes) -> None:
+    kept = Kept()
+    kept.log.begin("a", "abc", 7)
+    head = b"NOTIFY sip:bob@example.com SIP/2.0\r\nCall-ID: abc\r\nCSeq: 2 NOTIFY\r\n\r\n"
+    kept.log.note(True, head + b"SIP/2.0 481 Call/Transaction Does Not Exist" + end, FAR)
+    kept.finish("a")
+    (note,) = kept.saved[7]
+    assert (note.line, note.note) == ("NOTIFY sip:bob@example.com", "481 Call/Transaction Does Not Exist")
+
+
 def test_nothing_secret_is_kept() -> None:
     kept = Kept()
     kept.log.begin("a", "abc", 1)

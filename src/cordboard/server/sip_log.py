@@ -250,6 +250,8 @@ def _note(told: list[tuple[bytes, bytes]], body: bytes) -> str:
     parts = [line.decode("utf-8", "replace") for line in _MEDIA.findall(body)] if body else []
     if b"\r\na=crypto:" in body:
         parts.append(_CRYPTO)
+    if body.startswith(b"SIP/2.0 "):  # how a transfer goes (RFC 3515 section 2.4.5)
+        parts.append(body[8:].partition(b"\r")[0].decode("utf-8", "replace"))
     for name, value in told:
         parts.append(f"{name.decode()}: {value.decode('utf-8', 'replace')}")
     return "; ".join(parts)
