@@ -101,7 +101,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
 ) -> None:
     reached = asyncio.Event()
 
-    async def stuck(*arguments: Any) -> int:
+    async def stuck(*arguments: Any, **options: Any) -> int:
         reached.set()
         await asyncio.sleep(60)
         return 0
