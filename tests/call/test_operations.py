@@ -147,12 +147,12 @@ def test_one_more_than_a_call_may_have_is_refused() -> None:
     ("command", "said"),
     [
         (StopOperation(control_id="c", kind="play"), ["200 t", "stopped"]),
-        (StopOperation(control_id="c", kind="record"), ["404 t"]),
+        (StopOperation(control_id="c", kind="record"), ["409 t"]),
         (StopOperation(control_id="z", kind="play"), ["404 t"]),
         (PauseOperation(control_id="c", kind="play", skip=True), ["200 t", "paused True"]),
         (ResumeOperation(control_id="c", kind="play"), ["409 t"]),
         (SetVolume(control_id="c", kind="play", volume=2.0), ["409 t"]),
-        (StartInputTimers(control_id="c"), ["404 t"]),
+        (StartInputTimers(control_id="c"), ["409 t"]),
     ],
 )
 def test_a_command_finds_what_it_names_by_id_and_kind(command: Steering, said: list[str]) -> None:

@@ -164,6 +164,7 @@ NOT_NOW = {
     "answer": "The call is answered already.",
     "pass_": "The call is not offered to this client now.",
     "disconnect": "The call is not connected to another one.",
+    "play_and_collect.start_input_timers": "is that of a play_and_collect, not of a collect.",
 }
 OF_PYTHON = {"queue_enter": "queue.enter", "queue_leave": "queue.leave", "denoise_stop": "denoise.stop"}
 """Its names of methods that are written otherwise on the wire."""

@@ -69,9 +69,12 @@ class Operations:
         """Change or end one that goes on."""
         kind = "collect" if isinstance(command, StartInputTimers) else command.kind
         operation = self._items.get(command.control_id)
-        if operation is None or operation.kind != kind:
+        if operation is None:
             sentence = f"No {kind} with the control id {command.control_id} is under way on this call."
             return [CommandAnswered(ticket=ticket, code="404", message=sentence)]
+        if operation.kind != kind:  # not 404: one SDK keeps that to itself
+            sentence = f"The control id {command.control_id} is that of a {operation.kind}, not of a {kind}."
+            return [CommandAnswered(ticket=ticket, code="409", message=sentence)]
         words, steer = _STEER[type(command)]
         effects = steer(operation, command, now)
         if effects is None:

@@ -45,7 +45,7 @@ STEPS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[str, ...]]] = {
     "play_silence": ((0.1,), {}, ("wait",)),
     "play_ringtone": (("it",), {"duration": 0.1}, ("wait",)),
     "record": (({"beep": True},), {}, ("pause", "resume", "stop", "wait")),
-    "play_and_collect": ((SILENCE, DIGITS), {}, ("volume 1", "stop", "wait")),
+    "play_and_collect": ((SILENCE, DIGITS), {}, ("volume 1", "start_input_timers", "stop", "wait")),
     "prompt_tts": (("hi", DIGITS), {}, ("wait",)),
     "prompt_audio": ((OPTIONS["url"], DIGITS), {}, ("wait",)),
     "collect": ((), {**DIGITS, "start_input_timers": False}, ("start_input_timers", "wait")),
