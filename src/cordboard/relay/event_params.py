@@ -90,7 +90,7 @@ def _audio(wanted: Recording) -> Params:
 def _collect(happening: CollectStateChanged) -> Params:
     """v3 ends on whatever has not `final` false, v4 on whatever has not `state` collecting: both always say.
 
-    Only a start of input is neither final nor partial: for one that says so, no listener of a start is called.
+    Only a start of input is neither final nor partial: whoever says so calls no listener of a start.
     A collect that is stopped, or whose call ends, ends as one without input.
     """
     kind = "no_input" if happening.type == "finished" else happening.type
