@@ -132,16 +132,6 @@ class Response(TypedHeaders):
         self.headers = headers if isinstance(headers, Headers) else Headers(headers)
         self.body = body
 
-    @classmethod
-    def unchecked(cls, status: int, reason: str, headers: Headers, body: bytes) -> Response:
-        """A response whose parts are taken as they are, without a check."""
-        made = cls.__new__(cls)
-        made.status = status
-        made.reason = reason
-        made.headers = headers
-        made.body = body
-        return made
-
     def to_bytes(self) -> bytes:
         """The message as it goes on the wire, with the Content-Length of its body."""
         return _write(f"SIP/2.0 {self.status} {self.reason}", self.headers, self.body)
