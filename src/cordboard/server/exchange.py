@@ -197,14 +197,14 @@ class Exchange:
         }
 
     async def quiet(self) -> None:
-        """Wait until every far end has been seen off and every endpoint is closed."""
+        """Wait until every far end has been seen off, every endpoint is closed and every task is done."""
         await self.switchboard.empty()
         stack = self.legs.stack
         while stack.unanswered() or stack.counts()["sessions"] or self._is_at_work():  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
 
     def _is_at_work(self) -> bool:
-        return bool(self.media.endpoints() or len(self._call_media.recordings))
+        return bool(self._tasks or self.media.endpoints() or len(self._call_media.recordings))
 
     def hang_up_saved(self, saved: bytes) -> None:
         """BYE in a dialog that a server left behind when it died."""
