@@ -84,8 +84,11 @@ class Book:
     async def rest(self, within: float = 60.0) -> None:
         """Wait for the end of all calls; then nothing may be left, and nothing may have gone wrong."""
         exchange = self.server.exchange
+        stack = exchange.legs.stack
         async with asyncio.timeout(within):
             await exchange.quiet()
+            while stack.unacknowledged():  # noqa: ASYNC110 - a table, which tells nobody
+                await asyncio.sleep(0.005)
         # What still lingers are transactions that wait for repetitions (RFC 3261 timers D, I, J, K; RFC 6026
         # L, M).  A minute later they are gone, without having sent anything.
         outputs = exchange.legs.handle_timeout(asyncio.get_running_loop().time() + 65.0)

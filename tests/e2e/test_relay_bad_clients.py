@@ -109,6 +109,7 @@ async def innocent(directory: Path) -> AsyncIterator[Innocent]:
         await the.start()
         try:
             yield the
+            await until(lambda: the.calls > 0, 30.0, lambda: "no call meanwhile")
         finally:
             await the.stop()
         say(

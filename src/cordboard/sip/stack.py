@@ -24,6 +24,7 @@ from cordboard.sip.session_client import ClientSession
 from cordboard.sip.session_server import ServerSession
 from cordboard.sip.session_timer import MIN_SE, wish_lines
 from cordboard.sip.timers import TimerQueue, Timers
+from cordboard.sip.transaction.server_invite import SERVER_INVITE
 from cordboard.sip.transaction.table import State
 from cordboard.sip.transaction.transaction import NOBODY
 from cordboard.sip.uri import UriError
@@ -381,6 +382,11 @@ class SipStack:
         core = self._core
         waiting = sum(transaction.state in _UNANSWERED for transaction in core.layer.clients.values())
         return waiting + sum(session.held_bye is not None for session, _ in core.dialogs.values())
+
+    def unacknowledged(self) -> int:
+        """Refusals of ours that still wait for their ACK, and are sent again meanwhile."""
+        servers = self._core.layer.servers.values()
+        return sum(one.table is SERVER_INVITE and one.state is State.COMPLETED for one in servers)
 
     @property
     def defects(self) -> int:
