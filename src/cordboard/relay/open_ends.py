@@ -24,7 +24,8 @@ Event = tuple[str, Params]
 
 _CONNECT, _DIAL, _STATE = "calling.call.connect", "calling.call.dial", "calling.call.state"
 _REASON = relay_word(ending("server_restarted"))
-_NAMES = ("call_id", "node_id", "segment_id")
+NAMES = ("call_id", "node_id", "segment_id")
+"""Params that say of which call an event is."""
 _BEGINS = {
     "calling.play": "calling.call.play",
     "calling.play_and_collect": "calling.call.collect",
@@ -99,7 +100,7 @@ class OpenEnds(msgspec.Struct):
         if method in BRIDGES:
             call.asked = method
         elif (kind := _BEGINS.get(method)) is not None:
-            names = {name: call.told[name] for name in _NAMES if name in call.told}
+            names = {name: call.told[name] for name in NAMES if name in call.told}
             operation = OpenOperation(kind, names | more, url)
             call.operations[_key(kind, more)] = operation
 
@@ -168,7 +169,7 @@ def _as_state(told: Params) -> Params:
 def _end_of_bridge(call: OpenCall) -> Params:
     bridge = call.bridge
     if bridge is None:
-        named = _NAMES if "parent" in call.told else (*_NAMES, "tag")
+        named = NAMES if "parent" in call.told else (*NAMES, "tag")
         bridge = {name: call.told[name] for name in named if name in call.told}
         if call.asked == "calling.disconnect":
             bridge |= {"connect_state": "connected", "peer": call.told.get("peer", {})}

@@ -146,9 +146,7 @@ class MediaEngine:
 
     def set_remote(self, command: SetRemote) -> None:
         """May come again at any time."""
-        worker = self._worker_of.get(command.endpoint_id)
-        if worker is not None:
-            worker.send(command)
+        self._send(command.endpoint_id, command)
 
     def join(self, a: str, b: str) -> None:
         """Either hears the other, whatever workers they are on; earlier joins of either end."""
@@ -209,9 +207,7 @@ class MediaEngine:
 
     def send(self, command: EndpointCommand) -> None:
         """Any other command for an open endpoint; without one it does nothing."""
-        worker = self._worker_of.get(command.endpoint_id)
-        if worker is not None:
-            worker.send(command)
+        self._send(command.endpoint_id, command)
 
     def _send(self, endpoint_id: str, command: Command) -> None:
         worker = self._worker_of.get(endpoint_id)

@@ -111,7 +111,7 @@ class Journal:
 
     def session(self, stored: StoredSession) -> None:
         """All of a session."""
-        self._add(b"S%d %b\n" % (stored.number, _encode(stored)))
+        self._add(_session_line(stored))
 
     def _add(self, line: bytes) -> None:
         if self._file is None:
@@ -187,7 +187,7 @@ class Journal:
         stored = snapshot()
         if stored is None:
             return
-        line = b"S%d %b\n" % (stored.number, _encode(stored))
+        line = _session_line(stored)
         if self._kept + len(line) > self._most_bytes:
             _log.warning("RELAY client %s: no room to keep its session on disk", stored.protocol)
             return
@@ -225,6 +225,10 @@ class Journal:
             await asyncio.to_thread(_sync_and_unlink, file, [])
 
 
+def _session_line(stored: StoredSession) -> bytes:
+    return b"S%d %b\n" % (stored.number, _encode(stored))
+
+
 def _write(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
@@ -239,10 +243,6 @@ def _sync_and_unlink(file: int, paths: list[Path]) -> None:
         return
     finally:
         os.close(file)
-    _unlink(paths)
-
-
-def _unlink(paths: list[Path]) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from cordboard.relay.frames import Remember
-from cordboard.relay.open_ends import OpenEnds, last_event
+from cordboard.relay.open_ends import NAMES, OpenEnds, last_event
 from cordboard.server.recovery import Operation
 
 _log = logging.getLogger(__name__)
@@ -68,7 +68,6 @@ _frame = msgspec.json.Decoder(_Frame)
 _answer = msgspec.json.Decoder(Answer)
 _accepted = msgspec.json.Decoder(tuple[str, str, dict[str, Any], str | None])
 _session = msgspec.json.Decoder(StoredSession)
-_NAMES = ("call_id", "node_id", "segment_id")
 _LINE = re.compile(rb"([SEPCBRLX])(\d+) (.*)", re.DOTALL)
 
 
@@ -84,7 +83,7 @@ def owed(sessions: Iterable[StoredSession]) -> dict[str, list[Operation]]:
         for call_id, call in session.ends.calls.items():
             for operation in call.operations.values():
                 kind, params = last_event(operation)
-                told = {name: value for name, value in params.items() if name not in ("final", *_NAMES)}
+                told = {name: value for name, value in params.items() if name not in ("final", *NAMES)}
                 if kind == "calling.call.collect":
                     del told["state"]
                 found.setdefault(call_id, []).append((kind, told, operation.status_url))
