@@ -213,6 +213,18 @@ class World:
             if self.acks:
                 socket.to_server.append(frames.Text(jsonrpc.result(frame["id"], {})))
 
+    def walk(self, step: str) -> None:
+        """One step that only the newest socket or the clock takes."""
+        socket = self.sockets[-1]
+        if step == "to client":
+            self.deliver_to_client(socket)
+        elif step == "to server":
+            self.deliver_to_server(socket)
+        elif step == "cut":
+            self.cut(socket)
+        else:
+            self.wait({"tick": 0.01, "wait": 1.0}[step], deliver=False)
+
     def run(self) -> None:
         """Deliver until nothing is on its way."""
         for _ in range(100_000):

@@ -339,16 +339,9 @@ def test_no_event_is_lost_or_out_of_order_and_none_doubled_whose_proof_arrived(
     happened = 0
     proven: set[int] = set()
     for step in steps:
-        socket = world.sockets[-1]
         if step == "event":
             world.happen(happened)
             happened += 1
-        elif step == "to client":
-            world.deliver_to_client(socket)
-        elif step == "to server":
-            world.deliver_to_server(socket)
-        elif step == "cut":
-            world.cut(socket)
         elif step == "connect":
             at = len(world.events)
             proven |= set(range(happened - world.session.unproven))
@@ -356,9 +349,9 @@ def test_no_event_is_lost_or_out_of_order_and_none_doubled_whose_proof_arrived(
             again = [event["params"]["params"].get("n") for event in world.events[at:]]
             assert not proven & set(again)
         elif step == "ask":
-            world.ask(socket, "calling.answer", {"call_id": str(len(world.events))})
+            world.ask(world.sockets[-1], "calling.answer", {"call_id": str(len(world.events))})
         else:
-            world.wait(0.01 if step == "tick" else 1.0, deliver=False)
+            world.walk(step)
     world.resume()
     world.run()
     assert world.over == []

@@ -28,16 +28,9 @@ def test_no_event_is_lost_or_out_of_order_and_none_doubled_that_was_proven(
     world.connect()
     happened = 0
     for step in steps:
-        socket = world.sockets[-1]
         if step == "event":
             world.happen(happened)
             happened += 1
-        elif step == "to client":
-            world.deliver_to_client(socket)
-        elif step == "to server":
-            world.deliver_to_server(socket)
-        elif step == "cut":
-            world.cut(socket)
         elif step == "connect":
             proven = happened - world.session.unproven
             at = len(world.events)
@@ -50,7 +43,7 @@ def test_no_event_is_lost_or_out_of_order_and_none_doubled_that_was_proven(
             world.kill()
             assert world.session.unproven == unproven
         else:
-            world.wait(0.01 if step == "tick" else 1.0, deliver=False)
+            world.walk(step)
     world.resume()
     world.run()
     assert world.over == []
