@@ -17,7 +17,7 @@ help:
 	@echo "make fuzz    half an hour of coverage-guided fuzzing of all that reads what others write"
 	@echo "make soak    2,000 calls with failures, kills and a failing receiver"
 
-.venv/run.stamp: pyproject.toml constraints.txt
+.venv/run.stamp: pyproject.toml constraints.txt src/cordboard/media/_fastpath.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cordboard needs Python 3.11 or later; set PYTHON=...")'
 	@echo "installing Cordboard into .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -281,23 +281,31 @@ class Endpoint:
             self._connected = connected_socket(self.ports.rtp, self._local, source)
         if self._connected is not None:
             self._readiness.watch(self._connected, self.incoming.receive_and_forward)
+            self.incoming.lane = self._readiness.lane(self._connected, self.incoming, self._protection)
         self._wire()
 
     def _wire(self) -> None:
         """Packets come and go by way of the sockets and the keys that hold now."""
         target = self.latch.target
+        way = None
+        self.incoming.disarm()
         if self._connected is not None:
             self.incoming.receive = self._protection.unprotecting(self._connected.recv_into)
             self._put = self._connected.send
+            way = self._protection.way_out(self._connected.fileno())
         else:
             self._put = _sending_to(self.ports.rtp, target) if target is not None else nowhere
-        self.outgoing.send_by(self._protection.protecting(self._put))
+        self.outgoing.send_by(self._protection.protecting(self._put), way)
 
     def _disconnect(self) -> None:
         if self._connected is None:
             return
         self._put = nowhere
         self.outgoing.send_by(nowhere)
+        self.incoming.disarm()
+        if self.incoming.lane is not None:
+            self.incoming.lane.close()
+            self.incoming.lane = None
         self._readiness.forget(self._connected)
         with contextlib.suppress(OSError):
             self._connected.close()

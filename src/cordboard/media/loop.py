@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 
 from cordboard.media.clock import Clock
+from cordboard.media.fastpath import FastPath, Kind, Lane, Passenger
+from cordboard.media.srtp import Protection
 
 TICK = 0.020
 _LONGEST_STALL = 5
@@ -52,11 +54,14 @@ class Loop:
         tick: Callable[[], None],
         after: Callable[[], None],
         is_idle: Callable[[], bool],
+        fastpath: FastPath | None = None,
     ) -> None:
+        """`fastpath`: the compiled one, if it is to be used."""
         self._clock = clock
         self._tick = tick
         self._after = after
         self._is_idle = is_idle
+        self._fastpath = fastpath
         self._epoll = select.epoll()
         self._urgent = select.epoll()
         """Of all that is watched, what ends a rest."""
@@ -95,6 +100,10 @@ class Loop:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(number)
 
+    def lane(self, readable: socket.socket, passenger: Passenger, protection: Protection) -> Lane | None:
+        """A socket that is watched gets a lane of the compiled fast path; None if there is none."""
+        return self._fastpath.lane(readable, passenger, protection) if self._fastpath is not None else None
+
     def await_writable(self, one: socket.socket, wanted: bool) -> None:
         """Also call its handler when it can be written to again."""
         self._epoll.modify(one.fileno(), select.EPOLLIN | (select.EPOLLOUT if wanted else 0))
@@ -131,16 +140,7 @@ class Loop:
         clock = self._clock
         idle = self._is_idle()
         wait = _IDLE if idle else max(0.0, self._next_tick - time.monotonic())
-        ready = self._epoll.poll(wait, _MOST_READY)
-        clock.now = time.monotonic()
-        handlers = self._handlers
-        for number, _ in ready:
-            # It may be `_nothing`: closed by a handler of this very turn.
-            try:
-                handlers[number]()
-            except Exception:
-                self._defect()
-        self._handled += len(ready)
+        self._handled += self._look(wait)
         if self._rest or clock.now >= self._next_tick + TICK:
             self._take_what_waits()
         if clock.now >= self._next_tick:
@@ -155,12 +155,38 @@ class Loop:
     def _take_what_waits(self) -> None:
         """Before a rest, or after a stall, when each socket has as many packets as ticks were missed."""
         for _ in range(_MOST_ROUNDS):
-            ready = self._epoll.poll(0, _MOST_READY)
-            if not ready:
+            taken = self._look(0)
+            if not taken:
                 return
-            for number, _ in ready:
-                self.guard(self._handlers[number])
-            self._handled += len(ready)
+            self._handled += taken
+
+    def _look(self, wait: float) -> int:
+        """Serve what is readable within so many seconds; how many sockets were."""
+        if self._fastpath is not None:
+            return self._look_fast(self._fastpath, wait)
+        ready = self._epoll.poll(wait, _MOST_READY)
+        self._clock.now = time.monotonic()
+        handlers = self._handlers
+        for number, _ in ready:
+            # It may be `_nothing`: closed by a handler of this very turn.
+            try:
+                handlers[number]()
+            except Exception:
+                self._defect()
+        return len(ready)
+
+    def _look_fast(self, fastpath: FastPath, wait: float) -> int:
+        taken = fastpath.turn(self._epoll.fileno(), wait)
+        self._clock.now = fastpath.now
+        for number, kind, data in fastpath.happened():
+            try:
+                if kind == Kind.READABLE:
+                    self._handlers[number]()
+                elif (lane := fastpath.lane_of(number)) is not None:
+                    lane.tell(kind, data)
+            except Exception:
+                self._defect()
+        return taken
 
     def _defect(self) -> None:
         self.defects += 1

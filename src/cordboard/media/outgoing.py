@@ -15,6 +15,7 @@ from cordboard.media.hearing import Hearing, Hearings, Listener
 
 if TYPE_CHECKING:
     from cordboard.media.relay import Incoming
+    from cordboard.media.srtp import Way
 
 EVENT = "telephone-event"
 """Encoding name of RFC 4733 in `SetRemote.accepted`."""
@@ -101,6 +102,7 @@ class Outgoing:
         "speech",
         "transmit",
         "unsent",
+        "way",
     )
 
     def __init__(self, sender: rtp.RtpSender, clock: Clock, hearings: Hearings | None = None) -> None:
@@ -115,6 +117,8 @@ class Outgoing:
         self._pending_pcm = b""
         """The same where packets are encoded as a whole."""
         self.transmit: Transmit = nowhere
+        self.way: Way | None = None
+        """That of `transmit`, if it is no more than a socket with its protection."""
         self.last = b""
         """The packet that was put on the wire last (a feeder's run is not seen here)."""
         self.feeder: Incoming | None = None
@@ -151,12 +155,12 @@ class Outgoing:
                 self.feeder.disarm()
             self._adopt(speech)
 
-    def send_by(self, transmit: Transmit) -> None:
-        """How packets leave from now on."""
+    def send_by(self, transmit: Transmit, way: Way | None = None) -> None:
+        """How packets leave from now on; `way`: the same for compiled callers."""
         if self.feeder is not None:
             # It must not rely on what it has copied.
             self.feeder.disarm()
-        self.transmit = transmit
+        self.transmit, self.way = transmit, way
 
     def attach(self, listener: Listener) -> None:
         """Let it hear what the far end hears, whatever says it."""

@@ -6,6 +6,9 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from cordboard.media.fastpath import Lane, Passenger
+from cordboard.media.srtp import Protection
+
 
 class Readiness(Protocol):
     """One handler a socket; it is called until the socket is empty or forgotten."""
@@ -20,4 +23,8 @@ class Readiness(Protocol):
 
     def forget(self, readable: socket.socket) -> None:
         """No more; before the socket is closed."""
+        ...
+
+    def lane(self, readable: socket.socket, passenger: Passenger, protection: Protection) -> Lane | None:
+        """A socket that is watched gets a lane of the compiled fast path; None if there is none."""
         ...

@@ -27,11 +27,13 @@ from cordboard.media.hearing import Hearing, Hearings, Listener
 from cordboard.media.outgoing import EVENT, Outgoing, nowhere
 from cordboard.media.paced import Paced
 from cordboard.media.run import DATAGRAM, Convert, Run
+from cordboard.media.srtp import Way
 from cordboard.media.their_keys import TheirKeys
 from cordboard.media.tone_ear import ToneEar, wants_no_tones
 from cordboard.media.transcoding import Order, Transcoder, can_transcode
 
 _NEVER = -1
+_NO_WAY = Way(-1)
 _ODD = 3
 """Packets in succession of another length than the far end wants, after which the stream is paced."""
 _EVEN = 100
@@ -117,12 +119,14 @@ class Incoming(Run):
     @property
     def heard_at(self) -> float:
         """When the last packet came, as of the last sample of the run; -1.0 = never."""
+        self.catch_up()
         return self._marks[-1][1] if self._marks else self._arrived
 
     # -------------------------------------------------------------- the run
 
     def settle(self) -> None:
         """Count the run in the statistics of both sides, in the middle of it."""
+        self.catch_up()
         first, following = self._counted, self._expected
         packets = (following - first) // self._step
         if following < 0 or not packets:
@@ -247,7 +251,7 @@ class Incoming(Run):
         sink = self.sink
         if sink is None:
             if self._is_steady(spoken, data):
-                self.begin(data, samples, data, samples, convert=None, transmit=nowhere)
+                self.begin(data, samples, data, samples, convert=None, transmit=nowhere, way=_NO_WAY)
         elif self.keys.is_down and sink.event_type is None:
             # The key is told in another way: what sounds beside its event must not be heard as a second one.
             sink.interrupt()
@@ -271,8 +275,18 @@ class Incoming(Run):
         self._transcoder = None
         packet = sink.relay(name, data, payload)
         if packet is not None and self._odd <= 0 and self._is_steady(spoken, data):
-            convert = _by_table(name, sink.codec) if name != sink.codec else None
-            self.begin(data, samples, packet, samples, convert=convert, transmit=sink.transmit)
+            table = g711.translation(name, sink.codec) if name != sink.codec else None
+            convert = _by_table(name, sink.codec) if table is not None else None
+            self.begin(
+                data,
+                samples,
+                packet,
+                samples,
+                convert=convert,
+                transmit=sink.transmit,
+                way=sink.way,
+                table=table,
+            )
 
     def _transcode(self, sink: Outgoing, spoken: Codec, data: bytes, payload: bytes, samples: int) -> None:
         transcoder = self._transcoder

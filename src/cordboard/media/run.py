@@ -24,7 +24,9 @@ from functools import lru_cache
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
 from cordboard.media.codecs.codec import CodecError
+from cordboard.media.fastpath import Heads, Lane
 from cordboard.media.outgoing import Transmit, nowhere
+from cordboard.media.srtp import Way
 
 DATAGRAM = 2048
 """Larger datagrams are cut: no telephone sends them."""
@@ -76,6 +78,7 @@ class Run:
         "_ssrc",
         "_step",
         "_transmit",
+        "lane",
         "receive",
     )
 
@@ -103,6 +106,8 @@ class Run:
         """(head, arrival) of every eighth packet."""
         self._left = 0
         """Marks until it ends, which is before any number runs over."""
+        self.lane: Lane | None = None
+        """That of the latched source's socket, where the fast path is compiled."""
 
     @property
     def is_armed(self) -> bool:
@@ -160,8 +165,14 @@ class Run:
         *,
         convert: Convert | None,
         transmit: Transmit,
+        way: Way | None = None,
+        table: bytes | None = None,
     ) -> None:
-        """`came` lasts for so many ticks of its clock and went out as `out`: what follows does the same."""
+        """`came` lasts for so many ticks of its clock and went out as `out`: what follows does the same.
+
+        `way`: that of `transmit`, if it is no more than a socket.  `table`: what `convert` translates by, if
+        that is all it does.
+        """
         head, ssrc = _unpack(came)
         out_head, out_ssrc = _unpack(out)
         packets = min(_packets_before_wrap(head, samples), _packets_before_wrap(out_head, out_samples))
@@ -177,6 +188,23 @@ class Run:
         self._convert, self._transmit = convert, transmit
         self._octets = 0
         self._left = left
+        lane = self.lane
+        if lane is not None and way is not None and (convert is None or table is not None):
+            theirs = Heads(self._expected, self._step, ssrc)
+            ours = Heads(self._out, self._out_step, out_ssrc)
+            if lane.arm(theirs, len(came), ours, sink=way, marks=left, table=table):
+                # A table leaves the length as it is.
+                self._convert = None
+
+    def catch_up(self) -> None:
+        """With what has passed through the lane."""
+        lane = self.lane
+        if lane is None or not lane.is_armed:
+            return
+        self._expected, self._out = lane.heads()
+        self._marks += lane.take_marks()
+        for _ in range(lane.take_unsent()):
+            self.not_sent()
 
     def accept(self, data: bytes) -> None:
         """The careful way of one packet.  Never raises."""
@@ -193,6 +221,8 @@ class Run:
     def disarm(self) -> None:
         """The run is over: the next packet takes the careful way."""
         self.settle()
+        if self.lane is not None:
+            self.lane.disarm()
         self._expected = NEVER
 
 

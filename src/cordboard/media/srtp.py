@@ -11,7 +11,7 @@ import ctypes
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pylibsrtp import _binding
 
@@ -59,6 +59,36 @@ _scratch_views = [memoryview(_scratch)[:length] for length in range(_ROOM + 1)]
 _scratch_pointer = _ffi.from_buffer(_scratch)
 _length: Any = _ffi.new("int *")
 _LONGEST = _ROOM - 160
+
+
+_MAJOR = 2
+"""Version of libsrtp whose functions are called as they are here."""
+
+
+def _compiled_calls() -> tuple[int, int] | None:
+    version = _more.srtp_get_version
+    version.restype = ctypes.c_uint
+    if version() >> 24 != _MAJOR:
+        return None
+    unprotect, protect = (
+        ctypes.cast(one, ctypes.c_void_p).value for one in (_more.srtp_unprotect, _more.srtp_protect)
+    )
+    return (unprotect, protect) if unprotect and protect else None
+
+
+COMPILED_CALLS = _compiled_calls()
+"""Addresses of `srtp_unprotect` and `srtp_protect` for compiled callers; None if they would call in vain."""
+
+
+class Way(NamedTuple):
+    """A socket, and what protects the packets that pass through it, for compiled callers."""
+
+    number: int
+    """Of the socket's file; -1 = none, packets are only counted."""
+    session: int | None = None
+    """Address of libsrtp's session; None = plain."""
+    holds: object = None
+    """Who must live as long as that address is in use."""
 
 
 class SrtpError(OSError):
@@ -154,6 +184,14 @@ class Protection:
         if direction is not None and direction.keys == keys:
             return direction
         return _Direction(keys, ssrcs, repeats=self._repeats)
+
+    def way_in(self, number: int) -> Way | None:
+        """For what the socket brings; None while packets under two keys may come."""
+        return None if self._last() is not None else _way(number, self._receive)
+
+    def way_out(self, number: int) -> Way:
+        """For what leaves by the socket."""
+        return _way(number, self._send)
 
     # ------------------------------------------------------------ out
 
@@ -252,6 +290,12 @@ class Protection:
         if self._old is not None and self._clock.now >= self._old_until:
             self._old = None
         return self._old
+
+
+def _way(number: int, direction: _Direction | None) -> Way:
+    if direction is None:
+        return Way(number)
+    return Way(number, int(_ffi.cast("uintptr_t", direction.session)), direction)
 
 
 def _process(function: Any, direction: _Direction, packet: bytes) -> bytes:

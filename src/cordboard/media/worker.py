@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from cordboard.media import protocol, rtcp
+from cordboard.media import fastpath, protocol, rtcp
 from cordboard.media.channel import ChannelError, command_reader, frame
 from cordboard.media.clock import Clock
 from cordboard.media.codecs import catalogue, resample
@@ -67,6 +67,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without a packet before a port is used again."""
     spare_ports: int = 64
     latching: LatchingPolicy = LatchingPolicy()
+    compiled: bool = True
+    """Use the compiled fast path where it is there."""
 
 
 class Worker:
@@ -83,7 +85,13 @@ class Worker:
         self._graph = Graph()
         self._random = random.SystemRandom()
         self._draw = random.Random(self._random.getrandbits(64)).random
-        self._loop = Loop(clock=self._clock, tick=self._tick, after=self._flush, is_idle=self._is_idle)
+        self._loop = Loop(
+            clock=self._clock,
+            tick=self._tick,
+            after=self._flush,
+            is_idle=self._is_idle,
+            fastpath=fastpath.load() if settings.compiled else None,
+        )
         self._speaking = Speaking(self._graph, self._loop.guard, self._endpoints)
         self._pool = PortPool(
             address=settings.address,
