@@ -17,7 +17,7 @@ help:
 	@echo "make fuzz    half an hour of coverage-guided fuzzing of all that reads what others write"
 	@echo "make soak    2,000 calls with failures, kills and a failing receiver"
 
-.venv/run.stamp: pyproject.toml constraints.txt src/cordboard/media/_fastpath.c
+.venv/run.stamp: pyproject.toml constraints.txt setup.py src/cordboard/media/_fastpath.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cordboard needs Python 3.11 or later; set PYTHON=...")'
 	@echo "installing Cordboard into .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -62,4 +62,4 @@ soak: .venv/dev.stamp
 	$(BIN)/python -m pytest -m soak -s tests
 
 clean:
-	rm -rf .venv .sdks build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .sdks build dist *.egg-info src/cordboard/media/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

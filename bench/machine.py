@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from cordboard.media import fastpath
+
 LOOPBACK = "127.0.0.1"
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -127,6 +129,7 @@ def describe(cores: Cores) -> dict[str, str]:
         "Cordboard": _cordboard(),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "uvloop": _package("uvloop"),
+        "fast path": "compiled" if fastpath.load() is not None else "Python",
         "SIPp": _sipp(),
         "kernel": f"{platform.system()} {platform.release()}",
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",

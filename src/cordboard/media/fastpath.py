@@ -134,9 +134,12 @@ class Lane:
 
     @property
     def address(self) -> int:
+        """Where the compiled part finds it."""
         return ctypes.addressof(self._c)
 
-    def arm(self, came: Heads, length: int, out: Heads, *, sink: Way, marks: int, table: bytes | None) -> bool:
+    def arm(
+        self, came: Heads, length: int, out: Heads, *, sink: Way, marks: int, table: bytes | None
+    ) -> bool:
         """Packets of that length pass here until `marks` eighths; False if they must go by Python."""
         source = self.protection.way_in(self._number)
         if source is None or ((source.session or sink.session) and not COMPILED_CALLS):

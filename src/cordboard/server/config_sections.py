@@ -171,6 +171,8 @@ class MediaSection(_Reachable):
 
     workers: int = Field(default=0, ge=0, le=256)
     """0 = one for each core."""
+    compiled: bool = True
+    """Use the compiled fast path where the installation has made it; False: Python alone."""
     port_min: int = Field(default=10_000, ge=1024, le=65_534)
     port_max: int = Field(default=19_999, ge=1025, le=65_535)
     directory: str | None = None

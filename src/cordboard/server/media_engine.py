@@ -60,12 +60,14 @@ class MediaEngine:
         public_address: str = "",
         latching: LatchingPolicy = DEFAULT_POLICY,
         port_quiet: float = 5.0,
+        compiled: bool = True,
     ) -> None:
         self._address = address
         self._public_address = public_address
         self._directory = directory
         self._latching = latching
         self._port_quiet = port_quiet
+        self._compiled = compiled
         self._on_event = on_event
         self._on_worker_died = on_worker_died
         self._worker_of: dict[str, WorkerProcess] = {}
@@ -85,6 +87,7 @@ class MediaEngine:
                 last_port=ports[1],
                 port_quiet=self._port_quiet,
                 latching=self._latching,
+                compiled=self._compiled,
             )
 
         return WorkerProcess(settings, on_event=self._event_came, on_died=self._worker_died)

@@ -325,6 +325,7 @@ class Server:
             port_range=(section.port_min, section.port_max),
             directory=directory,
             public_address=section.public_address or "",
+            compiled=section.compiled,
             on_event=self.exchange.media_event,
             on_worker_died=self.exchange.worker_died,
         )
