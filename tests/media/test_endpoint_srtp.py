@@ -14,7 +14,7 @@ from cordboard.media.protocol import PlaySource, Srtp, SrtpKeys, StartPlay
 from cordboard.media.rtp import RtpSender
 from cordboard.media.srtp import SUITES, Protection
 
-from .endpoint_bench import Leg, rtp
+from .endpoint_bench import WAYS, Leg, rtp
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 SILENCE = b"\xff" * 160
@@ -54,9 +54,14 @@ class Phone:
         return [self.protection.open(packet) for packet in self._leg.heard()]
 
 
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def leg() -> Iterator[Leg]:
-    made = Leg()
+def leg(way: str) -> Iterator[Leg]:
+    made = Leg(way)
     yield made
     made.close()
 
@@ -79,8 +84,8 @@ def test_either_hears_the_other(leg: Leg, suite: str) -> None:
     assert leg.endpoint.statistics().packets_unauthentic == 0
 
 
-def test_what_comes_in_secure_goes_on_plain_to_the_other_leg_and_back(leg: Leg) -> None:
-    other = Leg()
+def test_what_comes_in_secure_goes_on_plain_to_the_other_leg_and_back(leg: Leg, way: str) -> None:
+    other = Leg(way)
     try:
         leg.set_remote(srtp=srtp())
         other.set_remote()

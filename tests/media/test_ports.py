@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cordboard.media.fastpath import Lane, Passenger
 from cordboard.media.ports import PortPair, PortPool, bind_pair, connected_socket
+from cordboard.media.srtp import Protection
 
 PORTS = [33000, 33002, 33004]
 
@@ -26,6 +28,10 @@ class ByHand:
 
     def forget(self, readable: socket.socket) -> None:
         del self.handlers[readable]
+
+    def lane(self, readable: socket.socket, passenger: Passenger, protection: Protection) -> Lane | None:
+        """Ports have none."""
+        return None
 
     def serve(self) -> None:
         while ready := select.select(list(self.handlers), [], [], 0)[0]:
