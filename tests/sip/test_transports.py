@@ -37,7 +37,7 @@ def call(stack: SipStack, destination: Endpoint, uri: str = "sip:bob@203.0.113.7
     return session, request
 
 
-def invite(contact: str, *, transport: str = "TCP", extra: str = "", via: str = "10.0.0.5:5070") -> bytes:
+def invite(contact: str, *, transport: str = "TCP", extra: str = "", via: str = "198.51.100.5:5070") -> bytes:
     return (
         f"INVITE sip:bob@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/{transport} {via};branch=z9hG4bK1\r\n"
         f"From: <sip:a@x>;tag=1\r\nTo: <sip:bob@192.0.2.1>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n"
@@ -131,18 +131,18 @@ def test_a_request_over_tcp_is_sent_once_and_times_out_after_64_t1() -> None:
 @pytest.mark.parametrize(
     ("contact", "extra", "destination", "alternative"),
     [
-        ("<sip:a@10.0.0.5:5070;transport=tcp>", "", CONNECTION, Endpoint("TCP", "10.0.0.5", 5070)),
-        ("<sip:a@10.0.0.5>", "", CONNECTION, Endpoint("TCP", "10.0.0.5", 5060)),
+        ("<sip:a@198.51.100.5:5070;transport=tcp>", "", CONNECTION, Endpoint("TCP", "198.51.100.5", 5070)),
+        ("<sip:a@198.51.100.5>", "", CONNECTION, Endpoint("TCP", "198.51.100.5", 5060)),
         ("<sip:a@phone.invalid>", "", CONNECTION, None),
-        ("<sip:a@10.0.0.5;transport=udp>", "", Endpoint("UDP", "10.0.0.5", 5060), None),
+        ("<sip:a@198.51.100.5;transport=udp>", "", Endpoint("UDP", "198.51.100.5", 5060), None),
         (
-            "<sip:a@10.0.0.5>",
+            "<sip:a@198.51.100.5>",
             "Record-Route: <sip:203.0.113.7;transport=tcp;lr>\r\n",
             CONNECTION,
             Endpoint("TCP", "203.0.113.7", 5060),
         ),
         (
-            "<sip:a@10.0.0.5>",
+            "<sip:a@198.51.100.5>",
             "Record-Route: <sip:203.0.113.8;transport=tcp;lr>\r\n",
             Endpoint("TCP", "203.0.113.8", 5060),
             None,
@@ -168,7 +168,7 @@ def test_requests_in_a_dialog_use_its_connection_and_its_route_when_that_is_gone
         assert [(to, m.method) for to, m in again if isinstance(m, Request)] == [(alternative, "INFO")]
 
 
-@pytest.mark.parametrize(("via", "port"), [("10.0.0.5:5070", 5070), ("10.0.0.5", 5060)])
+@pytest.mark.parametrize(("via", "port"), [("198.51.100.5:5070", 5070), ("198.51.100.5", 5060)])
 def test_a_response_whose_connection_is_gone_goes_to_the_port_of_the_via(via: str, port: int) -> None:
     stack = make()
     outputs = stack.receive(invite("<sip:a@203.0.113.7>", via=via), CONNECTION, 0)
@@ -183,21 +183,21 @@ def test_a_response_whose_connection_is_gone_goes_to_the_port_of_the_via(via: st
 @pytest.mark.parametrize(
     ("uri", "peer", "expected"),
     [
-        ("sip:a@10.0.0.5", UDP, Endpoint("UDP", "10.0.0.5", 5060)),
-        ("sip:a@10.0.0.5;transport=tcp", UDP, Endpoint("TCP", "10.0.0.5", 5060)),
-        ("sip:a@10.0.0.5;transport=tls", UDP, Endpoint("TLS", "10.0.0.5", 5061)),
-        ("sips:a@10.0.0.5", UDP, Endpoint("TLS", "10.0.0.5", 5061)),
-        ("sips:a@10.0.0.5;transport=tcp", UDP, Endpoint("TLS", "10.0.0.5", 5061)),
-        ("sip:a@10.0.0.5;transport=pigeon", UDP, Endpoint("UDP", "10.0.0.5", 5060)),
-        ("sip:a@10.0.0.5;maddr=10.0.0.6", UDP, Endpoint("UDP", "10.0.0.6", 5060)),
-        ("sip:a@host.invalid;maddr=10.0.0.6", UDP, Endpoint("UDP", "10.0.0.6", 5060)),
-        ("sip:a@10.0.0.5;maddr=host.invalid", UDP, UDP),
-        ("sip:a@10.0.0.5;maddr=224.0.1.75", UDP, UDP),
+        ("sip:a@198.51.100.5", UDP, Endpoint("UDP", "198.51.100.5", 5060)),
+        ("sip:a@198.51.100.5;transport=tcp", UDP, Endpoint("TCP", "198.51.100.5", 5060)),
+        ("sip:a@198.51.100.5;transport=tls", UDP, Endpoint("TLS", "198.51.100.5", 5061)),
+        ("sips:a@198.51.100.5", UDP, Endpoint("TLS", "198.51.100.5", 5061)),
+        ("sips:a@198.51.100.5;transport=tcp", UDP, Endpoint("TLS", "198.51.100.5", 5061)),
+        ("sip:a@198.51.100.5;transport=pigeon", UDP, Endpoint("UDP", "198.51.100.5", 5060)),
+        ("sip:a@198.51.100.5;maddr=198.51.100.6", UDP, Endpoint("UDP", "198.51.100.6", 5060)),
+        ("sip:a@host.invalid;maddr=198.51.100.6", UDP, Endpoint("UDP", "198.51.100.6", 5060)),
+        ("sip:a@198.51.100.5;maddr=host.invalid", UDP, UDP),
+        ("sip:a@198.51.100.5;maddr=224.0.1.75", UDP, UDP),
         ("sip:a@host.invalid", UDP, UDP),
         (
-            "sip:a@10.0.0.5:7",
-            Endpoint("TLS", "10.0.0.5", 9, "host.invalid"),
-            Endpoint("TLS", "10.0.0.5", 7, "host.invalid"),
+            "sip:a@198.51.100.5:7",
+            Endpoint("TLS", "198.51.100.5", 9, "host.invalid"),
+            Endpoint("TLS", "198.51.100.5", 7, "host.invalid"),
         ),
     ],
 )

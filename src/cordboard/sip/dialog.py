@@ -13,6 +13,7 @@ from cordboard.sip.headers.lists import split_list
 from cordboard.sip.headers.name_addr import parse_name_addr
 from cordboard.sip.message import Request, Response
 from cordboard.sip.outgoing import OutgoingRequest
+from cordboard.sip.reach import is_behind_nat
 from cordboard.sip.replies import default_port
 from cordboard.sip.uri import Uri, UriError
 
@@ -290,7 +291,7 @@ def _route_uri(route: str) -> Uri:
 
 
 def next_hop(uri: str, peer: Endpoint) -> Endpoint:
-    """Where a request for `uri` goes: there if it says an IP address, else to `peer`.
+    """Where a request for `uri` goes: there if it says an IP address that `peer` can have, else to `peer`.
 
     `maddr` counts as the host if it is an address too (RFC 3261 section 19.1.1).
     """
@@ -305,7 +306,7 @@ def _next_hop(uri: str, peer: Endpoint) -> Endpoint:
         return peer
     transport = _transport(parsed, peer)
     port = default_port(transport) if parsed.port is None else parsed.port
-    if port == 0 or address.is_unspecified or address.is_multicast:
+    if port == 0 or address.is_unspecified or address.is_multicast or is_behind_nat(address, peer.address):
         return peer
     name = peer.server_name if transport == peer.transport and str(address) == peer.address else ""
     return Endpoint(transport, str(address), port, name)
