@@ -16,7 +16,7 @@ from cordboard.call.reasons import ending_of_status
 from cordboard.sdp import SdpError
 from cordboard.server.address_rules import PUBLIC, kind_of, parse_address
 from cordboard.server.config import Config, Trunk, split_host
-from cordboard.server.outbound_policy import OutboundPolicy
+from cordboard.server.outbound_policy import OutboundPolicy, PolicyError
 from cordboard.server.random_ids import new_token
 from cordboard.server.registrations import Place, TrunkWatch
 from cordboard.server.sip_setup import make_targets, make_watch
@@ -35,6 +35,8 @@ _CONNECT = 5.0
 _ANSWER = 8.0
 _FEW_DAYS = 14
 _REFUSED = (401, 403, 407)
+_UNSAID = "the carrier does not say (no SDP in its answer to OPTIONS)"
+_CREDENTIALS = re.compile(rb"^(?:Proxy-)?Authorization:", re.MULTILINE)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class TrunkCheck:
         self._directory = directory
         self._trunk = config.trunks[name]
         self._failure = ""
+        self._was_challenged = False
         self._trial_call: TrialCall | None = None
         self._findings: list[Finding] = []
 
@@ -124,7 +127,10 @@ class TrunkCheck:
         try:
             place = await watch.place(self._trunk)
         except OSError as error:
-            self._note("dns", False, error.strerror or str(error), f"check trunks.{self._name}.address")
+            # A sentence of the outbound policy says what to do, where something can be done.
+            text, _, remedy = (error.strerror or str(error)).partition("; ")
+            fix = remedy if isinstance(error, PolicyError) else ""
+            self._note("dns", False, text, fix or f"check trunks.{self._name}.address and the name server")
             return None
         endpoint = place.endpoint
         self._note("dns", True, f"{address} is {endpoint.host_port} ({endpoint.transport})")
@@ -202,22 +208,37 @@ class TrunkCheck:
 
     async def _authentication(self, watch: TrunkWatch, answer: Response | None) -> None:
         trunk = self._trunk
-        fix = f"check trunks.{self._name}.username, password and realm"
         if answer is None:
             return
         if trunk.registers:
-            outcome = await self._within(self._fetch_bindings(watch))
-            status = outcome.status if isinstance(outcome, ResponseReceived) else 408
-            fine = 200 <= status < 300
-            self._note("authentication", fine, f"REGISTER: {status}", fix if status in _REFUSED else "")
+            self._note("authentication", *self._judged_bindings(await self._within(self._bindings(watch))))
         elif answer.status in _REFUSED:
-            self._note("authentication", False, f"OPTIONS: {answer.status} {answer.reason}", fix)
+            self._note("authentication", False, f"OPTIONS: {answer.status} {answer.reason}", self._password)
         elif trunk.username is None:
             self._note("authentication", None, "no user name is configured")
+        elif self._was_challenged:
+            self._note("authentication", True, "OPTIONS was challenged, and the password was right")
         else:
             self._note("authentication", None, "OPTIONS was not challenged: the first call will tell")
 
-    async def _fetch_bindings(self, watch: TrunkWatch) -> ResponseReceived:
+    @property
+    def _password(self) -> str:
+        """The fix for credentials that are refused."""
+        return f"check trunks.{self._name}.username, password and realm"
+
+    def _judged_bindings(self, outcome: ResponseReceived | OSError) -> tuple[bool, str, str]:
+        if isinstance(outcome, OSError) or outcome.response is None:
+            fix = f"ask the carrier for its registrar, or set trunks.{self._name}.register = false"
+            return False, f"REGISTER: {self._failure or 'no answer'}", fix
+        text = f"REGISTER: {outcome.status} {outcome.response.reason}"
+        if outcome.status in _REFUSED:
+            return False, text, self._password
+        fix = (
+            f"check trunks.{self._name}.username and from_domain, and whether the carrier takes registrations"
+        )
+        return 200 <= outcome.status < 300, text, fix
+
+    async def _bindings(self, watch: TrunkWatch) -> ResponseReceived:
         """A REGISTER without Contact changes nothing (RFC 3261 section 10.2.3)."""
         place = await watch.place(self._trunk)
         account = f"<sip:{self._trunk.username or ''}@{self._trunk.from_domain or place.domain}>"
@@ -232,22 +253,28 @@ class TrunkCheck:
 
     def _media(self, answer: Response) -> None:
         sdp = answer.body.decode("utf-8", "replace")
-        if "m=audio" not in sdp:
-            self._note("codecs", None, "the carrier does not say (no SDP in its answer to OPTIONS)")
-            return
-        theirs = _codecs(sdp)
-        ours = _ours(self._trunk, self._config)
-        common = [codec for codec in ours if codec in theirs]
-        told = f"offered {', '.join(ours)}; known there {', '.join(sorted(theirs))}"
-        self._note("codecs", bool(common), told, f"name one of those in trunks.{self._name}.codecs")
-        if self._trunk.encryption == "mandatory":
+        says = "m=audio" in sdp
+        if says:
+            theirs = _codecs(sdp)
+            ours = _ours(self._trunk, self._config)
+            common = [codec for codec in ours if codec in theirs]
+            told = f"offered {', '.join(ours)}; known there {', '.join(sorted(theirs))}"
+            self._note("codecs", bool(common), told, f"name one of those in trunks.{self._name}.codecs")
+        else:
+            self._note("codecs", None, _UNSAID)
+        if self._trunk.encryption != "forbidden":
             speaks = "RTP/SAVP" in sdp or "a=crypto" in sdp
-            self._note(
-                "encryption",
-                speaks,
-                "SRTP is spoken there" if speaks else "no SRTP is spoken there",
-                f'set trunks.{self._name}.encryption to "optional" or "forbidden"',
-            )
+            self._note("encryption", *self._judged_keys(speaks if says else None))
+
+    def _judged_keys(self, speaks: bool | None) -> tuple[bool | None, str, str]:
+        if speaks is None:
+            return None, _UNSAID, ""
+        if speaks:
+            return True, "SRTP is spoken there", ""
+        if self._trunk.encryption == "optional":
+            return None, "no SRTP is spoken there: calls will be plain", ""
+        fix = f'set trunks.{self._name}.encryption to "optional" or "forbidden"'
+        return False, "no SRTP is spoken there", fix
 
     def _nat(self, answer: Response, destination: Endpoint) -> None:
         via = answer.vias[0]
@@ -279,9 +306,12 @@ class TrunkCheck:
         name, number = f"trunks.{self._name}", self._trunk.test_number or ""
         if outcome is None:
             return False, f"{number}: no answer and no ringing", "ask the carrier whether it got the INVITE"
+        if isinstance(outcome, Refused) and outcome.cause != "response":
+            text = f"{number}: {outcome.reason or 'the INVITE could not be sent'}"
+            return False, text, "check the network between"
         if isinstance(outcome, Refused):
             end = ending_of_status(outcome.status, outcome.reason, who=number)
-            fix = end.sentence.partition("): ")[2].rstrip(".")
+            fix = end.sentence.rpartition("): ")[2].rstrip(".")
             return False, f"{number}: {outcome.status} {outcome.reason}", fix
         if isinstance(outcome, Provisional) and not outcome.body:
             return True, f"{number} rings ({outcome.status}): what it agrees to is not known yet", ""
@@ -312,6 +342,8 @@ class TrunkCheck:
     def _carry(self, outputs: list[Any]) -> None:
         for output in outputs:
             if isinstance(output, SendMessage):
+                # Credentials leave only in answer to a challenge.
+                self._was_challenged = self._was_challenged or bool(_CREDENTIALS.search(output.data))
                 self._transports.send(output.data, output.destination)
             elif isinstance(output, ResponseReceived):
                 self._requests.arrived(output)
@@ -339,7 +371,7 @@ def _judged(certificate: dict[str, Any] | None, to: Endpoint) -> tuple[bool, str
         return True, "connected; the certificate was not checked", ""
     days = (ssl.cert_time_to_seconds(ends) - datetime.datetime.now().timestamp()) / 86_400
     text = f"connected; the certificate is for {to.server_name or to.address} and lasts {days:.0f} days"
-    return days > 0, text + (", not for long" if days < _FEW_DAYS else ""), ""
+    return days > 0, text + (", not for long" if days < _FEW_DAYS else ""), "it must be renewed there"
 
 
 _RTPMAP = re.compile(r"^a=rtpmap:\d+ ([A-Za-z0-9_.\-]+)/", re.MULTILINE)
