@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from cordboard import jsonrpc
 from cordboard.relay import frames
 from cordboard.relay.session import Limits
 
@@ -29,6 +32,55 @@ def test_the_result_comes_before_the_events_that_it_began() -> None:
     world.run()
     kinds = [frame.get("method", "result") for frame in socket.received[-2:]]
     assert kinds == ["result", "signalwire.event"]
+
+
+def kinds_of(outputs: list[frames.Output]) -> list[type]:
+    """What each message is to the socket."""
+    return [type(output.data) for output in outputs if isinstance(output, frames.Send)]
+
+
+@pytest.mark.parametrize("id_", ["4d4e-1", 7, -7, 'a "quoted" id', "a \\ in it", ""], ids=repr)
+@pytest.mark.parametrize(
+    ("code", "kind"), [("200", frames.Acceptance), ("404", frames.Answer), ("500", frames.Answer)]
+)
+def test_an_answer_says_whether_something_was_begun(id_: str | int, code: str, kind: type) -> None:
+    world = World(perform=lambda request: None)
+    socket = world.connect().number
+    play = frames.Received(socket=socket, message=jsonrpc.Request(id=id_, method="calling.play", params={}))
+    world.feed(play)
+    answered = frames.Answered(ticket=world.performed[0].ticket, result={"code": code})
+    assert kinds_of(world.session.handle(answered, world.now)) == [kind]
+    assert kinds_of(world.session.handle(play, world.now)) == [kind]
+    happened = frames.Happened(event_type="calling.call.play", params={"code": "200"}, timestamp=1.0)
+    assert kinds_of(world.session.handle(happened, world.now)) == [bytes]
+
+
+def test_an_answer_of_an_earlier_run_of_the_server_is_one_still() -> None:
+    world = World()
+    socket = world.connect()
+    world.ask(socket, "calling.dial", {"tag": "t"}, "d")
+    world.run()
+    world.kill()
+    again = world.resume().number
+    message = jsonrpc.Request(id="d", method="calling.dial", params={"tag": "t"})
+    given = world.session.handle(frames.Received(socket=again, message=message), world.now)
+    assert kinds_of(given) == [frames.Acceptance]
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "kind"),
+    [
+        ("signalwire.ping", {}, frames.Answer),
+        ("signalwire.receive", {"contexts": ["sales"]}, frames.Acceptance),
+        ("signalwire.receive", {"contexts": 7}, frames.Answer),
+        ("signalwire.x", {}, frames.Answer),
+    ],
+)
+def test_what_is_no_command_of_a_call_is_answered_too(method: str, params: Any, kind: type) -> None:
+    world = World()
+    message = jsonrpc.Request(id="x", method=method, params=params)
+    received = frames.Received(socket=world.connect().number, message=message)
+    assert kinds_of(world.session.handle(received, world.now)) == [kind]
 
 
 def test_a_request_that_comes_twice_is_done_once_and_answered_twice() -> None:

@@ -16,6 +16,7 @@ import trustme
 from cordboard.call.effects import CallStateChanged, CommandAnswered
 from cordboard.relay.connection import Patience
 from cordboard.relay.session import Limits
+from cordboard.server.relay_socket import BREATH
 from cordboard.server.tls import TlsContexts, TlsFiles
 
 from .relay_bench import OTHER, OTHER_TOKEN, PROJECT, TOKEN, Bench, Client, bench
@@ -235,6 +236,26 @@ async def test_events_go_to_the_client_that_owns_the_call_and_to_no_other() -> N
         await one.event("calling.call.state", call_state="answered")
         await two.ask("signalwire.ping")
         assert [e for e in two.events if e["params"]["event_type"].startswith("calling.")] == []
+
+
+@pytest.mark.parametrize("id_", ["r-1", 'a "quoted" one', "\u00e9\\"])
+async def test_the_events_of_what_is_begun_wait_for_a_moment_behind_its_answer(id_: str) -> None:
+    loop = asyncio.get_running_loop()
+    begun: list[float] = []
+
+    def begin(command: object) -> CommandAnswered:
+        begun.append(loop.time())
+        loop.call_soon(server.happen, "c1", "answered")
+        return CommandAnswered(ticket="")
+
+    async with bench() as server:
+        client = await server.connected()
+        server.calls.answer = begin
+        server.offer("c1")
+        await client.event("calling.call.receive")
+        assert (await client.ask("calling.answer", ANSWER, id_))["result"]["code"] == "200"
+        await client.event("calling.call.state", call_state="answered")
+        assert loop.time() - begun[0] >= BREATH * 0.9
 
 
 async def test_a_dial_is_answered_before_it_begins() -> None:

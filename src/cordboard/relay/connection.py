@@ -12,6 +12,7 @@ import msgspec
 
 from cordboard import jsonrpc
 from cordboard.relay.frames import (
+    Answer,
     Close,
     ConnectWanted,
     Deliver,
@@ -101,7 +102,7 @@ class Connection:
         if self._state == "open":
             return [self._deliver(message)]
         if message.method == "signalwire.ping":
-            return [Send(self._socket, jsonrpc.result(message.id, pong(message.params)))]
+            return [Send(self._socket, Answer(jsonrpc.result(message.id, pong(message.params))))]
         sentence = f"{message.method[:100]} is not heard before signalwire.connect has succeeded."
         return self._not_heard(message.id, NOT_CONNECTED, sentence)
 
@@ -127,7 +128,7 @@ class Connection:
         return Deliver(Received(socket=self._socket, message=message))
 
     def _error(self, id_: jsonrpc.Id, code: int, sentence: str) -> Output:
-        return Send(self._socket, jsonrpc.error(id_, code, sentence))
+        return Send(self._socket, Answer(jsonrpc.error(id_, code, sentence)))
 
     def _close(self, code: int, reason: str) -> list[Output]:
         self._state = "closing"

@@ -98,8 +98,20 @@ class Leaving(msgspec.Struct, frozen=True, kw_only=True):
 # -------------------------------------------------- out
 
 
+class Answer(bytes):
+    """A text message that answers a request: it waits for nothing, and takes along what is before it."""
+
+    __slots__ = ()
+
+
+class Acceptance(Answer):
+    """The request was carried out: what comes behind it waits for a moment."""
+
+    __slots__ = ()
+
+
 class Send(msgspec.Struct, frozen=True):
-    """One text message."""
+    """One text message.  The class of `data` says what it is to the socket."""
 
     socket: int
     data: bytes

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ import msgspec
 from cordboard import jsonrpc
 from cordboard.relay.connection import NOT_CONNECTED, pong, proof
 from cordboard.relay.frames import (
+    Acceptance,
+    Answer,
     Answered,
     Attached,
     Close,
@@ -131,7 +133,8 @@ class Session:
         """
         self._outbox.take_over(kept, last)
         for answer in answers:
-            self._remember(answer)
+            # Whether it was a refusal is not read again: then events wait for a moment in vain.
+            self._remember(msgspec.structs.replace(answer, frame=Acceptance(answer.frame)))
         self._was_attached = True
         self._expires = expires
 
@@ -197,7 +200,7 @@ class Session:
         outputs: list[Output] = []
         if older is not None:
             outputs.append(Close(older, SUPERSEDED, "the session goes on over a newer connection"))
-        outputs.append(self._send(jsonrpc.result(attached.id, told)))
+        outputs.append(self._send(Answer(jsonrpc.result(attached.id, told))))
         outputs += [self._send(frame) for frame in self._outbox.frames()]
         outputs.append(self._send(self._authorization_state(attached.timestamp)))
         self._prove_soon(now)
@@ -283,7 +286,7 @@ class Session:
             return self._acknowledged(received.socket, message.id)
         if received.socket != self.socket:
             sentence = "This session goes on over a newer connection."
-            return [Send(received.socket, jsonrpc.error(message.id, NOT_CONNECTED, sentence))]
+            return [Send(received.socket, Answer(jsonrpc.error(message.id, NOT_CONNECTED, sentence)))]
         if message.method.startswith("calling."):
             return self._calling(message, now)
         answer = self._own(message)
@@ -295,13 +298,13 @@ class Session:
         is_news = self._outbox.acknowledged(event_id)
         return [Known(self._outbox.proven)] if is_news else []
 
-    def _own(self, request: jsonrpc.Request) -> bytes:
+    def _own(self, request: jsonrpc.Request) -> Answer:
         if request.method == "signalwire.ping":
-            return jsonrpc.result(request.id, pong(request.params))
+            return Answer(jsonrpc.result(request.id, pong(request.params)))
         if request.method in ("signalwire.receive", "signalwire.unreceive"):
-            return jsonrpc.result(request.id, self._subscribe(request))
+            return _answer(request.id, self._subscribe(request))
         sentence = f"There is no method {request.method[:100]}."
-        return jsonrpc.error(request.id, jsonrpc.METHOD_NOT_FOUND, sentence)
+        return Answer(jsonrpc.error(request.id, jsonrpc.METHOD_NOT_FOUND, sentence))
 
     def _subscribe(self, request: jsonrpc.Request) -> dict[str, str]:
         contexts = request.params.get("contexts") if isinstance(request.params, dict) else None
@@ -328,7 +331,7 @@ class Session:
             if self._is_under_way(request, digest):
                 return []
         if len(self._pending) >= self._limits.requests:
-            return [self._send(jsonrpc.result(request.id, _FULL))]
+            return [self._send(_answer(request.id, _FULL))]
         self._tickets += 1
         self._pending[self._tickets] = _Pending(
             id=request.id,
@@ -349,7 +352,7 @@ class Session:
         pending = self._pending.pop(answered.ticket, None)
         if pending is None:
             return []
-        frame = jsonrpc.result(pending.id, answered.result)
+        frame = _answer(pending.id, answered.result)
         remembered: list[Output] = []
         if pending.id is not None:
             remembered.append(answer := Remember(pending.id, pending.digest, frame))
@@ -364,6 +367,12 @@ class Session:
         self._remembered.move_to_end(key)
         while len(self._remembered) > self._limits.remembered:
             self._remembered.popitem(last=False)
+
+
+def _answer(id_: jsonrpc.Id, result: Mapping[str, Any]) -> Answer:
+    """`result`: with its `code`."""
+    kind = Acceptance if result["code"].startswith("2") else Answer
+    return kind(jsonrpc.result(id_, result))
 
 
 def _digest(request: jsonrpc.Request) -> bytes:

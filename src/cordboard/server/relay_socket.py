@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
+
+from cordboard.relay.frames import Acceptance, Answer
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +22,6 @@ MAX_UNSENT = 8 << 20
 """Bytes that a client may leave unread before its socket is cut; more than a session keeps for it."""
 BREATH = 0.01
 """Seconds between the answer to a command and the events behind it."""
-_ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(?:"[^"\\]*"|\d*),"(?:result|error)":(\{"code":"2)?')
-"""The group is there where something was begun: a command was carried out."""
 _LAST_WORD = 2.0
 """Seconds that a far end has to close after our Close."""
 
@@ -46,10 +45,10 @@ class RelaySocket:
         self._cut: asyncio.TimerHandle | None = None
 
     def send(self, data: bytes) -> None:
-        """One text message."""
+        """One text message; an `Answer` leaves at once, and events behind an `Acceptance` later."""
         self._add(_frame(_TEXT, data))
-        if (answer := _ANSWER.match(data)) is not None:
-            self._leave_now(begun=answer[1] is not None)
+        if isinstance(data, Answer):
+            self._leave_now(begun=isinstance(data, Acceptance))
 
     def ping(self, payload: bytes) -> None:
         self._add(_frame(_PING, payload))
