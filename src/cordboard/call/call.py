@@ -32,7 +32,7 @@ from cordboard.call.reasons import Ending, EndReason, caller_code, ending, q850_
 from cordboard.call.running import Running, earliest
 from cordboard.call.side import Side
 from cordboard.call.ties import Ties
-from cordboard.call.verdict import ending_of_wish
+from cordboard.call.verdict import ending_of_wish, q850_of_wish
 from cordboard.call.workshop import Workshop
 
 HELD_BACK = 5.5
@@ -359,7 +359,7 @@ class Call:
         if confirming and isinstance(wish, Finished) and wish.failed is None:
             return self._accept(now)
         why = ending_of_wish(wish, self.info, self._driving, confirming=confirming)
-        return self._end(why, now)
+        return self._end(why, now, q850_of_wish(wish, why))
 
     # -------------------------------------------------- the end
 
@@ -370,14 +370,17 @@ class Call:
         self._limit(now)
         return self._ties.tell_parent(facts.PeerAnswered(call_id=self.info.call_id))
 
-    def _end(self, why: Ending, now: float) -> list[Effect]:
-        """The one door: abandon what runs, end the leg.  Both are done once, however often it is asked."""
+    def _end(self, why: Ending, now: float, q850: int | None = None) -> list[Effect]:
+        """The one door: abandon what runs, end the leg.  Both are done once, however often it is asked.
+
+        `q850`: the cause to be told on the wire, where it is not that of `why`.
+        """
         if self.info.call_state in GONE:
             return []
         command = EndLeg(
             ending=why,
             sip_code=caller_code(why),
-            q850=q850_cause(why),
+            q850=q850_cause(why) if q850 is None else q850,
             answered_elsewhere=why.cause == "lost_race",
         )
         self._deadline = None

@@ -6,7 +6,7 @@ from cordboard.call.actions import Finished, Hangup
 from cordboard.call.driving import Driving
 from cordboard.call.info import CallInfo
 from cordboard.call.leg import UNANSWERED
-from cordboard.call.reasons import Ending, ending
+from cordboard.call.reasons import Ending, ending, q850_cause
 
 SCRIPT_CAUSES = {"busy": "script_busy", "decline": "script_declined", "hangup": "hangup_script"}
 
@@ -37,6 +37,13 @@ def ending_of_wish(wish: Finished | Hangup, info: CallInfo, driving: Driving, *,
     if unanswered:
         return driving.last_failure or ending("script_busy", who=info.far_end)
     return ending("script_ended", who=info.far_end)
+
+
+def q850_of_wish(wish: Finished | Hangup, why: Ending) -> int:
+    """The cause in the BYE: a `hangup` says its own reason there (swml.md 6.2), also where it means more."""
+    if isinstance(wish, Hangup):
+        why = ending(SCRIPT_CAUSES.get(wish.reason or "hangup", "hangup_script"))
+    return q850_cause(why)
 
 
 def _cause_of_hangup(action: Hangup, *, confirming: bool, unanswered: bool) -> str:

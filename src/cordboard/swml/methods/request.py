@@ -52,8 +52,10 @@ SHAPE = Shape(
             of_kind("body", Kind.LIST),
             about="Text, or data that is sent as JSON.",
         ),
-        number("timeout", 0, _LONGEST, default=0, about="Seconds until the answer must be there; 0 = any."),
-        number("connect_timeout", 0, _LONGEST, default=0, about="Seconds until connected; 0 = any."),
+        number(
+            "timeout", 0, default=0, about="Seconds until the answer must be there, at most 600; 0 = any."
+        ),
+        number("connect_timeout", 0, default=0, about="Seconds until connected, at most 600; 0 = any."),
         flag("save_variables", default=False, about="Keep the members of a JSON answer as variables."),
     ),
     on_failure=(("request_result", "failed"), ("return_value", "failed")),
@@ -78,10 +80,18 @@ def _prepare(values: dict[str, Any], notes: list[Note]) -> Prepared:
         method=options["method"],
         headers=tuple(headers),
         body=body.encode("utf-8", "replace"),
-        timeout=float(options["timeout"]),
-        connect_timeout=float(options["connect_timeout"]),
+        timeout=_seconds("timeout", options["timeout"], notes),
+        connect_timeout=_seconds("connect_timeout", options["connect_timeout"], notes),
     )
     return Prepared(request, options["save_variables"])
+
+
+def _seconds(name: str, given: float, notes: list[Note]) -> float:
+    """SWML has no upper bound, so a longer time is no mistake that would keep the request from being made."""
+    if given > _LONGEST:
+        message = f"request: `{name}` {given:g} is cut to {_LONGEST} s"
+        notes.append(Note(codes.PARAMETER_INVALID, message, (name,)))
+    return min(float(given), float(_LONGEST))
 
 
 def _headers(given: dict[str, Any], notes: list[Note]) -> list[tuple[str, str]]:
