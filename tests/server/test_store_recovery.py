@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from msgspec import structs
 
 from cordboard.server.outbound_policy import OutboundPolicy
-from cordboard.server.recovery import recover
+from cordboard.server.recovery import recover, unfinished
 from cordboard.server.sqlite_store import SqliteStore
 from cordboard.server.store import CallEnd, NewCall, NewEvent, OpenConnect
 from cordboard.server.webhook_sender import WebhookSender
@@ -123,6 +124,43 @@ async def test_what_went_on_beside_the_script_gets_its_last_events(tmp_path: Pat
     assert count == 0
     assert len(await bodies(store, "a")) == 10
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "last"),
+    [
+        (
+            "collect",
+            {"result": {"type": "digit", "params": {"digits": "1"}}, "final": False, "state": "collecting"},
+            {"result": {"type": "no_input"}},
+        ),
+        (
+            "detect",
+            {"detect": {"type": "machine", "params": {"event": "MACHINE"}}},
+            {"detect": {"type": "machine", "params": {"event": "finished"}}},
+        ),
+        (
+            "refer",
+            {"sip_refer_to": "sip:x@y", "state": "inProgress"},
+            {"sip_refer_to": "sip:x@y", "state": "failed"},
+        ),
+        ("play", {"state": "finished"}, None),
+        ("play", {"state": "error"}, None),
+        ("record", {"state": "no_input"}, None),
+        ("record", {"state": "error"}, None),
+        ("collect", {"result": {"type": "no_input"}}, None),
+        ("detect", {"detect": {"type": "fax", "params": {"event": "error"}}}, None),
+        ("send_digits", {"state": "finished"}, None),
+        ("refer", {"state": "success"}, None),
+        ("hold", {"state": "hold"}, None),
+    ],
+)
+def test_a_callback_tells_of_the_end_of_what_goes_on_and_of_nothing_else(
+    kind: str, told: dict[str, Any], last: dict[str, Any] | None
+) -> None:
+    body = {"event_type": f"calling.call.{kind}", "params": {"control_id": "c", **told}}
+    ends = unfinished([(json.dumps(body).encode(), STATUS)])
+    assert ends == ([] if last is None else [(body["event_type"], {"control_id": "c", **last}, STATUS)])
 
 
 async def test_what_has_the_same_control_id_and_is_of_another_kind_stays_apart(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import msgspec
 
 from cordboard.call.actions import Detect, Refer
 from cordboard.call.reasons import ending, relay_word
+from cordboard.events.open_operations import OPERATIONS
 from cordboard.relay.requests import CallCommand
 
 Params = dict[str, Any]
@@ -89,7 +90,7 @@ class OpenEnds(msgspec.Struct):
         take = _TAKE.get(event_type)
         if take is not None:
             take(self, params)
-        elif event_type in _IS_LAST and (call := self.calls.get(params.get("call_id", ""))) is not None:
+        elif event_type in OPERATIONS and (call := self.calls.get(params.get("call_id", ""))) is not None:
             _operation(call, event_type, params)
 
     def accepted(self, method: str, call_id: str, more: Params, url: str | None = None) -> None:
@@ -135,7 +136,7 @@ class OpenEnds(msgspec.Struct):
 
 def _operation(call: OpenCall, event_type: str, params: Params) -> None:
     key = _key(event_type, params)
-    if _IS_LAST[event_type](params):
+    if not OPERATIONS[event_type].goes_on(params):
         call.operations.pop(key, None)
     elif (known := call.operations.get(key)) is not None:
         known.params = params
@@ -149,7 +150,8 @@ def _key(event_type: str, params: Params) -> str:
 
 def last_event(operation: OpenOperation) -> Event:
     """What ends it."""
-    return operation.event_type, _CLOSE[operation.event_type](operation.params)
+    kind, params = operation.event_type, operation.params
+    return kind, params | OPERATIONS[kind].last(params) | _FOR_CLIENTS.get(kind, {})
 
 
 def _ends_of(call: OpenCall) -> list[Event]:
@@ -178,46 +180,12 @@ def _end_of_bridge(call: OpenCall) -> Params:
     return bridge | {"connect_state": "failed", "failed_reason": _REASON}
 
 
-def _recorded(params: Params) -> Params:
-    """Clients wait for `finished` or `no_input`; of what was recorded nothing is known yet."""
-    return {**params, "state": "no_input", "duration": 0, "size": 0}
-
-
-def _collected(params: Params) -> Params:
-    return params | {"result": {"type": "no_input"}, "final": True, "state": "finished"}
-
-
-def _detected(params: Params) -> Params:
-    return params | {"detect": {"type": params["detect"]["type"], "params": {"event": "finished"}}}
-
-
-def _in_state(state: str) -> Callable[[Params], Params]:
-    return lambda params: params | {"state": state}
-
-
-def _when(*states: str) -> Callable[[Params], bool]:
-    return lambda params: params.get("state") in states
-
-
-_CLOSE: dict[str, Callable[[Params], Params]] = {
-    "calling.call.play": _in_state("finished"),
-    "calling.call.record": _recorded,
-    "calling.call.tap": _in_state("finished"),
-    "calling.call.collect": _collected,
-    "calling.call.detect": _detected,
-    "calling.call.send_digits": _in_state("error"),
-    "calling.call.refer": _in_state("failed"),
+_FOR_CLIENTS: dict[str, Params] = {
+    # They wait for `finished` or `no_input`; of what was recorded nothing is known yet.
+    "calling.call.record": {"state": "no_input", "duration": 0, "size": 0},
+    "calling.call.collect": {"final": True, "state": "finished"},
 }
-"""The last event of what goes on on a call."""
-_IS_LAST: dict[str, Callable[[Params], bool]] = {
-    "calling.call.play": _when("finished", "error"),
-    "calling.call.record": _when("finished", "no_input"),
-    "calling.call.tap": _when("finished"),
-    "calling.call.collect": _when("finished"),
-    "calling.call.detect": lambda params: params["detect"]["params"].get("event") in ("finished", "error"),
-    "calling.call.send_digits": _when("finished", "error"),
-    "calling.call.refer": _when("success", "failed"),
-}
+"""What the last event says to them in other words than to callbacks."""
 _TAKE: dict[str, Callable[[OpenEnds, Params], None]] = {
     _STATE: OpenEnds._state,
     "calling.call.receive": OpenEnds._state,

@@ -19,6 +19,7 @@ from cordboard.call.effects import CallStateChanged, ConnectStateChanged, Happen
 from cordboard.call.reasons import Ending, callback_word, ending
 from cordboard.events.bodies import Body, envelope
 from cordboard.events.encoding import encode
+from cordboard.events.open_operations import OPERATIONS
 from cordboard.server.store import CallEnd, CallRecord, NewCall, NewEvent, OpenConnect, Store
 from cordboard.server.webhook_sender import WebhookSender
 
@@ -132,29 +133,6 @@ Operation = tuple[str, Body, str | None]
 """The kind of an event, its params but for those that name the call, and where it is posted."""
 
 
-def _in(*states: str) -> Callable[[Body], bool]:
-    return lambda params: params.get("state") in states
-
-
-def _is_detecting(params: Body) -> bool:
-    return params.get("detect", {}).get("params", {}).get("event") not in ("finished", "error")
-
-
-def _detected(params: Body) -> Body:
-    return {"detect": {"type": params.get("detect", {}).get("type"), "params": {"event": "finished"}}}
-
-
-_KINDS: dict[str, tuple[Callable[[Body], bool], Callable[[Body], Body]]] = {
-    "calling.call.play": (_in("playing", "paused"), lambda params: {"state": "finished"}),
-    "calling.call.record": (_in("recording", "paused"), lambda params: {"state": "error"}),
-    "calling.call.tap": (_in("tapping"), lambda params: {"state": "finished"}),
-    "calling.call.collect": (_in("collecting"), lambda params: {"result": {"type": "no_input"}}),
-    "calling.call.detect": (_is_detecting, _detected),
-    "calling.call.refer": (_in("inProgress"), lambda params: {"state": "failed"}),
-}
-"""Of what goes on beside or within a script: whether it does after an event, and what its last one says."""
-
-
 def unfinished(told: list[tuple[bytes, str | None]], owed: Iterable[Operation] = ()) -> list[Operation]:
     """The last events that operations have not had.
 
@@ -164,16 +142,13 @@ def unfinished(told: list[tuple[bytes, str | None]], owed: Iterable[Operation] =
     for data, url in told:
         body = _decoded(data)
         kind, params = body.get("event_type", ""), body.get("params", {})
-        goes_on, last = _KINDS.get(kind, (_in(), _never))
-        operation = (kind, _without_state(params) | last(params), url) if goes_on(params) else None
+        operation: Operation | None = None
+        if (known := OPERATIONS.get(kind)) is not None and known.goes_on(params):
+            operation = kind, _without_state(params) | known.last(params), url
         seen[kind, str(params.get("control_id"))] = operation
     for one in owed:
         seen.setdefault((one[0], str(one[1].get("control_id"))), one)
     return [operation for operation in seen.values() if operation is not None]
-
-
-def _never(params: Body) -> Body:
-    return {}
 
 
 def _without_state(params: Body) -> Body:
