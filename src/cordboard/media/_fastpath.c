@@ -21,11 +21,15 @@
 #define TRAILER 160     /* what libsrtp may add */
 #define READY 1024      /* sockets of one turn */
 #define STAGE 64        /* packets that go through the stages together */
+#define KEPT 256        /* packets of one turn that Python is given */
 #define MARKS 32
 #define HEADER 12
 #define MARK_EVERY ((uint64_t)7 << 32)
 
-enum { SOCKET, SEALED, OPENED, ENDED };
+/* Counts up with every change of what Python and this file say to each other. */
+#define VERSION 1
+
+enum { SOCKET, PLAIN, SEALED, OPENED, ENDED };
 
 typedef int (*srtp_function)(void *session, void *packet, int *length);
 
@@ -59,7 +63,7 @@ struct turn {
     int32_t count;       /* of what happened */
     int32_t kept;        /* packets in `packets` */
     struct happening happened[READY];
-    uint8_t packets[STAGE][DATAGRAM]; /* of what happened, in that order */
+    uint8_t packets[KEPT][DATAGRAM]; /* of what happened, in that order */
 };
 
 struct packet {
@@ -72,10 +76,11 @@ struct packet {
 
 int64_t fastpath_layout(int32_t what) {
     switch (what) {
-    case 0: return sizeof(struct lane);
-    case 1: return offsetof(struct lane, heads);
-    case 2: return sizeof(struct turn);
-    case 3: return offsetof(struct turn, happened);
+    case 0: return VERSION;
+    case 1: return sizeof(struct lane);
+    case 2: return offsetof(struct lane, heads);
+    case 3: return sizeof(struct turn);
+    case 4: return offsetof(struct turn, happened);
     default: return -1;
     }
 }
@@ -102,7 +107,7 @@ static void tell(struct turn *turn, int number, int kind) {
     one->length = 0;
 }
 
-/* There is room: a stage holds no more packets than can be kept, and no turn goes on after one is kept. */
+/* There is room: no stage begins for whose packets there is not. */
 static void hand_over(struct turn *turn, const struct packet *packet, int kind) {
     tell(turn, packet->number, kind);
     turn->happened[turn->count - 1].length = packet->length;
@@ -121,7 +126,7 @@ static int receive(struct turn *turn, struct packet *packet) {
             && (lane->opens != NULL || packet->length == lane->length))
             return 1;
     }
-    hand_over(turn, packet, lane->opens != NULL ? SEALED : OPENED);
+    hand_over(turn, packet, lane->opens != NULL ? SEALED : PLAIN);
     return 0;
 }
 
@@ -190,8 +195,7 @@ int32_t fastpath_turn(struct turn *turn, int32_t epoll, int32_t milliseconds) {
     turn->handled = turn->count = turn->kept = 0;
     if (found < 0) return failed ? -1 : 0;
     int next = 0;
-    /* What Python must look at is first: the rest waits for the next turn, which follows at once. */
-    while (next < found && turn->kept == 0) {
+    while (next < found && turn->kept <= KEPT - STAGE) {
         int count = 0;
         for (; next < found && count < STAGE; next++) {
             turn->handled++;

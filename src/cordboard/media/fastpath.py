@@ -20,8 +20,10 @@ from cordboard.media.srtp import COMPILED_CALLS, Protection, Way
 
 _DATAGRAM = 2048
 _MOST_READY = 1024
-_MOST_KEPT = 64
+_MOST_KEPT = 256
 _MOST_MARKS = 32
+_VERSION = 1
+"""Of what this file and the compiled part say to each other."""
 _MOST_LANES = 1 << 16
 """A higher file number gets no lane."""
 
@@ -74,18 +76,26 @@ class _Turn(ctypes.Structure):
     )
 
 
-_LAYOUT = (ctypes.sizeof(_Lane), _Lane.heads.offset, ctypes.sizeof(_Turn), _Turn.happened.offset)
+_LAYOUT = (
+    _VERSION,
+    ctypes.sizeof(_Lane),
+    _Lane.heads.offset,
+    ctypes.sizeof(_Turn),
+    _Turn.happened.offset,
+)
 
 
 class Kind(IntEnum):
     """What is told of a socket."""
 
     READABLE = 0
-    SEALED = 1
-    """A packet that is not the next one of the run, as it came."""
-    OPENED = 2
-    """The same, without its protection."""
-    ENDED = 3
+    PLAIN = 1
+    """A packet that is not the next one of the run, as it came to a run without protection."""
+    SEALED = 2
+    """The same of a protected run; it is protected still."""
+    OPENED = 3
+    """It was protected, and authentic."""
+    ENDED = 4
     """The run has lasted long enough to be counted."""
 
 
@@ -184,7 +194,8 @@ class Lane:
         if kind == Kind.ENDED:
             self.passenger.disarm()
             return
-        plain = self.protection.open(data) if kind == Kind.SEALED else data
+        # One that came plain is judged by the keys of now: they may have come within this turn.
+        plain = data if kind == Kind.OPENED else self.protection.open(data)
         if plain is not None:
             self.passenger.accept(plain)
 
@@ -204,6 +215,9 @@ class FastPath:
         self._at = ctypes.addressof(self._turn)
         self._pointers = (ctypes.c_void_p * 0)()
         self._lanes: dict[int, Lane] = {}
+        self._new: set[int] = set()
+        """Sockets whose lane is younger than the last turn: what it told was of another socket, whose file
+        number they have got."""
         if COMPILED_CALLS:
             self._turn.unprotect, self._turn.protect = COMPILED_CALLS
 
@@ -217,6 +231,7 @@ class FastPath:
             ctypes.memmove(longer, self._pointers, ctypes.sizeof(self._pointers))
             self._pointers = longer
             self._turn.lanes, self._turn.lanes_length = ctypes.addressof(longer), len(longer)
+        self._new.add(number)
         lane = self._lanes[number] = Lane(number, passenger, protection, self._forget)
         self._pointers[number] = lane.address
         return lane
@@ -227,14 +242,15 @@ class FastPath:
             self._pointers[lane.number] = None
 
     def lane_of(self, number: int) -> Lane | None:
-        """Of a socket, by its file number."""
-        return self._lanes.get(number)
+        """Of a socket of which the last turn has told, by its file number; None if that is closed."""
+        return self._lanes.get(number) if number not in self._new else None
 
     def turn(self, epoll: int, wait: float) -> int:
         """Wait for at most so many seconds and pass on what can be; how many sockets had something.
 
         Raises OSError if `epoll` is none.
         """
+        self._new.clear()
         if self._call(self._at, epoll, math.ceil(wait * 1000)) < 0:
             raise OSError("epoll_wait failed")
         handled: int = self._turn.handled
@@ -252,7 +268,7 @@ class FastPath:
         for at in range(turn.count):
             one = turn.happened[at]
             kind = one.kind
-            if kind in (Kind.SEALED, Kind.OPENED):
+            if kind in (Kind.PLAIN, Kind.SEALED, Kind.OPENED):
                 yield one.number, kind, bytes(memoryview(turn.packets[kept])[: one.length])
                 kept += 1
             else:
@@ -267,7 +283,7 @@ def load() -> FastPath | None:
     try:
         library = ctypes.CDLL(spec.origin)
         layout = library.fastpath_layout
+        layout.restype = ctypes.c_int64
+        return FastPath(library) if tuple(layout(at) for at in range(len(_LAYOUT))) == _LAYOUT else None
     except (OSError, AttributeError):
         return None
-    layout.restype = ctypes.c_int64
-    return FastPath(library) if tuple(layout(at) for at in range(len(_LAYOUT))) == _LAYOUT else None

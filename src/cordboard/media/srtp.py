@@ -105,7 +105,7 @@ def is_usable(srtp: Srtp | None) -> bool:
 class _Direction:
     """The keys of one direction, and what libsrtp remembers of its packets."""
 
-    __slots__ = ("_sources", "keys", "session")
+    __slots__ = ("_sources", "keys", "last_source", "session")
 
     def __init__(self, keys: SrtpKeys, ssrcs: int, *, repeats: bool) -> None:
         """Raises `ValueError` for keys that fit no suite."""
@@ -124,12 +124,15 @@ class _Direction:
         self.keys = keys
         self.session = _ffi.gc(created[0], _lib.srtp_dealloc)
         self._sources: deque[int] = deque()
+        self.last_source = -1
+        """Whom the last authentic packet was from."""
 
     def remember(self, ssrc: int) -> None:
         """A source was authentic; the number as it lies in memory, which is how libsrtp takes it.
 
         Whoever changes it all the time does not fill our memory.
         """
+        self.last_source = ssrc
         if ssrc in self._sources:
             return
         self._sources.append(ssrc)
@@ -232,10 +235,10 @@ class Protection:
         if direction is None:
             return receive
         session, unprotect = direction.session, _lib.srtp_unprotect
-        memory, pointer, words, source = bytearray(), None, _ffi.NULL, -1
+        memory, pointer, words = bytearray(), None, _ffi.NULL
 
         def take(buffer: bytearray) -> int:
-            nonlocal memory, pointer, words, source
+            nonlocal memory, pointer, words
             length = receive(buffer)
             if buffer is not memory:
                 memory, pointer = buffer, _ffi.from_buffer(buffer)
@@ -246,8 +249,8 @@ class Protection:
             if unprotect(session, pointer, _length):
                 self.refused += 1
                 raise SrtpError("not authentic")
-            if words[2] != source:
-                source = words[2]
+            source = words[2]
+            if source != direction.last_source:
                 direction.remember(source)
             plain: int = _length[0]
             return plain
