@@ -11,6 +11,7 @@ from cordboard.legs.outputs import FromLeg
 from cordboard.legs.surroundings import Surroundings
 from cordboard.media.protocol import EndpointOpened
 from cordboard.sdp import MediaDescription, SdpError, SessionDescription
+from cordboard.sdp.address import same_family
 from cordboard.sip.events import ReinviteReceived, RequestReceived, SessionEnded
 
 Parsed = tuple[SessionDescription, MediaDescription]
@@ -116,9 +117,11 @@ class InboundLeg(DialogLeg):
     def _answer_offer(self) -> None:
         assert self.media.local is not None
         offer, chosen = self._parsed or (None, None)
-        # It was chosen for an address of the other IP version: then it may not do.
-        is_other = (":" in self.media.local.address) is not (":" in self.stack.local.address)
-        self.media.answer(self._offer, offer, None if is_other else chosen)
+        if offer is not None and chosen is not None:
+            # It was chosen before the IP version of our media was known: then it may not do.
+            theirs = offer.address_of(chosen) or ""
+            chosen = chosen if same_family(theirs, self.media.local.address) else None
+        self.media.answer(self._offer, offer, chosen)
 
     def _accept(self, now: float) -> list[FromLeg]:
         assert self.session is not None

@@ -5,7 +5,9 @@ Pure: bytes, effects and time in; bytes, facts and orders for the media out.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from cordboard.call.effects import (
@@ -323,8 +325,16 @@ class SipLegs:
         offer = parse(body)
         rules = self._rules
         codecs = codec_choice.answerable((), rules.codecs)
+        check = partial(check_offer, offer, codecs=codecs, encryption=rules.encryption)
         address = self.stack.local.address
-        return offer, check_offer(offer, address=address, codecs=codecs, encryption=rules.encryption)
+        try:
+            return offer, check(address=address)
+        except NoCommonCodec:
+            # Media need not be of the IP version of SIP: what version they are of, their endpoint tells.
+            other = "0.0.0.0" if ":" in address else "::"
+            with contextlib.suppress(NoCommonCodec):
+                return offer, check(address=other)
+            raise
 
     def _status_of_replaces(self, event: events.InviteReceived) -> int:
         """Nobody can take over a call of ours this way: 486 as for a phone that will not give up its call,
