@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from cordboard.sip.headers import NameAddr
 from cordboard.sip.message import Request
 from cordboard.testing.challenge import Challenge
 
@@ -181,6 +183,21 @@ async def test_a_display_name_is_quoted_on_the_wire(case: Case, name: str) -> No
     assert await case.outcome(connect) == ("connected", "")
     invite = case.invite("b1")
     assert (invite.from_.display_name, invite.from_.uri.user) == (name, "desk")
+
+
+@pytest.mark.parametrize("from_", ["+15551112222", "desk", "sip:chris@example.com"])
+async def test_a_sip_destination_is_told_the_asserted_identity_where_that_is_wanted(
+    tmp_path: Path, from_: str
+) -> None:
+    """7.6: the same as in From, without the name"""
+    async with laboratory(tmp_path, sip={"port": 0, "asserted_identity": True}) as lab:
+        case = lab.case()
+        connect = {"to": case.phone("b1", TALKS_BRIEFLY), "from": from_, "from_name": "Support"}
+        assert await case.outcome(connect) == ("connected", "")
+        invite = case.invite("b1")
+    asserted = NameAddr.parse(invite.headers.get("P-Asserted-Identity") or "")
+    assert asserted.uri == invite.from_.uri
+    assert (asserted.display_name, invite.from_.display_name) == ("", "Support")
 
 
 async def test_a_destination_without_headers_of_its_own_may_refuse_those_of_the_top(case: Case) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from cordboard.call.actions import ConnectDone
 from cordboard.swml.document import load
+from cordboard.swml.lint import lint
 
 B1 = "sip:b1@h;transport=tls"
 FAILED = ConnectDone(connected=False, failed_reason="busy")
@@ -123,3 +124,28 @@ def test_a_header_or_uri_that_cannot_be_sent_is_found_with_its_line(line: int, p
     found = {finding.line: finding for finding in load(TEXT, source="a").warnings}
     assert found[line].path.startswith(f"sections.main[0].connect.{place}")
     assert said in found[line].message
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("sip:b@h;transport=sctp", "`transport=sctp` is none that this server speaks"),
+        ("sip:b@h;transport=WS", "`transport=ws` is none that this server speaks"),
+        ("sips:b@h;transport=udp", "`transport=udp` contradicts `sips:`"),
+        ("sip:b@h;transport=UDP", None),
+        ("sip:b@h;transport=tcp", None),
+        ("sips:b@h;transport=tls", None),
+        ("sips:b@h;transport=tcp", None),
+        ("sip:b@h", None),
+    ],
+)
+def test_a_transport_that_can_only_fail_is_found_by_lint_and_left_to_the_leg(
+    drive: Any, to: str, said: str | None
+) -> None:
+    steps = f"sections:\n  main:\n    - connect:\n        serial:\n          - to: '{to}'\n"
+    found = [(f.line, f.severity, f.message) for f in lint(steps, source="a")]
+    assert [(line, severity) for line, severity, _ in found] == ([] if said is None else [(5, "error")])
+    assert all(str(said) in message for *_, message in found)
+    ran = connect(drive, {"serial": [to]})
+    assert ran.plan.groups[0][0].problem is None
+    assert ran.warnings == []

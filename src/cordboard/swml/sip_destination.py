@@ -36,6 +36,7 @@ def sendable(headers: list[Header] | tuple[Header, ...], path: Path, notes: list
 
 def sip_options(merged: dict[str, Any], address: Address, paths: Paths, notes: list[Note]) -> dict[str, Any]:
     """What a `Destination` of the kind `sip` has besides what all have.  Raises `MethodError`."""
+    _note_transport(address, paths, notes)
     _note_readable_keys(merged, address, paths, notes)
     return {
         "headers": (*merged.get("headers", ()), *sendable(address.headers, paths.of("to"), notes)),
@@ -96,6 +97,17 @@ def _credentials(merged: dict[str, Any], paths: Paths) -> dict[str, str | None]:
     if merged.get("username") is None:
         return {"username": None, "password": None}
     return {"username": merged["username"], "password": merged.get("password") or ""}
+
+
+def _note_transport(address: Address, paths: Paths, notes: list[Note]) -> None:
+    """What can only fail is found without a call; when it runs, the leg says so itself."""
+    transport, secure = address.transport, address.uri[:5].lower() == "sips:"
+    if transport in ("", "tcp", "tls") or (transport == "udp" and not secure):
+        return
+    fault = "contradicts `sips:`" if transport == "udp" else "is none that this server speaks"
+    usable = "`;transport=tls` or `tcp`" if secure else "`;transport=udp`, `tcp` or `tls`"
+    message = f"connect: `transport={transport}` {fault}: write {usable}"
+    notes.append(Note(codes.PARAMETER_INVALID, message, paths.of("to"), is_error=True, lint_only=True))
 
 
 def _note_readable_keys(merged: dict[str, Any], address: Address, paths: Paths, notes: list[Note]) -> None:
