@@ -102,7 +102,7 @@ class Trunks:
         must not be able to send a call to where scripts may not (toll fraud by 302).
         """
         number = _dialled_number(contact)
-        if number is None or not (destination.kind == "phone" or self._is_carrier(contact.host)):
+        if number is None or not (destination.kind == "phone" or self._is_carrier(contact)):
             return None
         covering = [trunk for trunk in self._trunks.values() if covers(trunk, number)]
         if not covering:
@@ -111,8 +111,11 @@ class Trunks:
         problems = [_price_problem(trunk, wanted) for trunk in covering]
         return None if None in problems else ending("price_too_high", who=number, detail=problems[0] or "")
 
-    def _is_carrier(self, host: str) -> bool:
-        return any(split_host(t.address, 0)[0].lower() == host.lower() for t in self._trunks.values())
+    def _is_carrier(self, contact: Uri) -> bool:
+        """By a name of a trunk, or by an address that its calls come from: many carriers take calls there."""
+        hosts = {_bare(contact.host), _bare(contact.params.get("maddr") or "")}
+        named = {_bare(split_host(trunk.address, 0)[0]) for trunk in self._trunks.values()}
+        return bool(hosts & named) or any(self.of_source(host) is not None for host in hosts)
 
     # ------------------------------------------------------------ up and down
 
@@ -244,6 +247,11 @@ def _dialled_number(uri: Uri) -> str | None:
     """The user as E.164, whether it has its plus or not; None: it is no number."""
     digits = _SEPARATORS.sub("", uri.user or "").partition(";")[0].removeprefix("+")
     return f"+{digits}" if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS else None
+
+
+def _bare(host: str) -> str:
+    """A name or an address in one spelling: `SIP.example.com.` is `sip.example.com`."""
+    return host.strip("[]").rstrip(".").lower()
 
 
 def _number_of(caller: str) -> str:
