@@ -22,12 +22,15 @@ from .cases import (
     Lab,
     about,
     laboratory,
+    refuses,
     until,
 )
+from .sounds import FILE_TONE, rings, share_of, tone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANSWERS = Behaviour(tone_hz=FAR_TONE)
+SECOND_TONE = 990.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -221,3 +224,47 @@ async def test_a_host_that_a_redirection_names_learns_no_credentials(case: Case)
     to_b2 = [p.message for p in case.ladder("b2") if p.label == "> INVITE"]
     assert len([one for one in to_b2 if isinstance(one, Request) and "b2" in one.uri]) == 1
     assert all("localhost" not in (p.header("Authorization") or "") for p in case.ladder("b2"))
+
+
+# ---------------------------------------------------------------- what the caller hears (7.11)
+
+
+async def test_the_next_attempt_rings_after_early_media_and_is_heard_when_it_answers(case: Case) -> None:
+    """An unanswered caller who has got 183 hears a generated ring from then on."""
+    early = Behaviour(tone_hz=FAR_TONE, early_media=True, refuse=486, refuse_after=0.8)
+    connect = {
+        "serial": [
+            {"to": case.phone("b1", early)},
+            {"to": case.phone("b2", Behaviour(tone_hz=SECOND_TONE, answer_after=1.0))},
+        ],
+        "answer_on_bridge": True,
+    }
+    caller = await case.connect(connect, answered=False)
+    assert await caller.hears(FAR_TONE)
+    await case.seen("< 180", "b2")
+    await until(lambda: rings(caller))
+    assert caller.report.answered_at is None
+    assert await caller.hears(SECOND_TONE)
+    assert not caller.audio.hears(FAR_TONE)
+    assert case.labels().count("> 183") == 1
+    caller.hang_up()
+
+
+async def test_a_ringback_has_no_gap_from_one_attempt_to_the_next(case: Case) -> None:
+    case.lab.site.on("/long.wav", lambda _: web.Response(body=tone(0.5), content_type="audio/wav"))
+    connect = {
+        "serial": [
+            {"to": case.phone("b1", refuses(486, after=0.6))},
+            {"to": case.phone("b2", refuses(486, after=0.6))},
+            {"to": case.phone("b3", Behaviour(answer_after=None))},
+        ],
+        "ringback": f"{case.lab.site.url}/long.wav",
+    }
+    caller = await case.connect(connect)
+    assert await caller.hears(FILE_TONE)
+    began = len(caller.audio.recording or b"")
+    await case.seen("< 180", "b3")
+    await until(lambda: len(caller.audio.recording or b"") > began + 16_000)
+    heard = bytes(caller.audio.recording or b"")[began:]
+    assert share_of(heard, FILE_TONE) > 0.8
+    caller.hang_up()
