@@ -18,12 +18,15 @@ from cordboard.call.call import Call
 from cordboard.call.reasons import Ending, caller_code, ending
 from cordboard.legs import outputs as out
 from cordboard.legs.sip_legs import SipLegs
-from cordboard.media import protocol as media_protocol
+from cordboard.media.protocol import Event as MediaEvent
 from cordboard.server.asking import Asking
 from cordboard.server.call_media import CallMedia
+from cordboard.server.call_tasks import CallTasks
 from cordboard.server.compiled_documents import CompiledDocuments
 from cordboard.server.control import Control
+from cordboard.server.endpoint_events import EndpointEvents
 from cordboard.server.fetcher import DocumentFetcher
+from cordboard.server.leg_effects import leg_performers
 from cordboard.server.media_engine import MediaEngine
 from cordboard.server.new_calls import NewCalls
 from cordboard.server.recorder import Recorder
@@ -53,9 +56,6 @@ MakeCallMedia = Callable[
     CallMedia,
 ]
 """From the workers, the queue of facts, and what runs tasks for calls."""
-
-LegCommand = Callable[[str, Any, float], list[out.Output]]
-"""(call id, effect, now)."""
 
 MessageTap = Callable[[str, bytes, Endpoint], None]
 """(`received` or `sent`, message, far end): for the ladder."""
@@ -88,6 +88,9 @@ class Exchange:
         self._documents = documents
         self._route = route
         self._ready = ready
+        self._tasks = CallTasks(self._task_failed)
+        self.spawn = self._tasks.spawn
+        """Run something that a call waits for."""
         compiled = CompiledDocuments()
         self._asking = Asking(documents, envs, self.switchboard.post, self.spawn, compiled)
         self.new_calls = NewCalls(
@@ -102,7 +105,6 @@ class Exchange:
         self.inbound: RelayInbound
         """Set before the first call comes, where routes name contexts."""
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
         """When the timer of the legs goes off."""
@@ -114,45 +116,19 @@ class Exchange:
         self._call_media: CallMedia
         self._refusals = Refusals()
         self.draining = False
-        self._carriers: dict[type, Callable[[Any], None]] = {
-            SendMessage: self._transmit,
-            out.Happened: self._happened,
-            out.MediaOrder: self._order_media,
-            out.MediaCommand: self._command_media,
-            out.OpenMedia: self._open_media,
-            out.CloseMedia: self._close_media,
-            out.DialogSaved: self._save_dialog,
-            out.ResolveTarget: self._resolve,
-            out.CallOffered: self._offered,
-            out.CallRefused: self._refused,
-            ResponseReceived: self.requests.arrived,
-        }
+        self._performers |= leg_performers(legs, self._carry)
         self._performers |= {
             fx.Report: recorder.report,
             fx.TellCall: self._tell_call,
             fx.AskShell: self._ask,
-            fx.RingLeg: self._by_leg(legs.ring),
-            fx.AnswerLeg: self._by_leg(legs.answer),
-            fx.EndLeg: self._by_leg(legs.end),
-            fx.PassDigit: self._by_leg(legs.pass_digit),
-            fx.SendDigitsTo: self._by_leg(legs.send_digits),
-            fx.ReportTransfer: self._by_leg(legs.report_transfer),
             fx.Dial: self._dial,
             fx.CommandAnswered: self.control.answered,
-            fx.ReferLeg: self._by_leg(legs.refer),
-            fx.HoldLeg: self._by_leg(legs.hold),
             fx.Join: self._join,
             fx.Unjoin: self._unjoin,
             fx.CallOver: self._call_over,
         }
-        self._media_handlers: dict[type, Callable[[Any], None]] = {
-            media_protocol.EndpointOpened: self._media_opened,
-            media_protocol.EndpointRefused: self._media_refused,
-            media_protocol.EndpointClosed: self._media_closed,
-            media_protocol.DigitHeard: self._digit_heard,
-            media_protocol.DigitsPlayed: self._digits_played,
-            media_protocol.MediaSilent: self._media_silent,
-        }
+        endpoints = EndpointEvents(legs, recorder, self.switchboard.post, self._carry)
+        self._media_handlers = endpoints.handlers
 
     def is_ready(self) -> bool:
         """Calls can be recorded."""
@@ -166,20 +142,10 @@ class Exchange:
         self._performers.update(self._call_media.performers)
         self._media_handlers.update(self._call_media.handlers)
 
-    def spawn(self, work: Coroutine[Any, Any, None], call_id: str) -> asyncio.Task[None]:
-        """Run something that a call waits for; it is cancelled with the exchange."""
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._task_done(done, call_id))
-        return task
-
     async def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.stop()
         await self._documents.close()
         await self._call_media.close()
 
@@ -204,7 +170,7 @@ class Exchange:
             await asyncio.sleep(_LOOK_AGAIN)
 
     def _is_at_work(self) -> bool:
-        return bool(self._tasks or self.media.endpoints() or len(self._call_media.recordings))
+        return bool(len(self._tasks) or self.media.endpoints() or len(self._call_media.recordings))
 
     def hang_up_saved(self, saved: bytes) -> None:
         """BYE in a dialog that a server left behind when it died."""
@@ -257,30 +223,10 @@ class Exchange:
 
     # ------------------------------------------------------------ from the media
 
-    def media_event(self, event: media_protocol.Event) -> None:
+    def media_event(self, event: MediaEvent) -> None:
         handler = self._media_handlers.get(type(event))
         if handler is not None:
             handler(event)
-
-    def _media_opened(self, event: media_protocol.EndpointOpened) -> None:
-        self.recorder.media_opened(event.endpoint_id)
-        self._carry(self.legs.media_opened(event, self._loop.time()))
-
-    def _media_refused(self, event: media_protocol.EndpointRefused) -> None:
-        self._carry(self.legs.media_refused(event, self._loop.time()))
-
-    def _media_closed(self, event: media_protocol.EndpointClosed) -> None:
-        self.recorder.media_closed(event.endpoint_id, event.statistics)
-
-    def _digit_heard(self, event: media_protocol.DigitHeard) -> None:
-        fact = facts.DigitReceived(digit=event.digit, duration_ms=event.duration_ms)
-        self.switchboard.post(event.endpoint_id, fact)
-
-    def _digits_played(self, event: media_protocol.DigitsPlayed) -> None:
-        self.switchboard.post(event.endpoint_id, facts.DigitsSent(control_id=event.send_id))
-
-    def _media_silent(self, event: media_protocol.MediaSilent) -> None:
-        self._carry(self.legs.media_silent(event, self._loop.time()))
 
     def worker_died(self, endpoint_ids: list[str], sentence: str) -> None:
         """Its calls end with the true reason; everybody else goes on."""
@@ -300,10 +246,9 @@ class Exchange:
 
     def _carry(self, outputs: list[out.Output]) -> None:
         outermost, self._carrying = not self._carrying, True
-        carriers = self._carriers
         try:
             for output in outputs:
-                carriers[type(output)](output)
+                _CARRY[type(output)](self, output)
         finally:
             if outermost:
                 self._carrying = False
@@ -402,15 +347,10 @@ class Exchange:
     def _refused(self, refused: out.CallRefused) -> None:
         self._refusals.note(refused, self._loop.time())
 
+    def _response(self, response: ResponseReceived) -> None:
+        self.requests.arrived(response)
+
     # ------------------------------------------------------------ what calls want
-
-    def _by_leg(self, command: LegCommand) -> Callable[[Call, Any], None]:
-        """What the leg of the call does."""
-
-        def perform(call: Call, effect: Any) -> None:
-            self._carry(command(call.info.call_id, effect, self._loop.time()))
-
-        return perform
 
     def _tell_call(self, call: Actor, effect: fx.TellCall) -> None:
         self.switchboard.post(effect.call_id, effect.fact)
@@ -441,14 +381,28 @@ class Exchange:
     def _ask(self, call: Call, effect: fx.AskShell) -> None:
         self._asking.ask(call.info, effect)
 
-    def _task_done(self, task: asyncio.Task[None], call_id: str) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.switchboard.defects += 1
-            _log.error("call %s: internal error; the call is ended", call_id, exc_info=error)
-            end = ending("internal_error", who=self._name_of(call_id))
-            self.switchboard.post(call_id, facts.HangupRequested(ending=end))
+    def _task_failed(self, call_id: str, error: BaseException) -> None:
+        self.switchboard.defects += 1
+        _log.error("call %s: internal error; the call is ended", call_id, exc_info=error)
+        end = ending("internal_error", who=self._name_of(call_id))
+        self.switchboard.post(call_id, facts.HangupRequested(ending=end))
 
 
 def _nowhere(data: bytes, destination: Endpoint) -> None:
     """Before the socket is open nothing can be sent."""
+
+
+_CARRY: dict[type, Callable[[Exchange, Any], None]] = {
+    SendMessage: Exchange._transmit,
+    out.Happened: Exchange._happened,
+    out.MediaOrder: Exchange._order_media,
+    out.MediaCommand: Exchange._command_media,
+    out.OpenMedia: Exchange._open_media,
+    out.CloseMedia: Exchange._close_media,
+    out.DialogSaved: Exchange._save_dialog,
+    out.ResolveTarget: Exchange._resolve,
+    out.CallOffered: Exchange._offered,
+    out.CallRefused: Exchange._refused,
+    ResponseReceived: Exchange._response,
+}
+"""Who carries out what legs want."""
