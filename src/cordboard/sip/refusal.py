@@ -70,7 +70,10 @@ def refuse_extensions(request: Request) -> Refusal | None:
 
 
 def refuse_body(request: Request) -> Refusal | None:
-    """415 for a body that is no SDP, and that may not be skipped (section 8.2.3)."""
+    """415 for a body that is no SDP (section 8.2.3).
+
+    One that may be skipped is taken away: the request is as one without (section 20.11).
+    """
     if not request.body:
         return None
     encoding = request.headers.get("Content-Encoding")
@@ -80,5 +83,6 @@ def refuse_body(request: Request) -> Refusal | None:
         return None
     disposition = request.headers.get("Content-Disposition") or ""
     if _OPTIONAL_BODY in disposition.replace(" ", "").lower():
+        request.body = b""
         return None
     return Refusal(415, None, ACCEPT)
