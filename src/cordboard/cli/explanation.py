@@ -115,10 +115,17 @@ _STATE_KEYS = ("call_state", "connect_state", "state", "end_reason", "failed_rea
 def _ladder(story: Story) -> Iterator[str]:
     yield "ladder"
     if not any(leg.messages for leg in story.legs):
-        yield "          no messages were kept (the server died, or the call was of an older version)"
+        yield f"          {_no_messages(story)}"
     rungs = [(note.at, n, leg.name, note) for n, leg in enumerate(story.legs) for note in leg.messages]
     for at, _, name, note in sorted(rungs, key=lambda rung: rung[:2]):
         yield f"{at - story.begun_at:9.3f}  {_rung(name, note)}"
+
+
+def _no_messages(story: Story) -> str:
+    if any(leg.record.end is None for leg in story.legs):
+        return "none yet: the messages of a call are stored a second after its end"
+    reasons = "the call ended a moment ago, its server died, or it was of an older version"
+    return f"no messages were kept ({reasons})"
 
 
 def _rung(name: str, note: SipNote) -> str:
