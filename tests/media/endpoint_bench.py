@@ -157,12 +157,14 @@ class Leg:
         self.phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.phone.bind(("127.0.0.1", 0))
         self.phone.setblocking(False)
+        self.phone_port = self.phone.getsockname()[1]
+        """Also when the phone is gone."""
 
     def set_remote(self, **changes: object) -> None:
         fields: dict[str, object] = {
             "endpoint_id": "leg",
             "address": "127.0.0.1",
-            "port": self.phone.getsockname()[1],
+            "port": self.phone_port,
             "rtcp_port": 9,
             "send": Format(name="PCMU", payload_type=0),
             "accepted": ((0, "PCMU"), (8, "PCMA")),
