@@ -86,12 +86,14 @@ async def test_a_ladder_tells_what_was_said_while_the_call_lasts_and_afterwards(
     await api.command("calling.end", id=made["id"])
     await api.until_state(made["id"], "ended")
 
-    async def stored() -> bool:
-        (leg,) = (await api.get(f"{CALLS}/{made['id']}/ladder"))["legs"]
-        return any(message["line"].startswith("BYE") for message in leg["messages"])
+    async def stored() -> Json | None:
+        told = await api.get(f"{CALLS}/{made['id']}/ladder")
+        (leg,) = told["legs"]
+        has_bye = any(message["line"].startswith("BYE") for message in leg["messages"])
+        is_under_way = any(callback["state"] == "pending" for callback in told["callbacks"])
+        return told if has_bye and not is_under_way else None
 
-    await found(stored)
-    over = await api.get(f"{CALLS}/{made['id']}/ladder")
+    over = await found(stored)
     assert over["legs"][0]["end"]["cause"]
     assert [callback["state"] for callback in over["callbacks"]] == ["delivered"]
 
