@@ -60,8 +60,9 @@ def test_result_runs_after_a_connect_that_could_not_dial(drive: Any) -> None:
     assert ran.names == ["connect", "answer"]
 
 
-def test_a_goto_in_result_does_not_leave_it(drive: Any) -> None:
-    steps = [{"set": {"before": 1}}, {"goto": {"label": "end"}}, {"set": {"after": 1}}]
+@pytest.mark.parametrize("label", ["end", "${vars.label}"])
+def test_a_goto_in_result_does_not_leave_it(drive: Any, label: str) -> None:
+    steps = [{"set": {"label": "end"}}, {"goto": {"label": label}}, {"set": {"after": 1}}]
     result = {"case": {"failed": steps}}
     ran = connect(drive, {"to": B1, "result": result}, "answer", {"label": "end"}, connects=[FAILED])
     assert ran.codes == ["method_parameter_invalid_value"]
