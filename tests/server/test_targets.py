@@ -328,6 +328,32 @@ async def test_a_trunk_passes_the_policy_too() -> None:
     assert await cause("+1555", made, "phone") == "policy_refused"
 
 
+@pytest.mark.parametrize("dead", ["nowhere.example.com", "inside.example.com", "10.0.0.5"])
+async def test_a_trunk_whose_address_cannot_be_used_is_followed_by_the_next(dead: str) -> None:
+    made = targets(
+        first=Trunk(address=dead, allowed_prefixes=("+1",)),
+        second=Trunk(address="no.example.com", allowed_prefixes=("+1",), priority=1),
+        third=Trunk(address="pbx.example.com", allowed_prefixes=("+1",), priority=2),
+    )
+    route = await found("+15551234567", made, kind="phone")
+    assert isinstance(route, Route)
+    assert route.terms is not None
+    assert route.terms.trunk == "third"
+    assert route.targets[0].endpoint.address == PUBLIC
+
+
+async def test_where_no_trunk_has_an_address_the_last_is_named_with_its_host() -> None:
+    made = targets(
+        acme=Trunk(address="nowhere.example.com", allowed_prefixes=("+1",), max_calls=1),
+        spare=Trunk(address="no.example.com", allowed_prefixes=("+1",), priority=1),
+    )
+    for _ in range(2):
+        end = await found("+15551234567", made, kind="phone")
+        assert isinstance(end, Ending)
+        assert end.cause == "dns_failed", "it holds no place"
+        assert "no.example.com of the trunk spare: Name or service not known" in end.sentence
+
+
 async def test_an_ipv6_trunk_is_written_with_brackets() -> None:
     made = targets(versions=(6,), t=Trunk(address="[2606:2800::1]:5061", allowed_prefixes=("+",)))
     target = await first("+1555", made, "phone")

@@ -86,11 +86,17 @@ def _referral(target: NameAddr, number: str | None, *, reports: bool) -> Referra
 
 def _number(uri: Uri, own_hosts: frozenset[str], carrier_hosts: frozenset[str]) -> str | None:
     """The phone number that is meant, None for any other destination."""
-    number, host = name_in(uri), uri.host.lower()
-    if host in carrier_hosts and number.isascii() and number.isdigit():
+    number, hosts = name_in(uri), {_bare(uri.host), _bare(uri.params.get("maddr") or "")}
+    at_carrier = not carrier_hosts.isdisjoint(hosts)
+    if at_carrier and number.isascii() and number.isdigit():
         number = f"+{number}"
-    is_phone = uri.scheme == "tel" or host in own_hosts or host in carrier_hosts
+    is_phone = uri.scheme == "tel" or at_carrier or not own_hosts.isdisjoint(hosts)
     return number if is_phone and E164.fullmatch(number) else None
+
+
+def _bare(host: str) -> str:
+    """A name in one spelling: `SIP.example.com.` is `sip.example.com`."""
+    return host.rstrip(".").lower()
 
 
 def _destination(uri: Uri, number: str | None, replaces: str | None) -> Destination:

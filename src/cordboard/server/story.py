@@ -102,9 +102,11 @@ def params_of(event: EventRecord) -> dict[str, Any]:
 def verdict(story: Story) -> str:
     """The one sentence: the failure that decided, else how it ended."""
     failed = [leg.record.end for leg in story.legs if leg.record.end and _is_failure(leg.record.end)]
-    spoken = _connect_failed(story)
-    if spoken and failed:
-        return failed[-1].sentence
+    reason = _failed_reason(story)
+    # Of several at once it is not always the last that gave the reason (swml.md 7.14).
+    deciding = [end for end in failed if end.reason == reason] or failed
+    if reason is not None and deciding:
+        return deciding[-1].sentence
     own = story.legs[0].record.end
     if own is None:
         return "The call goes on, or its server died and has not been started since."
@@ -115,13 +117,12 @@ def _is_failure(end: CallEnd) -> bool:
     return end.reason not in ("hangup",) and end.cause != "lost_race"
 
 
-def _connect_failed(story: Story) -> bool:
-    states = [
-        params.get("connect_state")
-        for kind, params in _bodies(story.legs[0].events)
-        if kind == "calling.call.connect"
-    ]
-    return bool(states) and states[-1] == "failed"
+def _failed_reason(story: Story) -> str | None:
+    """Of the last connect, if that failed."""
+    connects = [params for kind, params in _bodies(story.legs[0].events) if kind == "calling.call.connect"]
+    if not connects or connects[-1].get("connect_state") != "failed":
+        return None
+    return str(connects[-1].get("failed_reason") or "")
 
 
 def ending_of(end: CallEnd) -> Ending:

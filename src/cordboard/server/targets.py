@@ -46,7 +46,7 @@ class Targets:
             try:
                 hops = self._resolver.locate_at_once(plan.wanted)
             except OSError as error:
-                return _refused(error, way.who)
+                return self._by_another(way, _refused(error, way, plan))
             if hops is None:
                 return way
             located.append((plan, hops))
@@ -60,8 +60,20 @@ class Targets:
             try:
                 located.append((plan, await self._resolver.locate(plan.wanted)))
             except OSError as error:
-                failure = failure or _refused(error, way.who)
-        return _route(way, located) if located or failure is None else failure
+                failure = failure or _refused(error, way, plan)
+        if located or failure is None:
+            return _route(way, located)
+        other = self._by_another(way, failure)
+        return await self.find(other) if isinstance(other, Way) else other
+
+    def _by_another(self, way: Way, failure: Ending) -> Route | Ending | Way:
+        """By the trunk after one whose address cannot be used; without any the failure stays."""
+        if way.order is None or way.terms is None:
+            return failure
+        failed = (*way.order.failed_trunks, way.terms.trunk)
+        found = self.find_at_once(msgspec.structs.replace(way.order, failed_trunks=failed), way.caller)
+        # What is wrong with a trunk tells more than that there is no other.
+        return failure if isinstance(found, Ending) else found
 
     def came_in(self, call_id: str, address: str) -> str | None:
         """If the call comes from a trunk, it takes a place there; the trunk's name."""
@@ -104,7 +116,7 @@ class Targets:
         chosen = self._trunks.choose(order.call_id, order.destination, caller, order.failed_trunks)
         if isinstance(chosen, Ending):
             return chosen
-        return Way(who=number, plans=(_trunk_plan(chosen),), terms=chosen.terms)
+        return Way(who=number, plans=(_trunk_plan(chosen),), terms=chosen.terms, order=order, caller=caller)
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +147,9 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     who: str
     plans: tuple[_Plan, ...]
     terms: Terms | None = None
+    order: ResolveTarget | None = None
+    """Of a trunk: what to ask again for another one."""
+    caller: str = ""
 
 
 def _route(way: Way, located: list[tuple[_Plan, list[Hop]]]) -> Route:
@@ -177,8 +192,10 @@ def _trunk_plan(chosen: Chosen) -> _Plan:
     )
 
 
-def _refused(error: OSError, who: str) -> Ending:
-    detail = error.strerror or str(error)
+def _refused(error: OSError, way: Way, plan: _Plan) -> Ending:
+    who, detail = way.who, error.strerror or str(error)
+    if way.terms is not None:
+        detail = f"{plan.wanted.host} of the trunk {way.terms.trunk}: {detail}"
     if isinstance(error, PolicyError):
         return ending("policy_refused", who=who, detail=detail)
     if isinstance(error, NoRouteError):

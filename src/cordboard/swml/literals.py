@@ -55,7 +55,9 @@ def _unknown(name: str, shape: Shape, path: Path) -> MethodError:
     near = nearest(name, shape.names())
     hint = f"; did you mean `{near}`?" if near else ""
     message = f"{shape.method}: unknown property `{where}` is ignored{hint}"
-    return MethodError(codes.PARAMETER_UNDEFINED, message, path=(*path, name))
+    # Where no name is like it, all are told.
+    more = {"nearest": near} if near else {"allowed": ", ".join(shape.names())}
+    return MethodError(codes.PARAMETER_UNDEFINED, message, path=(*path, name), **more)
 
 
 def _of_value(node: Node, declared: Property, method: str, path: Path) -> Iterator[MethodError]:

@@ -65,7 +65,14 @@ class MethodError(Exception):
     """One step failed: its result variable says so, `script_error` is set, the next step runs."""
 
     def __init__(
-        self, code: str, message: str, *, path: tuple[str | int, ...] = (), found: str = "", allowed: str = ""
+        self,
+        code: str,
+        message: str,
+        *,
+        path: tuple[str | int, ...] = (),
+        found: str = "",
+        allowed: str = "",
+        nearest: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -74,10 +81,12 @@ class MethodError(Exception):
         """Below the argument of the step."""
         self.found = found
         self.allowed = allowed
+        self.nearest = nearest
 
     def again(self) -> MethodError:
         """A fresh copy to raise: a raised exception grows by a traceback each time."""
-        return MethodError(self.code, self.message, path=self.path, found=self.found, allowed=self.allowed)
+        more = {"found": self.found, "allowed": self.allowed, "nearest": self.nearest}
+        return MethodError(self.code, self.message, path=self.path, **more)
 
 
 class ScriptStopped(Exception):  # noqa: N818 - an outcome of the script, not an error of its caller

@@ -56,6 +56,8 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     maximum: float | None = None
     pattern: str = ""
     """Of a STRING: a regular expression for the whole of it."""
+    means: str = ""
+    """What fits the pattern, in words."""
     items: Property | None = None
     """Of a LIST: what each item is; of a MAP: what each value is."""
     lazy: bool = False
@@ -79,6 +81,8 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
             return " or ".join(dict.fromkeys(option.described() for option in self.options))
         if self.enum:
             return "one of " + ", ".join(self.enum)
+        if self.pattern:
+            return self.means or f"{self.kind.value} that fits `{self.pattern}`"
         if self.kind is Kind.LIST and self.items is not None and self.items.enum:
             return f"a list of {', '.join(self.items.enum)}"
         if self.minimum is not None and self.maximum is not None:

@@ -81,7 +81,7 @@ class Reporter:
         for error in mistakes(full, shape) if full is not None else ():
             is_unknown = error.code == codes.PARAMETER_UNDEFINED
             position = (key_position if is_unknown else value_position)(node, error.path)
-            more = {"found": error.found, "allowed": error.allowed}
+            more = {"found": error.found, "allowed": error.allowed, "near": error.nearest}
             severity = "warning" if is_unknown else "error"
             self.warn(
                 error.code, error.message, position, joined(place, error.path), severity=severity, **more

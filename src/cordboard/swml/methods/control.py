@@ -17,7 +17,12 @@ from cordboard.swml.properties import Shape, text
 if TYPE_CHECKING:
     from cordboard.swml.interpreter import Interpreter
 
-CONTROL_ID = text("control_id", pattern=r"[\x21-\x7e]{1,128}", about="Its name; a new one by default.")
+CONTROL_ID = text(
+    "control_id",
+    pattern=r"[\x21-\x7e]{1,128}",
+    means="1 to 128 ASCII characters without spaces",
+    about="Its name; a new one by default.",
+)
 
 
 def stops(shape: Shape, action: Callable[[str | None], Action]) -> Method:

@@ -38,7 +38,12 @@ SHAPE = Shape(
         number("volume", -40, 40, default=0, about="Gain in dB."),
         *SAY,
         integer("max_digits", 1, 256, about="Keys after which the input is complete, 1 by default."),
-        text("terminators", pattern="[0-9*#A-Da-d]*", about="Keys that end the input."),
+        text(
+            "terminators",
+            pattern="[0-9*#A-Da-d]*",
+            means="keys of 0-9, *, # and A-D",
+            about="Keys that end the input.",
+        ),
         number("digit_timeout", 0, _LONGEST, about="Seconds between two keys, 5 by default."),
         number("initial_timeout", 0, _LONGEST, about="Seconds until the first key, 5 by default."),
         number("speech_timeout", 0, _LONGEST, about="Longest utterance in seconds; asks for speech."),

@@ -25,6 +25,7 @@ SHAPE = Shape(
             "digits",
             required=True,
             pattern="[0-9*#A-DWw]{1,256}",
+            means="1 to 256 of 0-9, *, #, A-D, W and w",
             about="0-9, *, #, A-D; W waits 1 s, w half a second.",
         ),
     ),

@@ -30,6 +30,7 @@ SHAPE = Shape(
             "uri",
             required=True,
             pattern=f"{_RTP}|{_WEBSOCKET}",
+            means="rtp://address:port, ws://… or wss://…",
             about="rtp://address:port, ws://… or wss://…",
         ),
         CONTROL_ID,

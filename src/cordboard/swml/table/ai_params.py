@@ -69,7 +69,7 @@ AI_PARAMS = (
     flag("function_wait_for_talking", default=False),
     flag("functions_on_no_response", default=False),
     text("hard_stop_prompt"),
-    text("hard_stop_time", pattern=r"(?:\d+h)?(?:\d+m)?(?:\d+s)?"),
+    text("hard_stop_time", pattern=r"(?:\d+h)?(?:\d+m)?(?:\d+s)?", means="a time such as 1h30m or 45s"),
     text("hold_music"),
     flag("hold_on_process", default=False),
     integer("inactivity_timeout", 10000, 3600000, default=600000),

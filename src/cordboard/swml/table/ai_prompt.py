@@ -25,7 +25,7 @@ AI_POST_PROMPT = (
 )
 
 CONTEXT_STEPS = (
-    text("name", pattern=r"(?!next$).*", required=True),
+    text("name", pattern=r"(?!next$).*", means="a string other than `next`", required=True),
     text("step_criteria"),
     listing("functions", text("item")),
     listing("valid_contexts", text("item")),

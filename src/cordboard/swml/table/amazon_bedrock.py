@@ -22,7 +22,7 @@ BEDROCK_PARAMS = (
     union(
         "attention_timeout", integer("attention_timeout", 10000, 600000), integer("attention_timeout", 0, 0)
     ),
-    text("hard_stop_time", pattern=r"(?:\d+h)?(?:\d+m)?(?:\d+s)?"),
+    text("hard_stop_time", pattern=r"(?:\d+h)?(?:\d+m)?(?:\d+s)?", means="a time such as 1h30m or 45s"),
     integer("inactivity_timeout", 10000, 3600000, default=600000),
     text("video_listening_file"),
     text("video_idle_file"),

@@ -17,7 +17,7 @@ from cordboard.swml.properties import (
 )
 
 JOIN_CONFERENCE_STREAM = (
-    text("url", required=True, pattern=r"wss?://\S+"),
+    text("url", required=True, pattern=r"wss?://\S+", means="a ws(s) URL"),
     text("name"),
     text("codec"),
     url("status_url"),
@@ -144,7 +144,7 @@ STREAM = Shape(
     method="stream",
     about="Streams the audio to a WebSocket.",
     properties=(
-        text("url", required=True, pattern=r"wss?://\S+"),
+        text("url", required=True, pattern=r"wss?://\S+", means="a ws(s) URL"),
         text("control_id"),
         text("name"),
         choice("track", "inbound_track", "outbound_track", "both_tracks", default="inbound_track"),

@@ -35,12 +35,12 @@ START_ACTION = (
         union(
             "filter_from",
             choice("filter_from", "polite", "rude", "professional", "shakespeare", "gen-z"),
-            text("filter_from", pattern=r"prompt:.+"),
+            text("filter_from", pattern=r"prompt:.+", means="`prompt:` and a text"),
         ),
         union(
             "filter_to",
             choice("filter_to", "polite", "rude", "professional", "shakespeare", "gen-z"),
-            text("filter_to", pattern=r"prompt:.+"),
+            text("filter_to", pattern=r"prompt:.+", means="`prompt:` and a text"),
         ),
         flag("live_events"),
         flag("ai_summary"),
