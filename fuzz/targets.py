@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from fuzz import media_targets, relay_targets, server_targets, sip_targets, text_targets
+from fuzz import fastpath_target, media_targets, relay_targets, server_targets, sip_targets, text_targets
 
 Target = Callable[[bytes], None]
 ROOT = Path(__file__).parents[1]
@@ -47,6 +47,7 @@ TARGETS: dict[str, Entry] = {
     "legs": Entry(sip_targets.legs, sip_targets.dialog_seeds),
     "rtp": Entry(media_targets.rtp, _numbers),
     "srtp": Entry(media_targets.srtp, _numbers),
+    "fastpath": Entry(fastpath_target.both_ways, fastpath_target.scripts),
     "rtcp": Entry(lambda: media_targets.rtcp, _numbers),
     "codecs": Entry(media_targets.codecs, _numbers),
     "wav": Entry(lambda: media_targets.wav, media_targets.wav_seeds),

@@ -62,6 +62,16 @@ def test_whichever_way_packets_go_the_same_leaves_and_the_same_is_counted(
     assert play("compiled", setting, script) == play("python", setting, script)
 
 
+@pytest.mark.parametrize("what", STEPS)
+@pytest.mark.parametrize("setting", [Setting(), Setting(True, True, True, 65_500), Setting(True)])
+def test_in_the_middle_of_a_run_anything_is_the_same_either_way(what: str, setting: Setting) -> None:
+    compiled()
+    surprises = [Step(what, number, b"some octets") for number in range(8)]
+    script = [one for surprise in surprises for one in (Step("run", 5), surprise, Step("note"))]
+    script += [Step("run", 5), *surprises, Step("run", 5)]
+    assert play("compiled", setting, script) == play("python", setting, script)
+
+
 def test_what_is_compared_is_something() -> None:
     compiled()
     played = [play(way, Setting(), [Step("run", 9), Step("digit")]) for way in WAYS]
