@@ -350,7 +350,7 @@ def test_a_lane_that_was_closed_in_that_turn_is_told_nothing(lanes: Lanes) -> No
     lanes.fast.turn(lanes.epoll.fileno(), 0)
     lane.close()
     found = [(lanes.fast.lane_of(number), kind, data) for number, kind, data in lanes.fast.happened()]
-    assert [(kind, data) for _, kind, data in found] == [(Kind.PLAIN, b"a"), (Kind.PLAIN, b"b")]
+    assert [(kind, data) for _, kind, data in found] == [(Kind.RECEIVED, b"a"), (Kind.RECEIVED, b"b")]
     assert found[0][0] is not None
     assert found[1][0] is None
     lanes.send(second, b"c")

@@ -196,7 +196,25 @@ def test_numbers_are_rewritten_by_the_first_pattern_that_fits() -> None:
     assert chosen(made, UK).number == "02071234567"
     assert chosen(made, US).number == "01115551234567"
     assert chosen(made).terms.from_ == "5550000000"
-    assert chosen(made, caller="alice").terms.from_ is None, "nothing to change"
+    assert chosen(made, caller="anonymous").terms.from_ is None, "nothing to change"
+
+
+@pytest.mark.parametrize("caller", ["alice", "sip:alice@pbx.example.com", "sip:+1555x@pbx.example.com"])
+def test_a_carrier_is_told_a_number_or_is_not_dialled(caller: str) -> None:
+    plain, own = trunk(), trunk(from_user="15550001111", priority=1)
+    by_name = trunk(rewrite_from=[["^alice$", "+15550002222"]])
+    refused = refusal(trunks(a=plain), caller=caller)
+    assert refused.cause == "from_not_allowed"
+    assert f"from is {caller}, which is no number" in refused.sentence
+    assert chosen(trunks(a=plain, b=own), caller=caller).name == "b"
+    assert chosen(trunks(a=plain, c=trunk(from_names=True)), caller=caller).name == "c"
+    if "alice" in caller:
+        assert chosen(trunks(a=by_name), caller=caller).terms.from_ == "+15550002222"
+
+
+@pytest.mark.parametrize("caller", ["+15550000000", "5550000000", "555-000.0000", "", "Anonymous"])
+def test_numbers_in_any_form_and_withheld_ones_are_told_as_they_are(caller: str) -> None:
+    assert chosen(trunks(a=trunk()), caller=caller).terms.from_ is None
 
 
 def test_the_terms_of_a_trunk_go_with_the_call() -> None:

@@ -215,6 +215,14 @@ def test_unknown_codecs_are_skipped_with_a_warning(drive: Any) -> None:
     ]
 
 
+def test_known_codecs_that_cannot_be_spoken_are_left_out_with_a_warning(drive: Any) -> None:
+    ran = connect(drive, {"to": B1, "codecs": "AMR-WB,PCMU@16000h,G729,VP8,PCMU"})
+    assert [warning.message for warning in ran.warnings] == [
+        f'connect: the codec "{spelt}" cannot be spoken here and is left out'
+        for spelt in ("AMR-WB", "PCMU@16000H")
+    ]
+
+
 def test_without_any_known_codec_the_connect_fails_undialled(drive: Any) -> None:
     ran = connect(drive, {"to": B1, "codecs": "FOO"})
     assert ran.plan.groups == ()

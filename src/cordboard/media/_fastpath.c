@@ -27,9 +27,9 @@
 #define MARK_EVERY ((uint64_t)7 << 32)
 
 /* Counts up with every change of what Python and this file say to each other. */
-#define VERSION 1
+#define VERSION 2
 
-enum { SOCKET, PLAIN, SEALED, OPENED, ENDED };
+enum { SOCKET, RECEIVED, OPENED, ENDED };
 
 typedef int (*srtp_function)(void *session, void *packet, int *length);
 
@@ -126,7 +126,7 @@ static int receive(struct turn *turn, struct packet *packet) {
             && (lane->opens != NULL || packet->length == lane->length))
             return 1;
     }
-    hand_over(turn, packet, lane->opens != NULL ? SEALED : PLAIN);
+    hand_over(turn, packet, RECEIVED);
     return 0;
 }
 

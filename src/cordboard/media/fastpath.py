@@ -22,7 +22,7 @@ _DATAGRAM = 2048
 _MOST_READY = 1024
 _MOST_KEPT = 256
 _MOST_MARKS = 32
-_VERSION = 1
+_VERSION = 2
 """Of what this file and the compiled part say to each other."""
 _MOST_LANES = 1 << 16
 """A higher file number gets no lane."""
@@ -89,13 +89,11 @@ class Kind(IntEnum):
     """What is told of a socket."""
 
     READABLE = 0
-    PLAIN = 1
-    """A packet that is not the next one of the run, as it came to a run without protection."""
-    SEALED = 2
-    """The same of a protected run; it is protected still."""
-    OPENED = 3
-    """It was protected, and authentic."""
-    ENDED = 4
+    RECEIVED = 1
+    """A packet that is not the next one of the run, as it came."""
+    OPENED = 2
+    """One that was protected, and authentic."""
+    ENDED = 3
     """The run has lasted long enough to be counted."""
 
 
@@ -194,7 +192,7 @@ class Lane:
         if kind == Kind.ENDED:
             self.passenger.disarm()
             return
-        # One that came plain is judged by the keys of now: they may have come within this turn.
+        # It is judged by the keys of now, which may have come within this turn.
         plain = data if kind == Kind.OPENED else self.protection.open(data)
         if plain is not None:
             self.passenger.accept(plain)
@@ -268,7 +266,7 @@ class FastPath:
         for at in range(turn.count):
             one = turn.happened[at]
             kind = one.kind
-            if kind in (Kind.PLAIN, Kind.SEALED, Kind.OPENED):
+            if kind in (Kind.RECEIVED, Kind.OPENED):
                 yield one.number, kind, bytes(memoryview(turn.packets[kept])[: one.length])
                 kept += 1
             else:

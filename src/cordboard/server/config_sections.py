@@ -348,6 +348,8 @@ class Trunk(Section):
     """The same for the caller's number."""
     from_user: str | None = None
     """User of the From URI in place of the caller's number (some carriers want the account's name)."""
+    from_names: bool = False
+    """Callers who are no number are told by their name (a PBX takes them, a carrier does not)."""
     from_domain: str | None = None
     asserted_identity: bool = True
     """Say the caller's number in P-Asserted-Identity."""

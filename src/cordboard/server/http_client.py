@@ -20,6 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from cordboard.server.outbound_policy import OutboundPolicy, PolicyError
+from cordboard.server.tls_reasons import certificate_reason
 from cordboard.webhooks.payloads import HttpRequest
 from cordboard.webhooks.target import Target, UrlError, redirected, shown
 
@@ -157,6 +158,8 @@ def _reason(error: BaseException) -> str:
     root = _root(error)
     if isinstance(root, PolicyError):
         return str(root)
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return f"{certificate_reason(root)}; it must be good for what this machine trusts"
     if isinstance(root, ssl.SSLError):
         return f"TLS failed: {root.reason or root}"
     if isinstance(root, aiohttp.ServerDisconnectedError | ConnectionResetError):

@@ -205,7 +205,9 @@ class Server:
         trunks = dict(self.config.trunks)
         if self.phones is not None:
             address = f"{self.phones.address}:{self.phones.port}"
-            trunks["simulated phones"] = Trunk(address=address, allowed_prefixes=(PHONES_PREFIX,))
+            trunks["simulated phones"] = Trunk(
+                address=address, allowed_prefixes=(PHONES_PREFIX,), from_names=True
+            )
         return trunks
 
     def _make_exchange(self, policy: OutboundPolicy, ports: dict[str, int]) -> Exchange:

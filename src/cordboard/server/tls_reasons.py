@@ -61,6 +61,11 @@ def connection_reason(error: BaseException | None, server_name: str = "") -> str
     return _other(error)
 
 
+def certificate_reason(error: ssl.SSLCertVerificationError, server_name: str = "") -> str:
+    """What is wrong with the far end's certificate, without what to do about it."""
+    return _verification(error, server_name).partition(": ")[0]
+
+
 def _verification(error: ssl.SSLCertVerificationError, server_name: str) -> str:
     if error.verify_code in NAME_MISMATCH:
         return f"its certificate is not for {server_name or 'that name'}: dial the name that it is for"

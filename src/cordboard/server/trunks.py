@@ -25,6 +25,8 @@ from cordboard.sip.uri import Uri, UriError
 _log = logging.getLogger(__name__)
 
 _SEPARATORS = re.compile(r"[-.()]")
+_WITHHELD = frozenset(("anonymous", "private", "restricted", "unavailable", "unknown"))
+"""Users of callers who do not say their number."""
 MAX_DIGITS = 32
 """Of a number as a carrier may write it, with prefixes."""
 
@@ -143,6 +145,12 @@ class Trunks:
             return ending("prefix_not_allowed", who=number)
         if self._numbers is not None and _number_of(caller) not in self._numbers:
             return ending("from_not_allowed", who=number, detail=f"from is {caller or 'missing'}")
+        if _is_name(_number_of(caller)):
+            # A carrier's network knows callers by number only (swml.md 7.6).
+            covering = [n for n in covering if _takes(self._trunks[n], caller)]
+            if not covering:
+                detail = f"from is {caller}, which is no number"
+                return ending("from_not_allowed", who=number, detail=detail)
         affordable = [n for n in covering if _price_problem(self._trunks[n], destination) is None]
         if not affordable:
             problem = _price_problem(self._trunks[covering[0]], destination) or ""
@@ -207,7 +215,7 @@ def _price_problem(trunk: Trunk, destination: Destination) -> str | None:
 
 
 def _chosen(name: str, trunk: Trunk, number: str, caller: str) -> Chosen:
-    presented = trunk.from_user or rewritten(_number_of(caller), trunk.rewrite_from)
+    presented = presented_by(trunk, caller)
     terms = Terms(
         trunk=name,
         from_=presented if presented != caller else None,
@@ -226,6 +234,11 @@ def _chosen(name: str, trunk: Trunk, number: str, caller: str) -> Chosen:
         terms=terms,
         credentials=credentials_of(trunk),
     )
+
+
+def presented_by(trunk: Trunk, caller: str) -> str:
+    """Who calls, as the carrier is told."""
+    return trunk.from_user or rewritten(_number_of(caller), trunk.rewrite_from)
 
 
 def credentials_of(trunk: Trunk) -> Credentials | None:
@@ -252,6 +265,17 @@ def _dialled_number(uri: Uri) -> str | None:
 def _bare(host: str) -> str:
     """A name or an address in one spelling: `SIP.example.com.` is `sip.example.com`."""
     return host.strip("[]").rstrip(".").lower()
+
+
+def _takes(trunk: Trunk, caller: str) -> bool:
+    return trunk.from_names or not _is_name(presented_by(trunk, caller))
+
+
+def _is_name(user: str) -> bool:
+    """Neither a number nor withheld."""
+    digits = _SEPARATORS.sub("", user).removeprefix("+")
+    withheld = not user or user.lower() in _WITHHELD
+    return not withheld and not (digits.isascii() and digits.isdigit())
 
 
 def _number_of(caller: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from cordboard.call.codec_wish import KNOWN, CodecWish, read_codecs
+from cordboard.sdp.codec import G729
+from cordboard.sdp.codecs import ours
 from cordboard.swml import codes
 from cordboard.swml.problems import MethodError, Note, dotted, nearest, shown
 
@@ -19,6 +21,10 @@ def codecs_of(
         near = nearest(entry.upper(), KNOWN)
         hint = f"; did you mean `{near}`?" if near else f"; known are {allowed}"
         message = f"{method}: the codec {shown(entry)} is unknown and left out{hint}"
+        notes.append(Note(codes.PARAMETER_INVALID, message, path))
+    # G729 is offered where the other leg speaks it, which is not known here.
+    for spelt in ours(found.wishes[:MAX_CODECS], other=(G729,)).unsupported:
+        message = f"{method}: the codec {shown(spelt)} cannot be spoken here and is left out"
         notes.append(Note(codes.PARAMETER_INVALID, message, path))
     if found.unknown and not found.wishes:
         message = f"{method}: `{dotted(path)}` has no known codec, found {shown(text)}"
