@@ -45,7 +45,8 @@ async def phones(tmp_path: Path) -> AsyncIterator[Baresips]:
 
 def trunk(port: int, way: str) -> dict[str, Any]:
     """A trunk that leads to a phone, and wants keys that way."""
-    return {"far": {"address": f"127.0.0.1:{port}", "allowed_prefixes": ["+1555123"], "dtmf": way}}
+    address = f"127.0.0.1:{port}"
+    return {"far": {"address": address, "allowed_prefixes": ["+1555123"], "from_names": True, "dtmf": way}}
 
 
 async def talk(server: Server, caller: SimulatedPhone, keys: str = PRESSED) -> None:

@@ -81,7 +81,7 @@ async def call_ben(
     server = await start_server(
         f"sections: {{main: [{{connect: {{to: '{to}', answer_on_bridge: true, timeout: 30}}}}]}}",
         dns=names.section,
-        trunks={"srv": {"address": NAME, "allowed_prefixes": ["+1555309"]}},
+        trunks={"srv": {"address": NAME, "allowed_prefixes": ["+1555309"], "from_names": True}},
     )
     tried: dict[tuple[str, int], None] = {}
 
