@@ -52,3 +52,9 @@ def properties(declared: Any) -> list[Property]:
 def test_every_pattern_is_put_into_words() -> None:
     found = [p for method in ALL.values() for one in method.shape.properties for p in properties(one)]
     assert [one.name for one in found if one.pattern and not one.means] == []
+
+
+@pytest.mark.parametrize("step", ["switch: {variable: a}", "switch: {variable: a, default: [hangup: {}]}"])
+def test_a_switch_needs_its_cases(step: str) -> None:
+    finding = the_only_finding(step)
+    assert (finding.severity, finding.message) == ("error", "switch: `case` is required")

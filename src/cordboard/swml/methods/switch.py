@@ -20,14 +20,17 @@ SHAPE = Shape(
     about="Runs the steps for the value of a variable.",
     properties=(
         text("variable", required=True, about="Name of the variable."),
-        of_kind("case", Kind.CASES, about="Steps for each value."),
+        of_kind("case", Kind.CASES, required=True, about="Steps for each value."),
         of_kind("default", Kind.STEPS, about="Steps for all other values."),
     ),
 )
 
+_VARIABLE = Shape(method=SHAPE.method, about=SHAPE.about, properties=SHAPE.properties[:1])
+"""What is a value; steps are not."""
+
 
 def _prepare(values: dict[str, Any], _: list[Note]) -> str:
-    return str(check(values, SHAPE)["variable"])
+    return str(check(values, _VARIABLE)["variable"])
 
 
 def _run(step: Step, interpreter: Interpreter) -> Steps:
