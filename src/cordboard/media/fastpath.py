@@ -180,7 +180,8 @@ class Lane:
         return [(c.heads[at], c.times[at]) for at in range(marked)]
 
     def take_unsent(self) -> int:
-        """Packets that the system did not take, since the last call."""
+        """Packets that the system did not take, since the last call; those that were not authentic are told
+        to the protection."""
         c = self._c
         self.protection.refused += c.refused
         unsent: int = c.unsent

@@ -14,8 +14,6 @@ have to be transcoded and come in disorder, the stream goes through a jitter buf
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from operator import methodcaller
 
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
@@ -26,7 +24,7 @@ from cordboard.media.dtmf import Digit, duration_of, rescale
 from cordboard.media.hearing import Hearing, Hearings, Listener
 from cordboard.media.outgoing import EVENT, Outgoing, nowhere
 from cordboard.media.paced import Paced
-from cordboard.media.run import DATAGRAM, Convert, Run
+from cordboard.media.run import DATAGRAM, Run
 from cordboard.media.srtp import Way
 from cordboard.media.their_keys import TheirKeys
 from cordboard.media.tone_ear import ToneEar, wants_no_tones
@@ -38,13 +36,6 @@ _ODD = 3
 """Packets in succession of another length than the far end wants, after which the stream is paced."""
 _EVEN = 100
 """Packets in succession of the length that it wants, after which it is relayed again."""
-
-
-@lru_cache(maxsize=8)
-def _by_table(from_: str, to: str) -> Convert | None:
-    """Between the two laws of G.711; None where a payload can stay as it is."""
-    table = g711.translation(from_, to)
-    return methodcaller("translate", table) if table is not None else None
 
 
 class Incoming(Run):
@@ -251,7 +242,7 @@ class Incoming(Run):
         sink = self.sink
         if sink is None:
             if self._is_steady(spoken, data):
-                self.begin(data, samples, data, samples, convert=None, transmit=nowhere, way=_NO_WAY)
+                self.begin(data, samples, data, samples, transmit=nowhere, way=_NO_WAY)
         elif self.keys.is_down and sink.event_type is None:
             # The key is told in another way: what sounds beside its event must not be heard as a second one.
             sink.interrupt()
@@ -276,17 +267,7 @@ class Incoming(Run):
         packet = sink.relay(name, data, payload)
         if packet is not None and self._odd <= 0 and self._is_steady(spoken, data):
             table = g711.translation(name, sink.codec) if name != sink.codec else None
-            convert = _by_table(name, sink.codec) if table is not None else None
-            self.begin(
-                data,
-                samples,
-                packet,
-                samples,
-                convert=convert,
-                transmit=sink.transmit,
-                way=sink.way,
-                table=table,
-            )
+            self.begin(data, samples, packet, samples, transmit=sink.transmit, way=sink.way, table=table)
 
     def _transcode(self, sink: Outgoing, spoken: Codec, data: bytes, payload: bytes, samples: int) -> None:
         transcoder = self._transcoder

@@ -20,6 +20,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache
+from operator import methodcaller
 
 from cordboard.media import rtp
 from cordboard.media.clock import Clock
@@ -163,15 +164,15 @@ class Run:
         out: bytes,
         out_samples: int,
         *,
-        convert: Convert | None,
         transmit: Transmit,
+        convert: Convert | None = None,
         way: Way | None = None,
         table: bytes | None = None,
     ) -> None:
         """`came` lasts for so many ticks of its clock and went out as `out`: what follows does the same.
 
-        `way`: that of `transmit`, if it is no more than a socket.  `table`: what `convert` translates by, if
-        that is all it does.
+        `way`: that of `transmit`, if it is no more than a socket.  `table`: of 256 octets, by which a payload
+        is translated, in place of `convert`.
         """
         head, ssrc = _unpack(came)
         out_head, out_ssrc = _unpack(out)
@@ -185,11 +186,12 @@ class Run:
         self._out_step = _step(out_samples)
         self._out = (out_head & ~_MARKER) + self._out_step
         self._out_ssrc = out_ssrc
-        self._convert, self._transmit = convert, transmit
+        self._convert = convert if table is None else _by_table(table)
+        self._transmit = transmit
         self._octets = 0
         self._left = left
         lane = self.lane
-        if lane is not None and way is not None and (convert is None or table is not None):
+        if lane is not None and way is not None and convert is None:
             theirs = Heads(self._expected, self._step, ssrc)
             ours = Heads(self._out, self._out_step, out_ssrc)
             if lane.arm(theirs, len(came), ours, sink=way, marks=left, table=table):
@@ -224,6 +226,11 @@ class Run:
         if self.lane is not None:
             self.lane.disarm()
         self._expected = NEVER
+
+
+@lru_cache(maxsize=8)
+def _by_table(table: bytes) -> Convert:
+    return methodcaller("translate", table)
 
 
 @lru_cache(maxsize=64)
