@@ -1,4 +1,4 @@
-"""What the page of the HTTP API says besides the other `test_http_api_*`: errors, methods, RELAY too."""
+"""What the page of the HTTP API says besides `http_api`: errors, methods, RELAY too."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ class Process:
             link_path=str(directory / "link"),
             address="127.0.0.1",
             public_address="192.0.2.1",
-            first_port=33301,
-            last_port=33399,
+            first_port=31301,
+            last_port=31399,
         )
         with theirs:
             command = [sys.executable, "-m", "cordboard.media.worker", msgspec.json.encode(settings).decode()]
@@ -75,7 +75,7 @@ def test_commands_are_carried_out_in_order_and_told(worker: Process) -> None:
     opened, closed, pong = worker.events(3)
     assert isinstance(opened, EndpointOpened)
     assert opened.address == "192.0.2.1"
-    assert opened.port in range(33302, 33399, 2)
+    assert opened.port in range(31302, 31399, 2)
     assert isinstance(closed, EndpointClosed)
     assert isinstance(pong, Pong)
     assert (pong.serial, pong.endpoints) == (5, 0)

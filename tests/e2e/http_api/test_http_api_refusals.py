@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
-from .api_cases import NOWHERE, PLAY, TOKENS, WAIT, api_clients, api_laboratory, dialled, document, until_dead
-from .api_client import CALLS, Api
-from .cases import CALLER, Case, Json, Lab
+from ..api_cases import NOWHERE, PLAY, TOKENS, WAIT, dialled, document, until_dead
+from ..api_client import CALLS, Api
+from ..cases import CALLER, Case, Json, Lab
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
-    async with api_laboratory(tmp_path_factory.mktemp("lab")) as made:
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def apis(lab: Lab) -> AsyncIterator[dict[str, Api]]:
-    async with api_clients(lab) as made:
-        yield made
-
-
-@pytest.fixture
-def api(apis: dict[str, Api]) -> Api:
-    return apis["alpha"]
-
-
-@pytest.fixture
-def case(lab: Lab) -> Case:
-    return lab.case()
 
 
 @pytest.mark.parametrize(

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from .api_cases import NOWHERE, WAIT, api_clients, api_laboratory, dialled, document, until_dead
-from .api_client import CALLS, Api, found
-from .cases import ANSWERS, CALLER, Case, Json, Lab, refuses
+from ..api_cases import NOWHERE, WAIT, dialled, document, until_dead
+from ..api_client import CALLS, Api, found
+from ..cases import ANSWERS, CALLER, Case, Json, refuses
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
-    async with api_laboratory(tmp_path_factory.mktemp("lab")) as made:
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def apis(lab: Lab) -> AsyncIterator[dict[str, Api]]:
-    async with api_clients(lab) as made:
-        yield made
-
-
-@pytest.fixture
-def api(apis: dict[str, Api]) -> Api:
-    return apis["alpha"]
-
-
-@pytest.fixture
-def case(lab: Lab) -> Case:
-    return lab.case()
 
 
 async def test_calls_are_listed_by_state_and_time(api: Api, case: Case) -> None:

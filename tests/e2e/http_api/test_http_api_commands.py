@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from cordboard.testing.behaviour import Behaviour
 from cordboard.testing.phone import MANUAL
 
-from .api_cases import PLAY, WAIT, api_clients, api_laboratory, dialled, document
-from .api_client import CALLS, Api, found
-from .cases import ANSWERS, CALLER, FAR_TONE, Case, Json, Lab, until
-from .explained import explain_last
-from .sounds import FILE_TONE, tone
+from ..api_cases import PLAY, WAIT, dialled, document
+from ..api_client import CALLS, Api, found
+from ..cases import ANSWERS, CALLER, FAR_TONE, Case, Json, until
+from ..explained import explain_last
+from ..sounds import FILE_TONE, tone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
-    async with api_laboratory(tmp_path_factory.mktemp("lab")) as made:
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def apis(lab: Lab) -> AsyncIterator[dict[str, Api]]:
-    async with api_clients(lab) as made:
-        yield made
-
-
-@pytest.fixture
-def api(apis: dict[str, Api]) -> Api:
-    return apis["alpha"]
-
-
-@pytest.fixture
-def case(lab: Lab) -> Case:
-    return lab.case()
 
 
 async def test_a_call_gets_another_document(api: Api, case: Case) -> None:
